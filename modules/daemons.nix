@@ -1,0 +1,90 @@
+# Units, users, files and kernel parameters from the relay's value. The sandboxes are the value's: the container runs the same.
+{ config, lib, ... }:
+let
+  cfg = config.services.chatmail;
+  inherit (cfg) relay;
+
+  # Keys of a [Unit] section for which NixOS has options of its own.
+  unitOptions = {
+    Description = "description";
+    After = "after";
+    Before = "before";
+    Wants = "wants";
+    Requires = "requires";
+    StartLimitIntervalSec = "startLimitIntervalSec";
+  };
+  ownOptions =
+    set: f:
+    lib.mapAttrs' (key: v: lib.nameValuePair unitOptions.${key} (f v)) (
+      builtins.intersectAttrs unitOptions set
+    );
+  others = set: removeAttrs set (builtins.attrNames unitOptions);
+
+  # Units of one kind, without the suffix: "service" -> { chatmail-web = { Unit; Service; Install; }; … }
+  ofKind =
+    kind: set:
+    lib.mapAttrs' (name: lib.nameValuePair (lib.removeSuffix ".${kind}" name)) (
+      lib.filterAttrs (name: _: lib.hasSuffix ".${kind}" name) set
+    );
+
+  unit =
+    sectionName: optionName: u:
+    ownOptions u.Unit lib.id
+    // {
+      unitConfig = others u.Unit;
+      ${optionName} = u.${sectionName};
+      wantedBy = u.Install.WantedBy or [ ];
+    };
+
+  service =
+    u:
+    unit "Service" "serviceConfig" u
+    // {
+      restartTriggers = [ (builtins.toJSON relay.chatmaild) ];
+      # Stopped and started apart, a daemon's sockets would go away for the time between.
+      stopIfChanged = false;
+    };
+
+  # The modules of nixpkgs set some of these lines themselves, for daemons that somebody looks after; the relay's stand.
+  scalarsStand = v: if builtins.isList v then v else lib.mkForce v;
+  dropin =
+    u:
+    ownOptions u.Unit scalarsStand
+    // {
+      unitConfig = lib.mapAttrs (_: scalarsStand) (others u.Unit);
+      serviceConfig = lib.mapAttrs (_: scalarsStand) u.Service;
+    };
+
+  ownUsers = lib.filterAttrs (_: user: !(user.existing or false)) relay.users;
+in
+{
+  config = lib.mkIf relay.active {
+    systemd.services = lib.mkMerge [
+      (lib.mapAttrs (_: service) (ofKind "service" relay.units))
+      (lib.mapAttrs (_: dropin) (ofKind "service" relay.dropins))
+    ];
+    systemd.sockets = lib.mapAttrs (_: unit "Socket" "socketConfig") (ofKind "socket" relay.units);
+    systemd.paths = lib.mapAttrs (_: unit "Path" "pathConfig") (ofKind "path" relay.units);
+    systemd.timers = lib.mapAttrs (_: unit "Timer" "timerConfig") (ofKind "timer" relay.units);
+
+    users.users = lib.mkMerge [
+      (lib.mapAttrs (name: user: {
+        isSystemUser = true;
+        group = name;
+        inherit (user) description;
+      }) ownUsers)
+      (lib.mapAttrs (_: user: { extraGroups = user.memberOf; }) relay.users)
+    ];
+    users.groups = lib.mapAttrs (_: _: { }) ownUsers;
+
+    environment.etc = lib.mapAttrs' (
+      path: file:
+      lib.nameValuePair (lib.removePrefix "/etc/" path) (
+        { inherit (file) text; } // lib.optionalAttrs (file ? mode) { inherit (file) mode; }
+      )
+    ) relay.files;
+    environment.systemPackages = [ cfg.package ];
+
+    boot.kernel.sysctl = relay.sysctl;
+  };
+}

@@ -1,0 +1,50 @@
+# The value of the relay, made once. All other files here read it; while a setting is wrong they do nothing, and the sentences
+# about it are what the operator sees.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.chatmail;
+  declared = options.services.chatmail;
+  inherit (lib.importTOML ../pkgs/chatmaild/pyproject.toml) project;
+
+  # What the operator set or left at its default. `domain` alone has none; left out, the relay says so in its own words.
+  settingsOf =
+    declarations: declared: values:
+    lib.concatMapAttrs (
+      name: d:
+      if !builtins.isString (d.kind or null) then
+        { ${name} = settingsOf d declared.${name} values.${name}; }
+      else
+        lib.optionalAttrs declared.${name}.isDefined { ${name} = values.${name}; }
+    ) declarations;
+
+  value = import ./relay {
+    settings = settingsOf (import ./relay/settings.nix) declared cfg;
+    platform = import ./relay/platforms/nixos.nix {
+      programs = lib.mapAttrs (name: _: lib.getExe' cfg.package name) project.scripts // {
+        turnserver = lib.getExe' pkgs.coturn "turnserver";
+        deltachat-rpc-server = lib.getExe' pkgs.deltachat-rpc-server "deltachat-rpc-server";
+        iroh-relay = if cfg.irohPackage == null then null else lib.getExe' cfg.irohPackage "iroh-relay";
+      };
+      inherit (config.security.pki) caBundle;
+      mimeTypes = config.services.nginx.defaultMimeTypes;
+    };
+  };
+in
+{
+  services.chatmail.relay = value // {
+    active = cfg.enable && value.problems == [ ];
+  };
+
+  assertions = lib.optionals cfg.enable (
+    map (problem: {
+      assertion = false;
+      message = "services.chatmail: ${problem}";
+    }) value.problems
+  );
+}

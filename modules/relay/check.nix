@@ -1,0 +1,279 @@
+# Settings as the operator wrote them -> { settings: complete, problems: sentences for the operator }.
+# A setting that does not fit its declaration gives one sentence each and takes its default, so that all faults are told at once.
+declarations: given:
+let
+  inherit (builtins)
+    all
+    attrNames
+    concatLists
+    concatStringsSep
+    elem
+    elemAt
+    fromJSON
+    hasAttr
+    isAttrs
+    isBool
+    isInt
+    isString
+    map
+    mapAttrs
+    match
+    stringLength
+    substring
+    toJSON
+    typeOf
+    ;
+
+  isLeaf = d: d ? kind && isString d.kind;
+
+  label = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
+  unit = {
+    "" = 1;
+    K = 1024;
+    M = 1024 * 1024;
+    G = 1024 * 1024 * 1024;
+  };
+  bytesOf = text: match "(0|[1-9][0-9]{0,11})([KMG]?)" text;
+
+  octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+
+  # Per kind: does a value fit, how does it read in a complete setting, and what would have been right.
+  kinds = {
+    bool = {
+      fits = _: isBool;
+      wants = _: "true or false";
+    };
+    int = {
+      fits = d: v: isInt v && v >= d.min && v <= d.max;
+      wants = d: "a whole number from ${toString d.min} to ${toString d.max}";
+    };
+    days = {
+      fits = _: v: isInt v && v >= 1 && v <= 36500;
+      wants = _: "a number of days from 1 to 36500";
+    };
+    bytes = {
+      fits = _: v: (isInt v && v >= 0) || (isString v && bytesOf v != null);
+      read =
+        v:
+        if isInt v then
+          v
+        else
+          let
+            parts = bytesOf v;
+          in
+          # fromJSON, because toInt is nixpkgs'; leading zeros are no JSON and no size either.
+          fromJSON (elemAt parts 0) * unit.${elemAt parts 1};
+      wants = _: ''a number of bytes, or one with K, M or G such as "500M"'';
+    };
+    enum = {
+      fits = d: v: elem v d.values;
+      wants = d: "one of ${concatStringsSep ", " (map toJSON d.values)}";
+    };
+    domain = {
+      # Underscore only in front: RFC 1123 host names else. At most 64 octets are left for the name in an address of 128.
+      fits =
+        _: v:
+        isString v
+        && stringLength v <= 253
+        && match "_?${label}([.]${label})+" v != null
+        && match ".*[.][0-9]+" v == null;
+      wants = _: ''a domain name in lower case such as "chat.example.org"'';
+    };
+    mail = {
+      fits = _: v: isString v && match "[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+" v != null;
+      wants = _: ''a mail address such as "operator@example.org"'';
+    };
+    url = {
+      fits = _: v: isString v && match "https?://[^[:space:]\"'\\]+" v != null;
+      wants = _: ''a URL such as "https://example.org/"'';
+    };
+    ipv4 = {
+      fits = _: v: isString v && match "${octet}[.]${octet}[.]${octet}[.]${octet}" v != null;
+      wants = _: ''an IPv4 address such as "192.0.2.1"'';
+    };
+    ipv6 = {
+      fits = _: v: isString v && match "[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:]*" v != null;
+      wants = _: ''an IPv6 address in lower case such as "2001:db8::1"'';
+    };
+    path = {
+      fits =
+        _: v:
+        isString v && match "/[A-Za-z0-9._/@+-]+" v != null && substring 0 11 v != "/nix/store/";
+      wants = _: ''an absolute path outside the Nix store, written as a string such as "/var/lib/certificates/key.pem"'';
+    };
+    text = {
+      fits = _: isString;
+      wants = _: "text";
+    };
+  };
+
+  dotted = path: concatStringsSep "." path;
+
+  # -> list of { path, declaration } for every leaf
+  leavesOf =
+    path: tree:
+    concatLists (
+      map (
+        name:
+        let
+          d = tree.${name};
+          here = path ++ [ name ];
+        in
+        if isLeaf d then
+          [
+            {
+              path = here;
+              declaration = d;
+            }
+          ]
+        else
+          leavesOf here d
+      ) (attrNames tree)
+    );
+
+  unknown =
+    path: tree: values:
+    concatLists (
+      map (
+        name:
+        let
+          here = path ++ [ name ];
+        in
+        if !hasAttr name tree then
+          [
+            "unknown setting `${dotted here}`; ${
+              if path == [ ] then "there are" else "`${dotted path}` has"
+            } ${concatStringsSep ", " (attrNames tree)}"
+          ]
+        else if isLeaf tree.${name} then
+          [ ]
+        else if !isAttrs values.${name} then
+          [
+            "`${dotted here}` is a group of settings (${concatStringsSep ", " (attrNames tree.${name})}), not ${
+              show values.${name}
+            }"
+          ]
+        else
+          unknown here tree.${name} values.${name}
+      ) (attrNames values)
+    );
+
+  show =
+    v:
+    if isString v || isInt v || isBool v || v == null then
+      toJSON v
+    else
+      "a value of type ${typeOf v}";
+
+  lookup =
+    path: values:
+    if path == [ ] then
+      { value = values; }
+    else if isAttrs values && hasAttr (builtins.head path) values then
+      lookup (builtins.tail path) values.${builtins.head path}
+    else
+      null;
+
+  judge =
+    { path, declaration }:
+    let
+      found = lookup path given;
+      k = kinds.${declaration.kind};
+      optional = declaration ? default && declaration.default == null;
+      ok = found.value == null && optional || found.value != null && k.fits declaration found.value;
+      read = v: if v == null then null else (k.read or (x: x)) v;
+      fallback = read (declaration.default or null);
+    in
+    if found == null then
+      {
+        value = fallback;
+        problems =
+          if declaration ? default then
+            [ ]
+          else
+            [
+              "`${dotted path}` is missing: write ${k.wants declaration}"
+            ];
+      }
+    else if ok then
+      {
+        value = read found.value;
+        problems = [ ];
+      }
+    else
+      {
+        value = fallback;
+        problems = [
+          "`${dotted path}` is ${show found.value}, but wants ${k.wants declaration}"
+        ];
+      };
+
+  build =
+    path: tree:
+    mapAttrs (
+      name: d:
+      let
+        here = path ++ [ name ];
+      in
+      if isLeaf d then
+        (judge {
+          path = here;
+          declaration = d;
+        }).value
+      else
+        build here d
+    ) tree;
+
+  complete = build [ ] declarations;
+  fits = concatLists (map (leaf: (judge leaf).problems) (leavesOf [ ] declarations));
+  isLab = complete.domain != null && substring 0 1 complete.domain == "_";
+  source =
+    if complete.certificate.source != null then
+      complete.certificate.source
+    else if isLab then
+      "self-signed"
+    else
+      "acme";
+  isGiven =
+    name:
+    let
+      found = lookup [
+        "certificate"
+        name
+      ] given;
+    in
+    found != null && found.value != null;
+  when = condition: sentence: if condition then [ sentence ] else [ ];
+  together =
+    with complete;
+    when (accounts.nameMinLength > accounts.nameMaxLength)
+      "`accounts.nameMinLength` (${toString accounts.nameMinLength}) is above `accounts.nameMaxLength` (${toString accounts.nameMaxLength}): no address could be made; raise the latter"
+    ++ when (2 * message.maxSize > mailbox.maxSize)
+      "`message.maxSize` (${toString message.maxSize} bytes) is above half of `mailbox.maxSize` (${toString mailbox.maxSize} bytes): such a message leaves no room for others; raise the latter"
+    ++ when (message.maxSize < 65536)
+      "`message.maxSize` (${toString message.maxSize} bytes) is below 64K: not even a key exchange would fit; raise it"
+    ++ when (retention.largeMailDays > retention.mailDays)
+      "`retention.largeMailDays` (${toString retention.largeMailDays}) is above `retention.mailDays` (${toString retention.mailDays}): large mail goes first; lower it"
+    ++ when (turn.minPort > turn.maxPort)
+      "`turn.minPort` (${toString turn.minPort}) is above `turn.maxPort` (${toString turn.maxPort}): exchange them"
+    ++ when (turn.privateAddress != null && addresses.ipv4 == null)
+      "`turn.privateAddress` says that the host is behind NAT: write its address outside as `addresses.ipv4`"
+    ++ when (iroh.enable && iroh.url != null)
+      "`iroh.url` names another host's iroh-relay, so this relay's own would not be used: remove it, or `iroh.enable`"
+    ++ when (website.pages != null && website.root != null)
+      "`website.root` replaces the whole site, so `website.pages` would not be read: remove one of them"
+    ++ when (source == "files" && !(isGiven "file" && isGiven "keyFile"))
+      ''`certificate.source = "files"` needs both `certificate.file` and `certificate.keyFile`''
+    ++ when (source != "files" && (isGiven "file" || isGiven "keyFile"))
+      ''`certificate.file` and `certificate.keyFile` are used only with `certificate.source = "files"`: write that too, or remove them''
+    ++ when (source == "acme" && isLab)
+      ''no ACME authority gives a certificate for `${domain}`: write `certificate.source = "self-signed"`, or leave it out'';
+in
+{
+  problems = unknown [ ] declarations given ++ fits ++ together;
+  settings = complete // {
+    certificate = complete.certificate // {
+      inherit source;
+    };
+  };
+}

@@ -1,0 +1,130 @@
+# A relay is a value: settings and a platform go in, and what comes out is everything a machine must hold and run to be that
+# relay. Plain Nix: `builtins` only, so that it evaluates anywhere, offline, without nixpkgs.
+#
+#   settings   as settings.nix declares them; only `domain` is needed
+#   platform   "debian", or a set with the names of platforms/debian.nix
+#   override   what a host says otherwise than its platform, merged into it two levels deep
+#
+# `problems` are sentences for the operator; while there are any, the rest may throw and is not to be used.
+{
+  settings,
+  platform ? "debian",
+  override ? { },
+}:
+let
+  inherit (builtins)
+    isAttrs
+    isString
+    mapAttrs
+    toJSON
+    ;
+
+  checked = import ./check.nix (import ./settings.nix) settings;
+
+  base = if isString platform then import (./platforms + "/${platform}.nix") else platform;
+  chosen =
+    base
+    // mapAttrs (
+      name: v: if isAttrs v && isAttrs (base.${name} or null) then base.${name} // v else v
+    ) override;
+
+  names = import ./names.nix {
+    inherit (checked) settings;
+    platform = chosen;
+  };
+  part = {
+    inherit (checked) settings;
+    inherit names;
+    platform = chosen;
+  };
+
+  postfix = import ./postfix.nix part;
+  dovecot = import ./dovecot.nix part;
+  website = import ./website.nix (part // { inherit hardening; });
+  turn = import ./turn.nix (part // { inherit hardening; });
+  iroh = import ./iroh.nix (part // { inherit hardening; });
+  echo = import ./echo.nix (part // { inherit hardening; });
+  nginx = import ./nginx.nix (
+    part
+    // {
+      inherit (website.nginx) maps headers;
+      locations = iroh.locations ++ website.nginx.locations;
+    }
+  );
+  expiry = import ./expiry.nix (part // { inherit hardening; });
+  unbound = import ./unbound.nix { platform = chosen; };
+  records = import ./dns.nix {
+    inherit (checked) settings;
+    inherit names;
+    inherit (nginx) mtaStsPolicy;
+  };
+  hardening = import ./hardening.nix;
+  daemons = import ./chatmaild.nix (
+    part
+    // {
+      inherit records hardening;
+    }
+  );
+  # What is the same on every system: files that the daemons' configurations point to, units, users, kernel parameters.
+  common = {
+    files =
+      postfix.files
+      // nginx.files
+      // turn.files
+      // iroh.files
+      // {
+        ${names.files.config}.text = "${toJSON daemons.config}\n";
+      };
+    users = daemons.users // turn.users // iroh.users // echo.users;
+    units = daemons.units // website.units // turn.units // expiry.units // iroh.units // echo.units;
+    dropins = import ./dropins.nix;
+    sysctl = {
+      # One instance for each idle IMAP client, all of them the mailbox user's.
+      "fs.inotify.max_user_instances" = 2 * checked.settings.connections.imap + 1024;
+      "fs.inotify.max_user_watches" = 16 * checked.settings.connections.imap + 8192;
+    };
+  };
+in
+common
+// {
+  inherit (checked) settings;
+  problems =
+    checked.problems
+    ++ (
+      if checked.settings.iroh.enable && chosen.programs.iroh-relay == null then
+        [ "`iroh.enable` needs a program: there is no iroh-relay for this system unless you name one (`irohPackage`)" ]
+      else
+        [ ]
+    );
+  postfix = { inherit (postfix) main master; };
+  dovecot = dovecot.settings;
+  nginx = {
+    inherit (nginx)
+      main
+      errorLevel
+      events
+      stream
+      http
+      otherSites
+      realAddress
+      ;
+  };
+  unbound = unbound.settings;
+  chatmaild = daemons.config;
+  dns = records;
+  ports = postfix.ports // dovecot.ports // nginx.ports;
+  # Ranges of UDP ports for the firewall, first and last.
+  inherit (turn) udp;
+
+  # All of it as text, for a system without a module system of its own.
+  rendered = import ./render (
+    common
+    // {
+      platform = chosen;
+      inherit postfix;
+      dovecot = dovecot.settings;
+      nginx = nginx.whole;
+      unbound = unbound.settings;
+    }
+  );
+}

@@ -1,0 +1,65 @@
+# The DNS records of a relay, as data: `chatmail dns`, the documentation and the test network all read them here.
+# A record is { name; type; data; need; } with `need` required or recommended; TXT data is the bare string. The host adds its
+# addresses, its DKIM key and the TLSA record of its certificate's key, which are known only there.
+{
+  settings,
+  names,
+  mtaStsPolicy,
+}:
+let
+  inherit (builtins) hashString substring;
+  domain = settings.domain;
+  record = need: name: type: data: {
+    inherit
+      need
+      name
+      type
+      data
+      ;
+  };
+  required = record "required";
+  recommended = record "recommended";
+  reports = if settings.reports.mail != null then settings.reports.mail else settings.privacy.mail;
+  at = label: "${label}.${domain}.";
+  service =
+    label: recommended (at "_${label}._tcp") "SRV" "0 1 ${toString names.ports.${label}} ${domain}.";
+in
+{
+  dkim.selector = "opendkim";
+
+  records = [
+    (required "${domain}." "MX" "10 ${domain}.")
+    (required (at "www") "CNAME" "${domain}.")
+  ]
+  ++ (
+    # Nobody could verify a policy served with a self-made certificate.
+    if settings.certificate.source == "self-signed" then
+      [ ]
+    else
+      [
+        (required (at "mta-sts") "CNAME" "${domain}.")
+        # RFC 8461 section 3.1: the id changes when the policy does, so it is made of the policy.
+        (required (at "_mta-sts") "TXT" "v=STSv1; id=${
+          substring 0 16 (hashString "sha256" mtaStsPolicy)
+        }")
+      ]
+  )
+  ++ [
+    (recommended "${domain}." "TXT" "v=spf1 a ~all")
+    (recommended (at "_dmarc") "TXT" "v=DMARC1;p=reject;adkim=s;aspf=s")
+    (recommended (at "_adsp._domainkey") "TXT" "dkim=discardable")
+  ]
+  # RFC 8460 section 3.
+  ++ (
+    if reports == null then
+      [ ]
+    else
+      [ (recommended (at "_smtp._tls") "TXT" "v=TLSRPTv1; rua=mailto:${reports}") ]
+  )
+  ++ [
+    (service "submission")
+    (service "submissions")
+    (service "imap")
+    (service "imaps")
+  ];
+}

@@ -1,0 +1,114 @@
+# iroh-relay for the realtime channels of apps inside chats. Its program is the operator's, since no platform has the version
+# that clients speak (0.35); without it nothing is advertised, and clients use what they know otherwise.
+{
+  settings,
+  platform,
+  names,
+  hardening,
+}:
+let
+  inherit (names) files users;
+  address = "127.0.0.1:${toString names.local.iroh}";
+  restart = import ./restart.nix;
+  to = path: extra: [
+    "location"
+    "="
+    path
+    (
+      [
+        [
+          "proxy_pass"
+          "http://${address}"
+        ]
+        [
+          "proxy_http_version"
+          "1.1"
+        ]
+        [
+          "proxy_set_header"
+          "Host"
+          settings.domain
+        ]
+      ]
+      ++ extra
+    )
+  ];
+in
+if !settings.iroh.enable then
+  {
+    files = { };
+    units = { };
+    users = { };
+    locations = [ ];
+  }
+else
+  {
+    # TOML; the names are those of iroh-relay 0.35. STUN is the TURN server's.
+    files.${files.irohConfig}.text = ''
+      enable_relay = true
+      http_bind_addr = "${address}"
+      enable_stun = false
+      enable_metrics = false
+    '';
+
+    locations = [
+      (to "/relay" [
+        [
+          "proxy_set_header"
+          "Upgrade"
+          "$http_upgrade"
+        ]
+        [
+          "proxy_set_header"
+          "Connection"
+          "upgrade"
+        ]
+        # A channel may be silent for long; iroh's own pings come every 15 seconds.
+        [
+          "proxy_read_timeout"
+          "5m"
+        ]
+        [
+          "proxy_buffering"
+          "off"
+        ]
+      ])
+      # How clients measure which relay is near.
+      (to "/ping" [ ])
+      # How they notice that a hotel's Wi-Fi wants to be clicked away first.
+      (to "/generate_204" [ ])
+    ];
+
+    units."chatmail-iroh.service" = {
+      Unit = {
+        Description = "chatmail iroh: realtime channels of apps (iroh-relay)";
+        After = [ "network.target" ];
+        StartLimitIntervalSec = 0;
+      };
+      Service =
+        hardening
+        // restart
+        // {
+          ExecStart = "${platform.programs.iroh-relay} --config-path ${files.irohConfig}";
+          User = users.iroh;
+          # nginx is its only client.
+          PrivateNetwork = false;
+          IPAddressDeny = "any";
+          IPAddressAllow = "localhost";
+          RestrictAddressFamilies = [
+            "AF_UNIX"
+            "AF_INET"
+            "AF_INET6"
+          ];
+          # It tells of clients by their keys and addresses.
+          StandardOutput = "null";
+          StandardError = "null";
+        };
+      Install.WantedBy = [ "multi-user.target" ];
+    };
+
+    users.${users.iroh} = {
+      description = "chatmail iroh";
+      memberOf = [ ];
+    };
+  }

@@ -1,0 +1,114 @@
+# Ports, sockets, files and users of a relay, once. What differs between systems comes from the platform.
+{ settings, platform }:
+let
+  inherit (platform) etc state runtime;
+in
+rec {
+  # What clients and peers see (WIRE contract: ports).
+  ports = {
+    smtp = 25;
+    http = 80;
+    imap = 143;
+    https = 443;
+    submissions = 465;
+    submission = 587;
+    imaps = 993;
+    turn = 3478;
+  };
+
+  # Loopback only: where port 443 hands a connection on, with the PROXY protocol in front so that the client's address
+  # still counts for connection limits.
+  proxied = {
+    submissions = 10465;
+    https = 10443;
+    imaps = 10993;
+    # Mail that came in over HTTPS.
+    smtp = 10025;
+  };
+
+  # Loopback only, behind nginx: the one port that iroh-relay has had since its first release.
+  local.iroh = 3340;
+
+  # Percent of a mailbox at which its oldest mail goes, and what is left then. Clients warn their people at 80 %. The largest
+  # message must find room below the first, or it would wait for ever: nothing else makes room for it.
+  trimming = rec {
+    from =
+      let
+        largest = 100 * settings.message.maxSize / settings.mailbox.maxSize + 1;
+        room = 99 - largest;
+      in
+      if room < 75 then room else 75;
+    to = from - 5;
+  };
+
+  users = {
+    filter = "chatmail-filter";
+    web = "chatmail-web";
+    tls = "chatmail-tls";
+    mail = "vmail";
+    turn = "chatmail-turn";
+    iroh = "chatmail-iroh";
+    echo = "chatmail-echo";
+  };
+
+  # Listeners of Dovecot's for Postfix, in Dovecot's own runtime directory.
+  listeners = {
+    sasl = "postfix-sasl";
+    lmtp = "postfix-lmtp";
+    # For chatmail-accounts.
+    doveadm = "chatmail-doveadm";
+  };
+
+  sockets = {
+    filter = "${runtime}/chatmail-filter/filter.sock";
+    grant = "${runtime}/chatmail-accounts/grant.sock";
+    dict = "${runtime}/chatmail-accounts/dict.sock";
+    registrar = "${runtime}/chatmail-accounts/registrar.sock";
+    control = "${runtime}/chatmail-accounts/control.sock";
+    doveadm = "${platform.dovecot.runtime}/${listeners.doveadm}";
+    web = "${runtime}/chatmail-web/web.sock";
+    trim = "${runtime}/chatmail-trim/trim.sock";
+    tlsPolicy = "${runtime}/chatmail-tls/policy.sock";
+    sasl = "${platform.dovecot.runtime}/${listeners.sasl}";
+    lmtp = "${platform.dovecot.runtime}/${listeners.lmtp}";
+  };
+
+  files = {
+    config = "${etc}/chatmaild.json";
+    accountBook = "${state}/chatmail/accounts.sqlite";
+    mailboxes = "${state}/chatmail/mail";
+    dkimKey = "${state}/chatmail-filter/dkim.pem";
+    # Beside the account book and not in /etc, which may be read-only.
+    nocreate = "${state}/chatmail/nocreate";
+    revoked = "${runtime}/chatmail-revoked";
+    senderLogin = "${etc}/sender-login.regexp";
+    senderLoginNeeded = "${etc}/sender-login-needed.regexp";
+    tlsPolicy = "${etc}/tls-policy.regexp";
+    postfixTls = "${etc}/postfix-tls.cnf";
+    www = "${etc}/www";
+    site = "${state}/chatmail-website";
+    turnConfig = "${etc}/turnserver.conf";
+    turnServer = "${runtime}/chatmail-turn/turnserver.conf";
+    turnSecret = "${state}/chatmail-turn/secret";
+    irohConfig = "${etc}/iroh-relay.toml";
+    echoState = "${state}/chatmail-echo";
+    echoInvite = "${runtime}/chatmail-echo/invite";
+  }
+  // (
+    {
+      acme = {
+        certificate = "${state}/acme/${settings.domain}/fullchain.pem";
+        certificateKey = "${state}/acme/${settings.domain}/key.pem";
+      };
+      files = {
+        certificate = settings.certificate.file;
+        certificateKey = settings.certificate.keyFile;
+      };
+      self-signed = {
+        certificate = "${state}/chatmail-certificate/fullchain.pem";
+        certificateKey = "${state}/chatmail-certificate/key.pem";
+      };
+    }
+    .${settings.certificate.source}
+  );
+}

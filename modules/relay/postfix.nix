@@ -1,0 +1,250 @@
+# Postfix: main.cf and master.cf as attribute sets in the shape of NixOS' services.postfix.settings.
+# Each parameter is explained where its reason is not its name: https://www.postfix.org/postconf.5.html
+{
+  settings,
+  platform,
+  names,
+}:
+let
+  inherit (builtins)
+    attrNames
+    concatLists
+    map
+    replaceStrings
+    ;
+  inherit (names) files ports sockets;
+  domain = settings.domain;
+
+  # Envelopes of 1000 recipients, our signature, an octet for every line of 128 or more.
+  queueFileOverhead = 2 * 1024 * 1024;
+
+  # `-o name=value` for each, with the value in braces so that spaces and commas in it survive (master(5)).
+  options =
+    set:
+    concatLists (
+      map (name: [
+        "-o"
+        "{ ${name} = ${set.${name}} }"
+      ]) (attrNames set)
+    );
+
+  smtpd = role: {
+    smtpd_milters = "unix:${sockets.filter}";
+    # The filter tells the roles apart by this macro.
+    milter_macro_daemon_name = role;
+    # "Received: by HOST": neither the client's address nor its name stays in a mailbox (Postfix 3.10).
+    smtpd_hide_client_session = "yes";
+    # Announced as SIZE, and counted as RFC 1870, section 6.3, defines it.
+    message_size_limit = toString settings.message.maxSize;
+  };
+
+  # What logged-in clients speak to. Written once: the services below differ in how TLS begins and where they listen.
+  submission =
+    extra:
+    {
+      type = "inet";
+      private = false;
+      maxproc = settings.connections.smtp;
+      command = "smtpd";
+      args = options (
+        smtpd "submission"
+        // {
+          syslog_name = "postfix/submission";
+          smtpd_tls_mandatory_protocols = ">=TLSv1.3";
+          smtpd_sasl_auth_enable = "yes";
+          smtpd_client_restrictions = "permit_sasl_authenticated, reject";
+          smtpd_relay_restrictions = "permit_sasl_authenticated, reject";
+          smtpd_sender_restrictions = "reject_sender_login_mismatch";
+        }
+        // extra
+      );
+    };
+  wrapped = {
+    smtpd_tls_wrappermode = "yes";
+  };
+in
+{
+  main = {
+    compatibility_level = "3.10";
+
+    myhostname = domain;
+    mydomain = domain;
+    myorigin = domain;
+    # All mail is for virtual mailboxes; there are no local users, no trusted networks and nothing relayed for anybody.
+    mydestination = [ ];
+    mynetworks = [ ];
+    relay_domains = [ ];
+    local_transport = "error:5.1.1 this host has no local mailboxes";
+    alias_maps = [ ];
+    alias_database = [ ];
+    virtual_mailbox_domains = [ domain ];
+    virtual_transport = "lmtp:unix:${sockets.lmtp}";
+    recipient_delimiter = "";
+    append_dot_mydomain = false;
+    biff = false;
+
+    smtpd_banner = "$myhostname ESMTP";
+    # Of a file in the queue, which holds envelope, added fields and record marks as well. What a client may send is counted to
+    # the octet by each smtpd below.
+    message_size_limit = settings.message.maxSize + queueFileOverhead;
+    # virtual(8) is not used, but Postfix refuses a message_size_limit above this one.
+    virtual_mailbox_limit = 0;
+    mailbox_size_limit = 0;
+    smtpd_recipient_limit = settings.sending.maxRecipients;
+    smtpd_client_connection_count_limit = settings.connections.perAddress;
+
+    smtpd_tls_chain_files = [
+      files.certificateKey
+      files.certificate
+    ];
+    smtpd_tls_security_level = "encrypt";
+    smtpd_tls_auth_only = true;
+    smtpd_tls_mandatory_protocols = ">=TLSv1.2";
+    smtpd_tls_loglevel = 0;
+    # No session tickets: sent at the end of the handshake they hold the greeting back until the client's kernel
+    # acknowledges them, 40 ms later (Nagle's algorithm meets a delayed acknowledgement). Without a cache OpenSSL would
+    # still send them; only its own configuration stops it.
+    smtpd_tls_session_cache_timeout = "0s";
+    tls_config_file = files.postfixTls;
+    tls_config_name = "postfix";
+
+    smtpd_sasl_type = "dovecot";
+    smtpd_sasl_path = sockets.sasl;
+    smtpd_sasl_security_options = "noanonymous";
+    # An address of ours as MAIL FROM belongs to the login of that name, on every port: strangers cannot use one (and so
+    # cannot aim a bounce at one either), users only their own.
+    smtpd_sender_login_maps = "regexp:${files.senderLogin}";
+    # Where there is no SASL, as on port 25, Postfix skips reject_sender_login_mismatch without a word.
+    smtpd_sender_restrictions = "check_sender_access regexp:${files.senderLoginNeeded}";
+    smtpd_relay_restrictions = "reject_unauth_destination";
+    smtpd_recipient_restrictions = [ ];
+
+    # RFC 5321 to the letter: no bare LF (SMTP smuggling), no commands ahead of the reply, no addresses in odd clothes.
+    smtpd_forbid_bare_newline = "reject";
+    smtpd_forbid_bare_newline_exclusions = [ ];
+    smtpd_forbid_unauth_pipelining = true;
+    smtpd_helo_required = true;
+    strict_rfc821_envelopes = true;
+    smtputf8_enable = false;
+    # DSN would let a stranger ask for reports, ETRN for queue runs; CHUNKING only adds a second way to send a message.
+    smtpd_discard_ehlo_keywords = "silent-discard, dsn, etrn, chunking";
+    # Slow senders are cut after this long per command or data block, not per byte.
+    smtpd_per_request_deadline = true;
+    smtpd_timeout = "120s";
+    smtpd_peername_lookup = false;
+    disable_mime_input_processing = true;
+
+    # If the filter is down a client gets 421 and comes again; mail never passes unfiltered.
+    milter_default_action = "shutdown";
+    milter_protocol = 6;
+    milter_connect_timeout = "5s";
+    milter_command_timeout = "30s";
+    # Above the time that DKIM verification may spend on DNS.
+    milter_content_timeout = "60s";
+    # Bounces leave signed.
+    non_smtpd_milters = "unix:${sockets.filter}";
+    internal_mail_filter_classes = "bounce";
+    milter_macro_daemon_name = "internal";
+    # No copies of failures to the postmaster: they would name people and fill a mailbox that nobody reads.
+    notify_classes = [ ];
+
+    smtp_tls_security_level = "verify";
+    smtp_tls_verify_cert_match = "hostname";
+    smtp_tls_mandatory_protocols = ">=TLSv1.2";
+    smtp_tls_CAfile = platform.caBundle;
+    # Signed answers and TLSA records are looked at only where names come from the DNS alone.
+    smtp_dns_support_level = "dnssec";
+    # The first that knows the destination: what has a self-made certificate by its name, then DANE or MTA-STS; the rest goes by
+    # the level above. While chatmail-tls does not answer, mail waits.
+    smtp_tls_policy_maps = [
+      "regexp:${files.tlsPolicy}"
+      "socketmap:unix:${sockets.tlsPolicy}:tls"
+    ];
+    smtp_tls_servername = "hostname";
+    # A conversation between two relays is many messages in a minute: the connection stays for the next one. With TLS that takes
+    # tlsproxy(8), which holds the session while the delivery processes change.
+    smtp_tls_connection_reuse = true;
+    smtp_connection_cache_destinations = "static:all";
+    smtp_connection_cache_time_limit = "30s";
+    connection_cache_ttl_limit = "30s";
+    smtp_tls_session_cache_database = "btree:\${data_directory}/smtp_scache";
+    maximal_queue_lifetime = "2d";
+    bounce_queue_lifetime = "2d";
+    # The sender is told of a delay that a person would notice, and then of the failure.
+    delay_warning_time = "4h";
+    # A relay that comes back is served within a minute, however long it was away: messages come due every 30 s and are looked
+    # for every 15 s. While it is away one connection attempt in 30 s stands for all its mail.
+    queue_run_delay = "15s";
+    minimal_backoff_time = "30s";
+    maximal_backoff_time = "30s";
+    # A host that does not answer holds one of a hundred delivery processes for this long.
+    smtp_connect_timeout = "10s";
+    enable_long_queue_ids = true;
+  }
+  // platform.postfix.main;
+
+  # Attribute names are NixOS': `smtp_inet` is the listener on port 25, the column says "smtp".
+  master = {
+    smtp_inet = {
+      name = "smtp";
+      type = "inet";
+      private = false;
+      maxproc = settings.connections.smtp;
+      command = "smtpd";
+      args = options (smtpd "incoming");
+    };
+    tlsproxy = {
+      type = "unix";
+      chroot = false;
+      maxproc = 0;
+      command = "tlsproxy";
+    };
+    # Mail that other relays hand over by HTTPS (`/mxdeliv`): the same service with the sender's address from the PROXY protocol.
+    # TLS is nginx'.
+    "127.0.0.1:${toString names.proxied.smtp}" = {
+      type = "inet";
+      private = false;
+      maxproc = settings.connections.smtp;
+      command = "smtpd";
+      args = options (
+        smtpd "incoming"
+        // {
+          syslog_name = "postfix/mxdeliv";
+          smtpd_upstream_proxy_protocol = "haproxy";
+          smtpd_tls_security_level = "none";
+        }
+      );
+    };
+    submission = submission { };
+    submissions = submission wrapped;
+    # TLS connections that came in on port 443.
+    "127.0.0.1:${toString names.proxied.submissions}" = submission (
+      wrapped // { smtpd_upstream_proxy_protocol = "haproxy"; }
+    );
+  };
+
+  files = {
+    ${files.senderLogin}.text = ''
+      /^(.+@${replaceStrings [ "." ] [ "\\." ] domain})$/ $1
+    '';
+    ${files.senderLoginNeeded}.text = ''
+      /@${replaceStrings [ "." ] [ "\\." ] domain}$/ 553 5.7.1 not logged in
+    '';
+    ${files.postfixTls}.text = ''
+      postfix = postfix_settings
+      [postfix_settings]
+      ssl_conf = ssl_settings
+      [ssl_settings]
+      system_default = server
+      [server]
+      NumTickets = 0
+    '';
+    # Relays with a self-made certificate say so by their name: `_domain` or an address in brackets.
+    ${files.tlsPolicy}.text = ''
+      /^_/ encrypt
+      /^\[/ encrypt
+    '';
+  };
+
+  ports = { inherit (ports) smtp submission submissions; };
+}

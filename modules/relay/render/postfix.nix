@@ -1,0 +1,65 @@
+# main.cf and master.cf from attribute sets in the shape of NixOS' services.postfix.settings (postconf(5), master(5)).
+let
+  inherit (builtins)
+    attrNames
+    concatStringsSep
+    filter
+    isBool
+    isInt
+    isList
+    isString
+    map
+    toString
+    typeOf
+    ;
+
+  value =
+    name: v:
+    if isBool v then
+      if v then "yes" else "no"
+    else if isInt v then
+      toString v
+    else if isString v then
+      v
+    else if isList v then
+      concatStringsSep ", " (map (value name) v)
+    else
+      throw "postfix: ${name} has no text form (${typeOf v})";
+
+  column =
+    v:
+    if v == null then
+      "-"
+    else if isBool v then
+      if v then "y" else "n"
+    else
+      toString v;
+
+  service =
+    key: s:
+    concatStringsSep " " (
+      [
+        (s.name or key)
+        s.type
+        (column (s.private or null))
+        (column (s.privileged or null))
+        (column (s.chroot or null))
+        (column (s.wakeup or null))
+        (column (s.maxproc or null))
+        (s.command or key)
+      ]
+      ++ (s.args or [ ])
+    );
+in
+{
+  main =
+    settings:
+    concatStringsSep "" (
+      map (name: "${name} = ${value name settings.${name}}\n") (
+        filter (name: settings.${name} != null) (attrNames settings)
+      )
+    );
+
+  master =
+    services: concatStringsSep "" (map (key: "${service key services.${key}}\n") (attrNames services));
+}
