@@ -1,0 +1,63 @@
+# The daemons and the operator's command, as a Nix package: pkgs.python3Packages.callPackage ./. { }
+{
+  lib,
+  buildPythonApplication,
+  setuptools,
+  aiohttp,
+  bcrypt,
+  cryptography,
+  deltachat-rpc-client,
+  dkimpy,
+  dnspython,
+  jinja2,
+  markdown-it-py,
+  pymilter,
+  segno,
+  hypothesis,
+  pytestCheckHook,
+}:
+
+buildPythonApplication {
+  pname = "chatmaild";
+  version = "0.1.0";
+  pyproject = true;
+
+  src = lib.fileset.toSource {
+    root = ./.;
+    fileset = lib.fileset.unions [
+      ./pyproject.toml
+      (lib.fileset.fileFilter (file: file.hasExt "py" || file.name == "py.typed") ./src)
+      ./src/chatmaild/website
+      ./tests
+    ];
+  };
+
+  build-system = [ setuptools ];
+
+  dependencies = [
+    aiohttp
+    bcrypt
+    cryptography
+    deltachat-rpc-client
+    dkimpy
+    dnspython
+    jinja2
+    markdown-it-py
+    pymilter
+    segno
+  ];
+
+  nativeCheckInputs = [
+    hypothesis
+    pytestCheckHook
+  ];
+
+  pythonImportsCheck = [ "chatmaild" ];
+
+  meta = {
+    description = "The daemons and the operator's command of a chatmail relay";
+    license = lib.licenses.mit;
+    mainProgram = "chatmail";
+    platforms = lib.platforms.linux;
+  };
+}

@@ -1,0 +1,1 @@
+"""Accounts: login and creation, METADATA, last login, new-mail events."""

@@ -1,0 +1,139 @@
+"""The account book from the event loop: every call runs on the one thread that owns it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+from chatmaild.accounts.book import SECONDS_PER_DAY, Account, Book, BookError
+from chatmaild.accounts.invites import Invite, Invites, Refused
+from chatmaild.accounts.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+
+def today() -> int:
+    """Count the days since 1970-01-01, UTC."""
+    return int(time.time()) // SECONDS_PER_DAY
+
+
+class BookThread:
+    """The account book and what else lies in its file."""
+
+    def __init__(self, book: Book, clock: Callable[[], int] = today) -> None:
+        """Take over `book`, which is used on the thread only; `close` closes it."""
+        self.book = book
+        self._clock = clock
+        self._thread: Executor = ThreadPoolExecutor(1, "book")
+        self._logins: set[str] = set()
+        self.outbox = Outbox(book)
+        self.invites = Invites(book)
+
+    async def run[**P, T](self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function on the thread, after all that was called before."""
+
+        def call() -> T:
+            return function(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    async def find(self, address: str) -> Account | None:
+        """See Book.find."""
+        return await self.run(self.book.find, address)
+
+    async def create(
+        self, address: str, password: str, *, invited_only: bool, prepare: Callable[[], None]
+    ) -> tuple[Account, bool]:
+        """
+        See Book.create; where there is no such account, `prepare` is called before.
+
+        Raises:
+            OSError: `prepare` raised it.
+
+        """
+
+        def create() -> tuple[Account, bool]:
+            if self.book.find(address) is None:
+                prepare()
+            invited_at = int(time.time()) if invited_only else None
+            return self.book.create(address, password, self._clock(), invited_at=invited_at)
+
+        return await self.run(create)
+
+    async def set_blocked(self, address: str, *, blocked: bool) -> bool:
+        """See Book.set_blocked."""
+        return await self.run(self.book.set_blocked, address, blocked=blocked)
+
+    async def delete(
+        self, address: str, grace_days: int, *, idle_before: int | None = None
+    ) -> bool:
+        """See Book.delete; a login that is only remembered so far counts."""
+        if idle_before is not None:
+            await self.write_logins()
+        return await self.run(
+            self.book.delete, address, self._clock(), grace_days, idle_before=idle_before
+        )
+
+    async def add_invite(self, uses: int, days: int | None, comment: str) -> Invite:
+        """See Invites.add."""
+        return await self.run(self.invites.add, uses, days, comment, self._clock())
+
+    async def hand_out(self, token: str, address: str) -> Refused | None:
+        """See Invites.hand_out."""
+        now = int(time.time())
+        return await self.run(self.invites.hand_out, token, address, self._clock(), now)
+
+    async def add(self, address: str, token: str) -> bool:
+        """See Book.add_token."""
+        return await self.run(self.book.add_token, address, token, self._clock())
+
+    async def list(self, address: str) -> Sequence[str]:
+        """See Book.tokens."""
+        return await self.run(self.book.tokens, address, self._clock())
+
+    async def remove(self, address: str) -> None:
+        """See Book.remove_tokens."""
+        await self.run(self.book.remove_tokens, address)
+
+    async def devices(self, addresses: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Return (address, token) for each device of these accounts."""
+
+        def look_up() -> list[tuple[str, str]]:
+            now = self._clock()
+            return [(one, token) for one in addresses for token in self.book.tokens(one, now)]
+
+        return await self.run(look_up)
+
+    async def expire(self) -> None:
+        """Forget what has expired; what cannot be done now is done the next time."""
+        try:
+            await self.run(self.book.expire_tokens, self._clock())
+            await self.run(self.book.expire_names, self._clock(), int(time.time()))
+        except BookError as error:
+            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+
+    async def forget_all_tokens(self) -> None:
+        """See Book.forget_all_tokens."""
+        await self.run(self.book.forget_all_tokens)
+
+    def note_login(self, address: str) -> None:
+        """Remember a login until `write_logins`."""
+        self._logins.add(address)
+
+    async def write_logins(self) -> None:
+        """Write the remembered logins; what cannot be written now is kept for the next time."""
+        addresses, self._logins = self._logins, set()
+        if not addresses:
+            return
+        try:
+            await self.run(self.book.record_logins, addresses, self._clock())
+        except BookError as error:
+            self._logins |= addresses
+            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+
+    async def close(self) -> None:
+        """Write what is remembered and close the book."""
+        await self.write_logins()
+        await self.run(self.book.close)
+        self._thread.shutdown()

@@ -1,0 +1,154 @@
+"""
+chatmail-accounts: logins, METADATA, last logins and new-mail events for Dovecot.
+
+When this daemon is down, known accounts still log in and mail is still delivered; addresses
+unknown to Dovecot are told to try later. When it hangs, deliveries hang with it, so nothing here
+waits: the book has one thread, hashing has two, and the event loop touches neither disk nor hash.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
+
+from chatmaild import admission, daemon, http_server, sockets, systemd
+from chatmaild.accounts.book import Book, BookError
+from chatmaild.accounts.book_thread import BookThread
+from chatmaild.accounts.dict_server import MAX_LINE_BYTES, DictServer
+from chatmaild.accounts.door import Door, HourlyBudget
+from chatmaild.accounts.dovecot import Dovecot
+from chatmaild.accounts.grant import Grant
+from chatmaild.accounts.keeper import Keeper
+from chatmaild.accounts.mailboxes import Mailboxes
+from chatmaild.accounts.metadata import Metadata, NoTokens, server_entries
+from chatmaild.accounts.push import CONNECTIONS, Arrivals, Notifier
+from chatmaild.accounts.push_proxy import PushProxy
+from chatmaild.accounts.requests import Control, Registrar
+from chatmaild.config import Config
+
+log = logging.getLogger("chatmail-accounts")
+
+HASHING_THREADS = 2
+# Last logins are written together: one disk sync for all clients of a reconnect storm.
+LOGINS_SECONDS = 5.0
+EXPIRY_SECONDS = 3600.0
+
+
+async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
+    """
+    Answer on all sockets until `stop`.
+
+    Raises:
+        SocketError: a socket cannot be listened on.
+
+    """
+    paths = config.paths
+    passed = systemd.listen_fds()
+    listening = {
+        "grant": paths.grant_socket,
+        "dict": paths.dict_socket,
+        "registrar": paths.registrar_socket,
+        "control": paths.control_socket,
+    }
+    listeners = {name: sockets.listener(name, path, passed) for name, path in listening.items()}
+    counts: Counter[str] = Counter()
+    thread = BookThread(book)
+
+    proxy = PushProxy(config.push.proxy, paths.authorities, CONNECTIONS)
+    notifier = Notifier(proxy.post, thread, counts)
+    arrivals = Arrivals()
+
+    def on_new_mail(address: str, mark: str) -> None:
+        counts["new mail"] += 1
+        if config.push.enable and arrivals.is_news(address, mark):
+            notifier.notify(address)
+
+    if not config.push.enable:
+        await thread.forget_all_tokens()
+
+    mailboxes = Mailboxes(paths.mailboxes)
+    keeper = Keeper(
+        thread,
+        Dovecot(paths.doveadm_socket),
+        mailboxes,
+        paths.revoked,
+        config.accounts.grace_days,
+        counts,
+    )
+    door = Door(
+        config,
+        lambda: admission.decide(admission.read_host(paths.mailboxes), config.admission),
+        HourlyBudget(config.accounts.max_per_hour),
+    )
+
+    with ThreadPoolExecutor(HASHING_THREADS, "hash") as hashing:
+        grant = Grant(config, thread, hashing, door, keeper.prepare, counts)
+        registrar = Registrar(config, thread, door, grant, keeper, counts)
+        tokens = thread if config.push.enable else NoTokens()
+        metadata = Metadata(server_entries(config), tokens, thread.note_login, on_new_mail)
+        answers = {
+            "grant": grant.answer,
+            "registrar": registrar.endpoint.answer,
+            "control": Control(thread, keeper).endpoint.answer,
+        }
+        servers = [
+            await http_server.start(listeners[name], answer) for name, answer in answers.items()
+        ]
+        dictionary = await asyncio.start_unix_server(
+            DictServer(metadata).serve,
+            sock=listeners["dict"],
+            limit=MAX_LINE_BYTES,
+            backlog=sockets.BACKLOG,
+            # `release` does that; a socket of systemd's outlives us.
+            cleanup_socket=False,
+        )
+        chores = [
+            asyncio.create_task(daemon.every(LOGINS_SECONDS, thread.write_logins)),
+            asyncio.create_task(daemon.every(EXPIRY_SECONDS, thread.expire)),
+            asyncio.create_task(daemon.log_hourly(counts)),
+            asyncio.create_task(asyncio.to_thread(mailboxes.empty_trash)),
+            *([asyncio.create_task(_or_stop(notifier.run(), stop))] if config.push.enable else []),
+        ]
+        systemd.notify("READY=1")
+        log.info("ready")
+        await stop.wait()
+        systemd.notify("STOPPING=1")
+        for name, path in listening.items():
+            sockets.release(name, path, passed)
+        for chore in chores:
+            chore.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
+        dictionary.close()
+        dictionary.close_clients()
+        for server in servers:
+            await server.cleanup()
+        await keeper.close()
+        await proxy.close()
+        await thread.close()
+        log.info("%s", daemon.summary(counts))
+
+
+async def _or_stop(work: Awaitable[None], stop: asyncio.Event) -> None:
+    """Let a fault of the program end the daemon, which systemd starts again."""
+    try:
+        await work
+    except Exception:
+        log.exception("a part of the daemon has failed")
+        stop.set()
+
+
+async def _run(config: Config) -> None:
+    daemon.warn_about_admission(config)
+    book = Book.open(config.paths.account_book, config.paths.mailboxes)
+    await serve(config, book, daemon.stop_on_signal())
+
+
+def main() -> int:
+    """Run chatmail-accounts; see `chatmail-accounts --help`."""
+    return daemon.run(
+        "chatmail-accounts",
+        "Answer Dovecot's logins and METADATA.",
+        lambda config: asyncio.run(_run(config)),
+        (BookError, sockets.SocketError),
+    )

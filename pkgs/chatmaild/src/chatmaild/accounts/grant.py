@@ -1,0 +1,215 @@
+"""
+Login and creation, asked by Dovecot as an OAuth2 password grant (RFC 6749, section 4.3).
+
+Dovecot compares passwords of known accounts by itself and comes here with the rest: addresses it
+does not know, and wrong passwords of those it knows. So the answer is always given from the same
+book that Dovecot reads.
+
+Dovecot takes any status but 200, and any `error` in the answer, for a fault of the server, and
+tells the client to try later. That is how a locked book comes out. A refusal is a 200 that says
+`"active": "no"`.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from chatmaild import http_server
+from chatmaild.accounts import login, passwords
+from chatmaild.accounts.book import Account, BookError, NotCreatedError
+from chatmaild.accounts.door import Door
+from chatmaild.accounts.login import Refusal
+from chatmaild.config import Config
+
+log = logging.getLogger(__name__)
+
+# An address and a password, percent-encoded, with room for fields of later Dovecots.
+MAX_BODY_BYTES = 8192
+MAX_FIELDS = 16
+# Waiting logins beyond this are told to come back; at 4 ms per hash they would wait a second.
+MAX_WAITING = 256
+
+
+NOBODYS_PASSWORD = passwords.hash_password(b"nobody's")
+
+
+class Unavailable(Exception):  # noqa: N818 - a state of the host, not a fault
+    """No decision can be made now; the client should try again later."""
+
+
+class Accounts(Protocol):
+    """The account book, from the event loop; both raise BookError."""
+
+    async def find(self, address: str) -> Account | None:
+        """Look an account up."""
+
+    async def create(
+        self, address: str, password: str, *, invited_only: bool, prepare: Callable[[], None]
+    ) -> tuple[Account, bool]:
+        """Create an account unless it exists; return it, and whether it is new."""
+
+
+class Grant:
+    """Decides about logins and counts the outcomes."""
+
+    def __init__(
+        self,
+        config: Config,
+        accounts: Accounts,
+        hashing: Executor,
+        door: Door,
+        prepare: Callable[[str], None],
+        counts: Counter[str],
+    ) -> None:
+        """Hash and compare on `hashing`; call `prepare` before an account comes into being."""
+        self._config = config
+        self._accounts = accounts
+        self._hashing = hashing
+        self._door = door
+        self._prepare = prepare
+        self._counts = counts
+        self._waiting = 0
+
+    async def decide(self, address: str, password: bytes) -> Refusal | None:
+        """
+        Let this login pass (None), creating the account where there is none, or say why not.
+
+        Raises:
+            Unavailable: the book cannot be used, or the host is too busy for a new account.
+
+        """
+        if self._waiting >= MAX_WAITING:
+            raise Unavailable("too many logins wait")
+        self._waiting += 1
+        try:
+            account = await self._accounts.find(address)
+            if account is not None:
+                return await self._compare(account, password)
+            return await self._create(address, password)
+        except BookError as error:
+            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            raise Unavailable("the account book cannot be used") from None
+        finally:
+            self._waiting -= 1
+
+    async def _create(self, address: str, password: bytes) -> Refusal | None:
+        refusal = login.refuse_creation(address, password, self._config)
+        if refusal is not None:
+            return refusal
+        if self._door.closed():
+            return Refusal.REGISTRATION_CLOSED
+        if shortage := self._door.crowded():
+            raise Unavailable(f"no new account under pressure: {shortage}")
+        loop = asyncio.get_running_loop()
+        hashed = await loop.run_in_executor(self._hashing, passwords.hash_password, password)
+        try:
+            account, created = await self._accounts.create(
+                address,
+                hashed,
+                invited_only=self._door.invited_only,
+                prepare=lambda: self._prepare(address),
+            )
+        except NotCreatedError as error:
+            return Refusal(str(error))
+        except OSError as error:
+            log.error("an old mailbox is in the way of a new account: %s", error.strerror)  # noqa: TRY400
+            raise Unavailable("the mailbox cannot be made") from None
+        if not created:
+            # Another first login was faster, perhaps with another password.
+            return await self._compare(account, password)
+        self._counts["created"] += 1
+        self._door.made()
+        return None
+
+    async def is_owner(self, address: str, password: bytes) -> bool:
+        """
+        Say whether this is an account's password, blocked or not.
+
+        An address without an account takes as long as one with.
+
+        Raises:
+            Unavailable: the book cannot be used, or too many wait.
+
+        """
+        if self._waiting >= MAX_WAITING:
+            raise Unavailable("too many logins wait")
+        self._waiting += 1
+        try:
+            account = await self._accounts.find(address)
+            stored = account.password if account else NOBODYS_PASSWORD
+            loop = asyncio.get_running_loop()
+            equal = await loop.run_in_executor(self._hashing, passwords.verify, password, stored)
+        except BookError as error:
+            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            raise Unavailable("the account book cannot be used") from None
+        finally:
+            self._waiting -= 1
+        return equal and account is not None
+
+    async def _compare(self, account: Account, password: bytes) -> Refusal | None:
+        if account.blocked:
+            return Refusal.BLOCKED
+        loop = asyncio.get_running_loop()
+        equal = await loop.run_in_executor(
+            self._hashing, passwords.verify, password, account.password
+        )
+        return None if equal else Refusal.WRONG_PASSWORD
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one HTTP request of Dovecot's."""
+        if request.path != "/token":
+            return http_server.text_response("not found", 404)
+        if request.method != "POST":
+            return http_server.text_response("only POST", 405, {"Allow": "POST"})
+        try:
+            body = await http_server.read_body(request, MAX_BODY_BYTES)
+        except TimeoutError:
+            return http_server.text_response("the body is late", 408)
+        if body is None:
+            # A stranger's overlong password, not a fault: Dovecot must not be told to try again.
+            return self._verdict("", Refusal.UNUSABLE_PASSWORD)
+        credentials = parse_form(body)
+        if credentials is None:
+            return http_server.text_response("no password grant", 400)
+        address, password = credentials
+        try:
+            refusal = await self.decide(address, password)
+        except Unavailable as error:
+            self._counts["unavailable"] += 1
+            return http_server.text_response(str(error), 503)
+        return self._verdict(address, refusal)
+
+    def _verdict(self, address: str, refusal: Refusal | None) -> web.Response:
+        self._counts["accepted" if refusal is None else f"refused {refusal.value}"] += 1
+        return http_server.json_response(
+            {
+                "access_token": "unused",
+                "username": address,
+                "active": "yes" if refusal is None else "no",
+            }
+        )
+
+
+def parse_form(body: bytes) -> tuple[str, bytes] | None:
+    """
+    Read address and password out of an `application/x-www-form-urlencoded` body.
+
+    The password stays bytes, as the client sent them. None when this is no password grant, or
+    a field occurs twice.
+    """
+    try:
+        pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        return None
+    fields = dict(pairs)
+    if len(fields) != len(pairs) or fields.get(b"grant_type") != b"password":
+        return None
+    if b"username" not in fields or b"password" not in fields:
+        return None
+    return fields[b"username"].decode("utf-8", "replace"), fields[b"password"]

@@ -1,0 +1,147 @@
+"""
+Blocking, unblocking and deleting accounts, whoever asks for it.
+
+The order matters. First the book, so that no new login succeeds; then the marks that end SMTP
+sessions; then Dovecot, which forgets its cache and cuts connections; last the mailbox. A login or a
+delivery that was under way between two of these steps is caught by doing the last ones again.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine
+from pathlib import Path
+
+from chatmaild import revoked
+from chatmaild.accounts.book import BookError
+from chatmaild.accounts.book_thread import BookThread
+from chatmaild.accounts.dovecot import Dovecot, DovecotError
+from chatmaild.accounts.mailboxes import Mailboxes
+
+log = logging.getLogger(__name__)
+
+# Longer than a login or a delivery is under way between looking somebody up and being connected.
+AGAIN_SECONDS = 3.0
+
+
+class Keeper:
+    """Changes what accounts there are; each method raises BookError as those of Book do."""
+
+    def __init__(
+        self,
+        book: BookThread,
+        dovecot: Dovecot,
+        mailboxes: Mailboxes,
+        marks: Path,
+        grace_days: int,
+        counts: Counter[str],
+    ) -> None:
+        """Keep nobody else from a deleted address longer than `grace_days`."""
+        self._book = book
+        self._dovecot = dovecot
+        self._mailboxes = mailboxes
+        self._marks = marks
+        self._grace_days = grace_days
+        self._counts = counts
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def prepare(self, address: str) -> None:
+        """
+        Make way for a new account; runs on the book's thread, raises OSError.
+
+        A mailbox without an account is somebody else's: of a book that was restored, or left by a
+        delivery that was under way when the account was deleted.
+        """
+        self._mailboxes.discard(address)
+        revoked.unmark(self._marks, address)
+
+    async def block(self, address: str) -> bool:
+        """
+        Block an account and cut its connections; False when there is none.
+
+        Raises:
+            DovecotError: it is blocked, but connections may be open.
+
+        """
+        if not await self._book.set_blocked(address, blocked=True):
+            return False
+        self._counts["blocked"] += 1
+        await self._shut_out(address)
+        self._later(self._shut_out_again(address))
+        return True
+
+    async def unblock(self, address: str) -> bool:
+        """Let an account in again; False when there is none."""
+        if not await self._book.set_blocked(address, blocked=False):
+            return False
+        revoked.unmark(self._marks, address)
+        return True
+
+    async def delete(self, address: str, *, idle_before: int | None = None) -> bool:
+        """
+        Delete an account with everything of it; False when there is none.
+
+        With `idle_before`, a day since 1970, one that was used since stays: False too.
+
+        Raises:
+            DovecotError: it is deleted, but connections may be open.
+
+        """
+        if not await self._book.delete(address, self._grace_days, idle_before=idle_before):
+            return False
+        self._counts["deleted" if idle_before is None else "deleted as idle"] += 1
+        try:
+            await self._shut_out(address)
+        finally:
+            await self._discard(address)
+            self._later(self._sweep(address))
+        return True
+
+    async def _shut_out(self, address: str) -> None:
+        try:
+            revoked.mark(self._marks, address)
+        except OSError as error:
+            log.error("%s: cannot be written: %s", self._marks, error.strerror)  # noqa: TRY400
+        await self._dovecot.forget(address)
+
+    async def _shut_out_again(self, address: str) -> None:
+        account = await self._book.find(address)
+        if account is None or account.blocked:
+            await self._shut_out(address)
+
+    async def _sweep(self, address: str) -> None:
+        await self._shut_out_again(address)
+        await self._discard(address)
+        await asyncio.to_thread(self._mailboxes.empty_trash)
+        await self._book.run(self._book.book.fold)
+
+    async def _discard(self, address: str) -> None:
+        # On the book's thread, where accounts are made: never the mailbox of a new one.
+        def discard() -> None:
+            if self._book.book.find(address) is None:
+                self._mailboxes.discard(address)
+
+        try:
+            await self._book.run(discard)
+        except OSError as error:
+            log.error("a deleted account's mailbox is left: %s", error.strerror)  # noqa: TRY400
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        async def run() -> None:
+            try:
+                await asyncio.sleep(AGAIN_SECONDS)
+                await work
+            except (DovecotError, BookError) as error:
+                log.warning("%s", error)
+            finally:
+                work.close()
+
+        task = asyncio.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End what was to be done later; the next start empties the trash."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

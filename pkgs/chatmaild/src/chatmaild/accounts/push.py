@@ -1,0 +1,287 @@
+"""
+Waking sleeping phones: for each new message one notification to each device of its account.
+
+A notification starts in memory and is sent at once. One that the proxy has not taken within half
+a second is written to the book, so it survives a restart; most never touch the disk. What failed
+is tried again after 1, 8, 64, 512 and then every 3600 s, and given up five hours after the newest
+message it is about. Memory is bounded: beyond a thousand, what is to be sent waits in the book.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from chatmaild.accounts.book import BookError
+from chatmaild.accounts.book_thread import BookThread
+from chatmaild.accounts.outbox import LEASE_SECONDS, Notification
+from chatmaild.accounts.push_proxy import Outcome
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 32
+MAX_UNSENT = 1000
+MAX_ARRIVALS = 10_000
+BATCH = 2 * CONNECTIONS
+GIVE_UP_SECONDS = 5 * 3600
+SAVE_SECONDS = 0.5
+MAX_PAUSE_SECONDS = 3600
+
+
+type Post = Callable[[str], Awaitable[tuple[Outcome, str]]]
+
+
+def pause(attempts: int) -> int:
+    """Return how many seconds to wait after so many failed attempts (from 1)."""
+    return int(min(8.0 ** (attempts - 1), MAX_PAUSE_SECONDS))
+
+
+class Arrivals:
+    """
+    Which of Dovecot's marks is a new message from somebody else.
+
+    A mark carries INBOX' next UID and the envelope sender, a space between (`notify_status_value`).
+    Dovecot marks a message once more when it has also gone to others in the same transaction, so
+    the same UID from the same sender counts once. A client's own copies wake nobody.
+    """
+
+    def __init__(self) -> None:
+        """Start without a memory."""
+        self._seen: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def is_news(self, address: str, mark: str) -> bool:
+        """Say whether this mark is to be notified."""
+        uid, _, sender = mark.partition(" ")
+        if sender.lower() == address.lower():
+            return False
+        key = address, sender
+        if self._seen.get(key) == uid:
+            return False
+        self._seen[key] = uid
+        self._seen.move_to_end(key)
+        if len(self._seen) > MAX_ARRIVALS:
+            self._seen.popitem(last=False)
+        return True
+
+
+class Notifier:
+    """Sends notifications; `run` it as long as the daemon lives."""
+
+    def __init__(
+        self,
+        post: Post,
+        book: BookThread,
+        counts: Counter[str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Hand tokens of the `book` to the proxy by `post`."""
+        self._post = post
+        self._book = book
+        self._outbox = book.outbox
+        self._counts = counts
+        self._clock = clock
+        self._arrived: deque[str] = deque()
+        self._unsent: OrderedDict[tuple[str, str], Notification] = OrderedDict()
+        self._flying: dict[asyncio.Task[None], Notification] = {}
+        self._news = asyncio.Event()
+        # Those of them that are in the book too.
+        self._kept: dict[tuple[str, str], Notification] = {}
+        # Those the book may forget: done together, it costs one disk sync for all.
+        self._finished: set[tuple[str, str]] = set()
+        # Whether the book holds a notification, which spares most statements; and how many are
+        # just being written.
+        self._stored = True
+        self._putting = 0
+        self._stored_news = asyncio.Event()
+        self._failing = False
+        self._stopping = False
+
+    def notify(self, address: str) -> None:
+        """Wake the devices of an account; returns at once."""
+        if len(self._arrived) >= MAX_ARRIVALS:
+            self._counts["push dropped"] += 1
+            return
+        self._arrived.append(address)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; then write to the book what is not done."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._look_up_forever())
+                group.create_task(self._retry_forever())
+                group.create_task(self._save_forever())
+        finally:
+            await self._save_all()
+
+    async def _look_up_forever(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._arrived:
+                size = min(len(self._arrived), BATCH)
+                addresses = [self._arrived.popleft() for _ in range(size)]
+                try:
+                    devices = await self._book.devices(addresses)
+                    await self._add(devices)
+                except BookError as error:
+                    self._counts["push dropped"] += size
+                    log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+
+    async def _add(self, devices: Sequence[tuple[str, str]]) -> None:
+        now = int(self._clock())
+        surplus = []
+        for address, token in devices:
+            one = Notification(address, token, now)
+            # What has not left yet will wake the device for this message too.
+            if one.key in self._unsent:
+                self._counts["push merged"] += 1
+            elif len(self._unsent) < MAX_UNSENT:
+                self._unsent[one.key] = one
+            else:
+                surplus.append((one, now))
+        self._send()
+        if surplus:
+            await self._put(surplus)
+
+    def _send(self) -> None:
+        while self._unsent and len(self._flying) < CONNECTIONS and not self._stopping:
+            _, one = self._unsent.popitem(last=False)
+            task = asyncio.create_task(self._deliver(one))
+            self._flying[task] = one
+            task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._flying.pop(task, None)
+        self._send()
+        if not self._unsent:
+            self._stored_news.set()
+
+    async def _deliver(self, one: Notification) -> None:
+        outcome, fault = await self._post(one.token)
+        self._tell(outcome, fault)
+        try:
+            if outcome is Outcome.DONE:
+                self._counts["push sent"] += 1
+                self._over(one)
+            elif outcome is Outcome.TOKEN_DEAD:
+                self._counts["push token dead"] += 1
+                await self._book.run(self._outbox.forget_token, one.token)
+            else:
+                await self._failed(one)
+        except BookError as error:
+            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+
+    async def _failed(self, one: Notification) -> None:
+        now = int(self._clock())
+        attempts = one.attempts + 1
+        due = now + pause(attempts)
+        if due - one.since > GIVE_UP_SECONDS:
+            self._counts["push given up"] += 1
+            self._over(one)
+        else:
+            self._counts["push put off"] += 1
+            again = Notification(one.address, one.token, one.since, attempts)
+            await self._put([(again, due)])
+
+    def _over(self, one: Notification) -> None:
+        if self._stored or self._putting:
+            self._finished.add(one.key)
+
+    def _tell(self, outcome: Outcome, fault: str) -> None:
+        """Log when the proxy begins to fail and when it works again, not each time."""
+        failing = outcome is Outcome.FAILED
+        if failing and not self._failing:
+            log.warning("push: the proxy does not take notifications (%s); they are kept", fault)
+        elif self._failing and not failing:
+            log.info("push: the proxy takes notifications again")
+        self._failing = failing
+
+    async def _put(self, waiting: Sequence[tuple[Notification, int]]) -> None:
+        self._finished -= {one.key for one, _ in waiting}
+        self._putting += 1
+        try:
+            await self._book.run(self._outbox.put, waiting)
+        finally:
+            self._putting -= 1
+        self._stored = True
+        self._stored_news.set()
+
+    async def _retry_forever(self) -> None:
+        while True:
+            self._stored_news.clear()
+            try:
+                delay = await self._retry()
+            except BookError as error:
+                log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+                delay = 5.0
+            try:
+                async with asyncio.timeout(delay):
+                    await self._stored_news.wait()
+            except TimeoutError:
+                pass
+
+    async def _retry(self) -> float | None:
+        """Send what is due; return the seconds until there is more, None when nothing waits."""
+        if not self._stored or len(self._unsent) >= BATCH:
+            return None
+        due = await self._book.run(self._outbox.next_due)
+        if due is None:
+            # Unless one was written since the question.
+            self._stored = bool(self._putting) or self._stored_news.is_set()
+            return None
+        now = self._clock()
+        if due > now:
+            return due - now
+        for one in await self._book.run(self._outbox.take, int(now), BATCH):
+            if one.key not in self._finished | self._under_way() and one.key not in self._unsent:
+                self._unsent[one.key] = self._kept[one.key] = one
+        self._send()
+        return 0.0 if len(self._unsent) < BATCH else None
+
+    def _under_way(self) -> set[tuple[str, str]]:
+        return {one.key for one in self._flying.values()}
+
+    async def _forget_finished(self) -> None:
+        finished, self._finished = self._finished, set()
+        if finished:
+            await self._book.run(self._outbox.remove, finished)
+
+    async def _save_forever(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            here = {one.key: one for one in (*self._flying.values(), *self._unsent.values())}
+            self._kept = {key: one for key, one in self._kept.items() if here.get(key) is one}
+            limit = self._clock() - SAVE_SECONDS
+            late = {
+                key: one
+                for key, one in here.items()
+                if key not in self._kept and one.since <= limit
+            }
+            try:
+                await self._forget_finished()
+                if late:
+                    lease = int(self._clock()) + LEASE_SECONDS
+                    await self._put([(one, lease) for one in late.values()])
+                    self._kept |= late
+            except BookError as error:
+                log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+
+    async def _save_all(self) -> None:
+        self._stopping = True
+        now = int(self._clock())
+        flying = dict(self._flying)
+        for task in flying:
+            task.cancel()
+        await asyncio.gather(*flying, return_exceptions=True)
+        left = [*flying.values(), *self._unsent.values()]
+        try:
+            await self._forget_finished()
+            left += [
+                Notification(address, token, now)
+                for address, token in await self._book.devices(list(self._arrived))
+            ]
+            await self._book.run(self._outbox.put, [(one, now) for one in left])
+        except BookError as error:
+            log.error("%s", error)  # noqa: TRY400 - the sentence says it all

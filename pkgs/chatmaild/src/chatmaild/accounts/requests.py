@@ -1,0 +1,235 @@
+"""
+What other programs of the relay ask this daemon: JSON by POST on two UNIX sockets.
+
+`control` is for the operator's command and the nightly expiry. `registrar` is chatmail-web's, which
+stands in the world: it may hand out a name, and delete an account whose password it can show.
+
+    registrar   /new       {address, invite}     204, 403 or 503 {reason}
+                /delete    {address, password}   204, 401 or 503 {reason}
+    control     /accounts/block, /unblock, /delete   {address}    200 {warning} or 404 {reason}
+                /accounts/expire  {address, before_day}           200 {deleted, warning}
+                /invites/add      {uses, days, comment}           200 {id, token, ...}
+                /invites/list     {}                              200 {invites: [...]}
+                /invites/remove   {id}                            200 or 404 {reason}
+
+A reason is a sentence that may be shown to a person.
+"""
+
+import dataclasses
+import json
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from chatmaild import http_server
+from chatmaild.accounts import login
+from chatmaild.accounts.book import BookError
+from chatmaild.accounts.book_thread import BookThread
+from chatmaild.accounts.door import Door
+from chatmaild.accounts.dovecot import DovecotError
+from chatmaild.accounts.grant import Grant, Unavailable
+from chatmaild.accounts.invites import Refused
+from chatmaild.accounts.keeper import Keeper
+from chatmaild.config import Config
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 8192
+MAX_USES = 1_000_000
+MAX_DAYS = 36_500
+MAX_DAY = 3_000_000  # of the year 10,000
+MAX_COMMENT = 200
+
+CLOSED = "This server does not create new addresses at the moment."
+BUSY = "This server is too busy to create new addresses. Please try again later."
+NO_OWNER = "The address or the password is wrong."
+LATER = "This server cannot do that right now. Please try again later."
+INVITES = {
+    Refused.MISSING: "This server gives new addresses by invitation only. Please ask somebody who"
+    " uses it for an invite.",
+    Refused.UNKNOWN: "This invite is not valid. Please check that the link is complete, or ask for"
+    " a new one.",
+    Refused.EXPIRED: "This invite has expired. Please ask for a new one.",
+    Refused.USED_UP: "This invite has been used up. Please ask for a new one.",
+}
+
+type Fields = Mapping[str, Any]
+type Action = Callable[[Fields], Awaitable[web.Response]]
+
+
+class BadRequest(Exception):  # noqa: N818 - an answer, not an error of this program
+    """The request does not say what it must; the text is one sentence."""
+
+
+class Endpoint:
+    """Answers requests by their path."""
+
+    def __init__(self, actions: Mapping[str, Action]) -> None:
+        """Know these paths."""
+        self._actions = actions
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        action = self._actions.get(request.path)
+        if action is None:
+            return _reason("There is no such request.", 404)
+        if request.method != "POST":
+            return http_server.text_response("only POST", 405, {"Allow": "POST"})
+        try:
+            body = await http_server.read_body(request, MAX_BODY_BYTES)
+            return await action(_object(body or b""))
+        except BadRequest as error:
+            return _reason(str(error), 400)
+        except TimeoutError:
+            return _reason("The request is late.", 408)
+        except BookError as error:
+            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            return _reason(LATER, 503)
+
+
+class Registrar:
+    """What chatmail-web may ask."""
+
+    def __init__(
+        self,
+        config: Config,
+        book: BookThread,
+        door: Door,
+        grant: Grant,
+        keeper: Keeper,
+        counts: Counter[str],
+    ) -> None:
+        """Decide as a first login would."""
+        self._config = config
+        self._book = book
+        self._door = door
+        self._grant = grant
+        self._keeper = keeper
+        self._counts = counts
+        self.endpoint = Endpoint({"/new": self._new, "/delete": self._delete})
+
+    async def _new(self, fields: Fields) -> web.Response:
+        address, invite = _text(fields, "address"), _text(fields, "invite")
+        if login.refuse_name(address, self._config):
+            raise BadRequest("This is no address of this server.")
+        if self._door.closed():
+            return self._refuse("closed", CLOSED, 403)
+        if shortage := self._door.crowded():
+            return self._refuse(shortage, BUSY, 503)
+        if self._door.invited_only:
+            refused = await self._book.hand_out(invite, address) if invite else Refused.MISSING
+            if refused:
+                return self._refuse(refused.value, INVITES[refused], 403)
+        self._counts["handed out"] += 1
+        return web.Response(status=204)
+
+    def _refuse(self, word: str, reason: str, status: int) -> web.Response:
+        self._counts[f"not handed out {word}"] += 1
+        return _reason(reason, status)
+
+    async def _delete(self, fields: Fields) -> web.Response:
+        address, password = _text(fields, "address").lower(), _text(fields, "password")
+        try:
+            owner = await self._grant.is_owner(address, password.encode("utf-8", "replace"))
+            if not owner or not await self._keeper.delete(address):
+                self._counts["not deleted wrong-password"] += 1
+                return _reason(NO_OWNER, 401)
+        except Unavailable:
+            return _reason(LATER, 503)
+        except DovecotError as error:
+            # The account is gone, and the operator must know about the rest.
+            log.error("%s; connections of a deleted account may be open", error)  # noqa: TRY400
+        return web.Response(status=204)
+
+
+class Control:
+    """What the operator's command may ask."""
+
+    def __init__(self, book: BookThread, keeper: Keeper) -> None:
+        """Do it with these."""
+        self._book = book
+        self._keeper = keeper
+        self.endpoint = Endpoint(
+            {
+                "/accounts/block": _on_account(keeper.block),
+                "/accounts/unblock": _on_account(keeper.unblock),
+                "/accounts/delete": _on_account(keeper.delete),
+                "/accounts/expire": self._expire,
+                "/invites/add": self._add,
+                "/invites/list": self._list,
+                "/invites/remove": self._remove,
+            }
+        )
+
+    async def _add(self, fields: Fields) -> web.Response:
+        uses = _number(fields, "uses", MAX_USES)
+        days = None if fields.get("days") is None else _number(fields, "days", MAX_DAYS)
+        comment = _text(fields, "comment")
+        if len(comment) > MAX_COMMENT or not comment.isprintable():
+            raise BadRequest(f"A comment is one line of at most {MAX_COMMENT} characters.")
+        return _json(dataclasses.asdict(await self._book.add_invite(uses, days, comment)))
+
+    async def _expire(self, fields: Fields) -> web.Response:
+        address, day = _text(fields, "address"), _number(fields, "before_day", MAX_DAY)
+        try:
+            return _json({"deleted": await self._keeper.delete(address, idle_before=day)})
+        except DovecotError as error:
+            return _json({"deleted": True, "warning": str(error)})
+
+    async def _list(self, _fields: Fields) -> web.Response:
+        found = await self._book.run(self._book.invites.list)
+        return _json({"invites": [dataclasses.asdict(invite) for invite in found]})
+
+    async def _remove(self, fields: Fields) -> web.Response:
+        identity = _number(fields, "id", 2**62)
+        if await self._book.run(self._book.invites.remove, identity):
+            return _json({})
+        return _reason(f"there is no invite {identity}", 404)
+
+
+def _on_account(do: Callable[[str], Awaitable[bool]]) -> Action:
+    async def action(fields: Fields) -> web.Response:
+        address = _text(fields, "address").lower()
+        try:
+            if not await do(address):
+                return _reason(f"there is no account {address}", 404)
+        except DovecotError as error:
+            return _json({"warning": str(error)})
+        return _json({})
+
+    return action
+
+
+def _object(body: bytes) -> Fields:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise BadRequest("A request is a JSON object.")
+    return fields
+
+
+def _text(fields: Fields, name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise BadRequest(f"`{name}` must be text.")
+    return value
+
+
+def _number(fields: Fields, name: str, most: int) -> int:
+    value = fields.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise BadRequest(f"`{name}` must be a whole number from 1 to {most}.")
+    return value
+
+
+def _json(value: Mapping[str, Any]) -> web.Response:
+    return web.json_response(dict(value), headers={"Cache-Control": "no-store"})
+
+
+def _reason(text: str, status: int) -> web.Response:
+    return http_server.json_response({"reason": text}, status)

@@ -1,0 +1,128 @@
+"""
+`chatmail dns --update`: write the records to the primary name server by RFC 2136, signed by TSIG.
+
+A name's records of a type are replaced, but for TXT: there only those of the same kind (SPF, a
+DKIM key, …) go, because other services prove themselves by TXT records at the same name.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.tsig
+import dns.tsigkeyring
+import dns.update
+
+from chatmaild.admin.cli import CommandError
+from chatmaild.admin.dns import TTL_SECONDS, txt_data
+from chatmaild.config import DnsRecord
+
+SECONDS = 10.0
+MAX_KEY_FILE_BYTES = 4096
+ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
+
+
+def run(domain: str, records: list[DnsRecord], server: str | None, key_file: Path | None) -> int:
+    """Write all records in one transaction: all of them or none."""
+    if server is None or key_file is None:
+        raise CommandError("--update needs --server and --key-file")
+    key = read_key(key_file)
+    zone = _zone(domain, server, key)
+    update = dns.update.UpdateMessage(zone)
+    update.use_tsig(key)
+    for name, kind in dict.fromkeys((record.name, record.type) for record in records):
+        data = [r.data for r in records if (r.name, r.type) == (name, kind)]
+        _replace(update, dns.name.from_text(name), kind, data, server, key)
+    answer = _ask(update, server)
+    if answer.rcode() != dns.rcode.NOERROR:
+        raise CommandError(f"{server} refuses the update: {dns.rcode.to_text(answer.rcode())}")
+    print(f"{len(records)} records written to {zone.to_text()} at {server}")
+    return 0
+
+
+def read_key(path: Path) -> dns.tsig.Key:
+    """Read a key in BIND's form: `key "NAME" { algorithm NAME; secret "BASE64"; };`."""
+    try:
+        text = path.read_text(encoding="ascii")[:MAX_KEY_FILE_BYTES]
+    except (OSError, UnicodeDecodeError):
+        raise CommandError(f"{path}: the TSIG key cannot be read") from None
+    text = re.sub(r"(?m)(?:#|//).*$", "", text)
+    found = re.fullmatch(r'\s*key\s+"?([A-Za-z0-9._-]+)"?\s*\{(.*)\}\s*;?\s*', text, re.DOTALL)
+    fields = dict(re.findall(r'(\w+)\s+"?([^\s";]+)"?\s*;', found[2])) if found else {}
+    if found is None or "secret" not in fields:
+        raise CommandError(
+            f'{path}: no TSIG key such as key "name" {{ algorithm …; secret "…"; }};'
+        )
+    algorithm = fields.get("algorithm", "hmac-sha256").lower()
+    if algorithm not in ALGORITHMS:
+        raise CommandError(f"{path}: the algorithm {algorithm} is none of {', '.join(ALGORITHMS)}")
+    try:
+        return dns.tsig.Key(found[1], fields["secret"], f"{algorithm}.")
+    except ValueError:
+        raise CommandError(f"{path}: the secret is not base64") from None
+
+
+def _replace(
+    update: dns.update.UpdateMessage,
+    name: dns.name.Name,
+    kind: str,
+    wanted: list[str],
+    server: str,
+    key: dns.tsig.Key,
+) -> None:
+    if kind == "CNAME":
+        # An alias stands alone (RFC 1034, section 3.6.2).
+        update.delete(name)
+    elif kind == "TXT":
+        beginnings = {_beginning(text) for text in wanted}
+        for old in _present(name, server, key):
+            if _beginning(b"".join(old.strings).decode("utf-8", "replace")) in beginnings:
+                update.delete(name, old)
+        # Beside an alias a TXT record would be skipped (RFC 2136, section 3.4.2.2).
+        update.delete(name, "CNAME")
+    else:
+        update.delete(name, kind)
+    for data in wanted:
+        text = txt_data(data) if kind == "TXT" else data
+        update.add(name, TTL_SECONDS, kind, text)
+
+
+def _beginning(text: str) -> str:
+    return re.split(r"[;\s]", text, maxsplit=1)[0].lower() if text.startswith("v=") else text[:5]
+
+
+def _present(name: dns.name.Name, server: str, key: dns.tsig.Key) -> list[Any]:
+    query = dns.message.make_query(name, "TXT")
+    query.use_tsig(key)
+    answer = _ask(query, server)
+    found = answer.get_rrset(answer.answer, name, dns.rdataclass.IN, dns.rdatatype.TXT)
+    return list(found or [])
+
+
+def _zone(domain: str, server: str, key: dns.tsig.Key) -> dns.name.Name:
+    """Find the zone by the SOA record that the server has for it or the nearest name above."""
+    name = dns.name.from_text(domain)
+    while name != dns.name.root:
+        query = dns.message.make_query(name, "SOA")
+        query.use_tsig(key)
+        answer = _ask(query, server)
+        if answer.get_rrset(answer.answer, name, dns.rdataclass.IN, dns.rdatatype.SOA):
+            return name
+        name = name.parent()
+    raise CommandError(f"{server} has no zone for {domain}")
+
+
+def _ask(message: dns.message.Message, server: str) -> dns.message.Message:
+    try:
+        return dns.query.tcp(message, server, timeout=SECONDS)
+    except (dns.tsig.PeerError, dns.tsig.BadSignature, dns.tsig.BadTime) as error:
+        raise CommandError(f"{server} does not accept the TSIG key: {error}") from None
+    except (dns.exception.DNSException, OSError, ValueError) as error:
+        raise CommandError(f"{server} does not answer: {type(error).__name__}") from None

@@ -1,0 +1,101 @@
+"""
+What the echo bot answers, to whom and how often, and how it forgets.
+
+Whoever writes is a stranger: the bot answers encrypted messages of single people only, never
+another bot (RFC 3834, section 2: no automatic answer to an automatic message), at a measured pace,
+and keeps nothing of what it was told.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+# Longer texts are no test of whether messages arrive.
+MAX_TEXT = 2000
+NO_TEXT = "Your message has arrived. It has no text that I could repeat."
+# Per person and for all together; the relay's own limit is above the second (checked below).
+PERSON_PER_MINUTE = 10
+ALL_PER_MINUTE = 40
+# People that are remembered for the limit at the same time; who comes beyond waits.
+MAX_PEOPLE = 10_000
+FORGET_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message as core shows it; `sender` is a number that core gave to a contact."""
+
+    sender: int
+    text: str
+    encrypted: bool
+    from_bot: bool
+    is_info: bool
+    one_to_one: bool
+
+
+class Allowance:
+    """At most so many answers per minute, refilled evenly (a token bucket per key)."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
+        """Begin with a full bucket for everybody."""
+        self._per_minute = per_minute
+        self._clock = clock
+        self._spent: dict[int, tuple[float, float]] = {}
+
+    def take(self, key: int) -> bool:
+        """Take one; False when there is none."""
+        now = self._clock()
+        if key not in self._spent and len(self._spent) >= MAX_PEOPLE:
+            self._forget_the_refilled(now)
+            if len(self._spent) >= MAX_PEOPLE:
+                return False
+        spent = self._now(key, now)
+        if spent + 1 > self._per_minute:
+            return False
+        self._spent[key] = (spent + 1, now)
+        return True
+
+    def _now(self, key: int, now: float) -> float:
+        spent, since = self._spent.get(key, (0.0, now))
+        return max(0.0, spent - (now - since) * self._per_minute / 60)
+
+    def _forget_the_refilled(self, now: float) -> None:
+        self._spent = {key: value for key, value in self._spent.items() if self._now(key, now) > 0}
+
+
+class Echo:
+    """Decides about answers."""
+
+    def __init__(self, relay_per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Stay below what the relay lets an account send (messages per minute)."""
+        self._people = Allowance(PERSON_PER_MINUTE, clock)
+        self._all = Allowance(max(1, min(ALL_PER_MINUTE, relay_per_minute // 2)), clock)
+
+    def answer(self, message: Incoming) -> str | None:
+        """Return the answer, None for silence."""
+        if message.is_info or message.from_bot:
+            return None
+        if not message.encrypted or not message.one_to_one:
+            return None
+        if not self._people.take(message.sender) or not self._all.take(0):
+            return None
+        return message.text[:MAX_TEXT] or NO_TEXT
+
+
+class Chat(Protocol):
+    """What is asked of a chat before it is forgotten."""
+
+    def last_activity(self) -> float:
+        """Return the time of the last message, 0 when there is none."""
+
+    def forget(self) -> None:
+        """Delete it with its contact."""
+
+
+def forget_old(chats: Iterable[Chat], now: float) -> int:
+    """Forget every chat that has been silent for an hour; how many those were."""
+    old = [chat for chat in chats if chat.last_activity() < now - FORGET_SECONDS]
+    for chat in old:
+        chat.forget()
+    return len(old)

@@ -1,0 +1,207 @@
+"""
+`chatmail-echo`: Delta Chat core as a client of its own relay, over loopback.
+
+The first start makes an account as any client does, by logging in. Certificates are not verified,
+because nothing of it leaves the host. The invite link goes into a file, from where the website
+takes it.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from deltachat_rpc_client import Account, DeltaChat, EventType, JsonRpcError, Message, Rpc
+
+from chatmaild import daemon, systemd
+from chatmaild.config import Config, ConfigError
+from chatmaild.config import Echo as EchoConfig
+from chatmaild.echo.bot import FORGET_SECONDS, Echo, Incoming, forget_old
+from chatmaild.web.credentials import fresh_credentials
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+SETTINGS = {
+    # Answers are marked as automatic, and strangers need not be accepted one by one.
+    "bot": "1",
+    "displayname": "Echo",
+    # No receipts: a pace is held for answers alone.
+    "mdns_enabled": "0",
+    # One device: what it has read is deleted from the server.
+    "bcc_self": "0",
+    # Seconds.
+    "delete_device_after": str(FORGET_SECONDS),
+}
+# Cores before 2.5x have this in its place; newer ones refuse it.
+OLD_SETTINGS = {"delete_server_after": "1"}
+# How long a silence may be before it is looked whether core still runs.
+PATIENCE_SECONDS = 60.0
+# As core names it now, and as it numbered it before 2.0.
+SINGLE = frozenset({"Single", 100})
+
+
+class EchoError(Exception):
+    """The bot cannot work; the text is one sentence for the operator."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Answer until told to stop."""
+    return daemon.run(
+        "chatmail-echo",
+        "Answer everybody who writes to the echo bot.",
+        _work,
+        (EchoError,),
+        arguments,
+    )
+
+
+def _work(config: Config) -> None:
+    if config.echo is None:
+        raise ConfigError("there is no echo bot in the configuration (`echo`)")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    environment = {**os.environ, "RUST_LOG": "error", "HOME": str(config.echo.state)}
+    rpc = Rpc(
+        str(config.echo.state / "accounts"),
+        rpc_server_path=str(config.echo.server),
+        env=environment,
+        # What core tells names people.
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with rpc:
+            _serve(config, config.echo, rpc)
+    except JsonRpcError as error:
+        raise EchoError(f"Delta Chat core: {_sentence(error)}") from None
+
+
+def _serve(config: Config, echo: EchoConfig, rpc: Rpc) -> None:
+    account = _account(config, DeltaChat(rpc))
+    account.start_io()
+    publish(echo.invite, account.get_qr_code())
+    systemd.notify("READY=1")
+    log.info("ready")
+    bot = Echo(config.sending.per_minute)
+    counts: Counter[str] = Counter()
+    events = rpc.get_queue(account.id)
+    swept = time.monotonic()
+    _answer_new(account, bot, counts)  # what came while nobody was there
+    while True:
+        with contextlib.suppress(Empty):
+            if events.get(timeout=PATIENCE_SECONDS)["kind"] == EventType.INCOMING_MSG:
+                _answer_new(account, bot, counts)
+        if rpc.process.poll() is not None:
+            raise EchoError("Delta Chat core has ended")
+        if time.monotonic() - swept > FORGET_SECONDS:
+            swept = time.monotonic()
+            counts["forgotten chats"] += forget_old(_chats(account), time.time())
+            log.info("%s", daemon.summary(counts))
+
+
+def _account(config: Config, deltachat: DeltaChat) -> Account:
+    """Return the bot's account, made by its first login if there is none yet."""
+    for account in deltachat.get_all_accounts():
+        if account.is_configured():
+            _configure(account)
+            return account
+        account.remove()  # of a login that failed
+    account = deltachat.add_account()
+    _configure(account)
+    credentials = fresh_credentials(config)
+    account.add_or_update_transport(
+        {
+            "addr": credentials.email,
+            "password": credentials.password,
+            "imapServer": LOOPBACK,
+            "imapPort": 993,
+            "imapSecurity": "ssl",
+            "smtpServer": LOOPBACK,
+            "smtpPort": 465,
+            "smtpSecurity": "ssl",
+            "certificateChecks": "acceptInvalidCertificates",
+        }
+    )
+    return account
+
+
+def _configure(account: Account) -> None:
+    account.update_config(**SETTINGS)
+    with contextlib.suppress(JsonRpcError):
+        account.update_config(**OLD_SETTINGS)
+
+
+def _answer_new(account: Account, bot: Echo, counts: Counter[str]) -> None:
+    for message in account.get_next_messages():
+        # Before the answer: a message that is the end of this program must not be so twice.
+        account.set_config("last_msg_id", str(message.id))
+        counts["answered" if _answer(account, bot, message) else "silent"] += 1
+
+
+def _answer(account: Account, bot: Echo, message: Message) -> bool:
+    seen = message.get_snapshot()
+    chat = account.get_chat_by_id(seen.chat_id)
+    about = chat.get_basic_snapshot()
+    text = bot.answer(
+        Incoming(
+            sender=seen.from_id,
+            text=seen.text,
+            encrypted=seen.show_padlock,
+            from_bot=seen.is_bot,
+            is_info=seen.is_info,
+            one_to_one=about.chat_type in SINGLE,
+        )
+    )
+    if text is not None:
+        chat.send_text(text)
+    return text is not None
+
+
+class _Chat:
+    def __init__(self, chat: Any) -> None:
+        self._chat = chat
+
+    def last_activity(self) -> float:
+        messages = self._chat.get_messages()
+        return float(messages[-1].get_snapshot().timestamp) if messages else 0.0
+
+    def forget(self) -> None:
+        contacts = self._chat.get_contacts()
+        self._chat.delete()
+        for contact in contacts:
+            with contextlib.suppress(JsonRpcError):  # still in another chat
+                contact.delete()
+
+
+def _chats(account: Account) -> Iterator[_Chat]:
+    for chat in account.get_chatlist():
+        about = chat.get_basic_snapshot()
+        if not about.is_self_talk and not about.is_device_chat:
+            yield _Chat(chat)
+
+
+def publish(path: Path, link: str) -> None:
+    """Write the link so that a reader sees all of it or nothing; everybody may read it."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(f"{link}\n")
+        os.fchmod(descriptor, 0o644)
+    Path(name).replace(path)
+
+
+def _sentence(error: JsonRpcError) -> str:
+    about = error.args[0] if error.args else ""
+    text = about.get("message", "") if isinstance(about, dict) else str(about)
+    return " ".join(str(text).split())[:300] or "no word"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

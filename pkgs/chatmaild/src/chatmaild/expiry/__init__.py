@@ -1,0 +1,1 @@
+"""How things end: old mail, full mailboxes, accounts that nobody uses."""

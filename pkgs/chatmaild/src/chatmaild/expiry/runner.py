@@ -1,0 +1,89 @@
+"""
+chatmail-expire: what a timer starts each night.
+
+It removes mail that is older than the operator's limits and makes room in full mailboxes itself,
+and asks chatmail-accounts, the one writer of the account book, to delete idle accounts.
+"""
+
+import logging
+import time
+from functools import partial
+from pathlib import Path
+
+from chatmaild import daemon
+from chatmaild.accounts.book import Book, BookError
+from chatmaild.admin import control
+from chatmaild.admin.cli import CommandError
+from chatmaild.config import Config
+from chatmaild.expiry import hold
+from chatmaild.expiry.night import Night, Report
+from chatmaild.expiry.policy import SECONDS_PER_DAY
+
+log = logging.getLogger("chatmail-expire")
+
+
+class ExpiryError(Exception):
+    """The night did not end as it should; the text is one sentence for the operator."""
+
+
+def note_path(config: Config) -> Path:
+    """Return where the last run is noted: beside the account book."""
+    return config.paths.account_book.with_name("expiry.json")
+
+
+def night(config: Config, now: float, *, rehearsal: bool = False) -> Report:
+    """
+    Expire everything that is due at `now`, or, in a rehearsal, only say what is.
+
+    Raises:
+        BookError: the account book cannot be read.
+        ExpiryError: the mailboxes cannot be read.
+
+    """
+    today = int(now) // SECONDS_PER_DAY
+    patience = hold.decide(hold.read(note_path(config)), today)
+    held = today < patience.until_day
+    book = Book.open_reader(config.paths.account_book)
+    try:
+        if not rehearsal:
+            hold.write(note_path(config), patience)
+        run = Night(config, book, now, held=held and not rehearsal, rehearsal=rehearsal)
+        run.mailboxes()
+        run.idle()
+    except OSError as error:
+        raise ExpiryError(f"{error.filename}: {error.strerror}") from None
+    finally:
+        book.close()
+    run.report.held = held
+    if not rehearsal:
+        try:
+            run.delete(partial(_delete, config))
+        except CommandError as error:
+            run.report.failure = str(error)
+    return run.report
+
+
+def _delete(config: Config, address: str, before_day: int) -> bool:
+    answer = control.ask(config, "/accounts/expire", address=address, before_day=before_day)
+    if warning := answer.get("warning"):
+        log.warning("connections of a deleted account may be open: %s", warning)
+    return bool(answer["deleted"])
+
+
+def _work(config: Config) -> None:
+    report = night(config, time.time())
+    log.info("%s", report.sentence())
+    if report.failure:
+        raise ExpiryError(report.failure)
+    if report.faults:
+        raise ExpiryError(f"{report.faults} mailboxes could not be read; see above")
+
+
+def main() -> int:
+    """Run chatmail-expire; see `chatmail-expire --help`."""
+    return daemon.run(
+        "chatmail-expire",
+        "Delete old mail and idle accounts, once.",
+        _work,
+        (BookError, ExpiryError),
+    )

@@ -1,0 +1,129 @@
+"""One mailbox at a time: what is too old goes, and what makes a mailbox too full."""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from chatmaild.config import Mailbox
+from chatmaild.expiry import maildir, policy
+from chatmaild.expiry.maildir import Message
+from chatmaild.expiry.policy import Limits, Verdict
+
+# A mailbox may hold millions of tiny messages; so many of them are remembered at once, 300 bytes
+# each, and a mailbox is gone through again for more.
+BATCH = 20_000
+# Dovecot renames what it is told of (new/ to cur/, flags), so a path may be stale; not for long.
+ROUNDS_WITHOUT_SUCCESS = 3
+
+Remove = Callable[[str], bool]
+
+
+@dataclass(slots=True)
+class Amount:
+    """How many messages, and their bytes."""
+
+    messages: int = 0
+    bytes: int = 0
+
+    def add(self, size: int) -> None:
+        """Count one message."""
+        self.messages += 1
+        self.bytes += size
+
+    def add_all(self, other: "Amount") -> None:
+        """Count all of another amount."""
+        self.messages += other.messages
+        self.bytes += other.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What was in a mailbox, what went from it, and what the quota counts of the rest."""
+
+    seen: Amount
+    old: Amount
+    large: Amount
+    leftovers: Amount
+    undated: int
+    used: int
+
+
+def sweep(home: str, now: float, limits: Limits, remove: Remove = maildir.remove) -> Swept:
+    """
+    Remove what is too old from a mailbox; `home` is the account's directory.
+
+    `remove` deletes a path and says whether it was there. A rehearsal gives one that does not
+    delete.
+    """
+    seen, old, large = Amount(), Amount(), Amount()
+    undated = used = 0
+    for message in maildir.messages(_maildir(home)):
+        seen.add(message.size)
+        time = _received(message, now)
+        verdict = Verdict.KEEP if time is None else policy.judge(message.size, now - time, limits)
+        undated += time is None
+        if verdict is Verdict.KEEP:
+            used += message.counted
+        elif remove(message.path):
+            (old if verdict is Verdict.OLD else large).add(message.size)
+    leftovers = Amount()
+    for leftover in maildir.leftovers(_maildir(home)):
+        time = _received(leftover, now)
+        if time is not None and policy.is_leftover(now - time) and remove(leftover.path):
+            leftovers.add(leftover.size)
+    return Swept(seen, old, large, leftovers, undated, used)
+
+
+def trim(home: str, mailbox: Mailbox, now: float, remove: Remove = maildir.remove) -> Amount:
+    """
+    Remove the oldest messages of all folders until a mailbox fits `policy.trimmed_size`.
+
+    The newest message stays, however large. What nobody can date goes first, since it would stay
+    for ever otherwise.
+    """
+    gone = Amount()
+    wanted = policy.trimmed_size(mailbox)
+    failures = 0
+    while failures < ROUNDS_WITHOUT_SUCCESS:
+        survey = _Survey(_maildir(home), now)
+        oldest = heapq.nsmallest(BATCH, survey, key=lambda dated: dated[0])
+        if len(oldest) == survey.all.messages:
+            del oldest[-1:]
+        used = survey.all.bytes
+        if used <= wanted or not oldest:
+            break
+        before = gone.messages
+        for _, message in oldest:
+            if used <= wanted:
+                return gone
+            if remove(message.path):
+                used -= message.counted
+                gone.add(message.size)
+        failures += gone.messages == before
+    return gone
+
+
+class _Survey:
+    """Every message with the time it came, counted as they pass."""
+
+    def __init__(self, path: str, now: float) -> None:
+        self._path = path
+        self._now = now
+        self.all = Amount()
+
+    def __iter__(self) -> Iterator[tuple[float, Message]]:
+        for message in maildir.messages(self._path):
+            self.all.add(message.counted)
+            yield _received(message, self._now) or 0.0, message
+
+
+def _received(message: Message, now: float) -> float | None:
+    time = policy.received(message.stamp, message.changed, now)
+    if time is None and message.changed is None:
+        return policy.received(message.stamp, maildir.changed(message.path), now)
+    return time
+
+
+def _maildir(home: str) -> str:
+    # As mail_path in modules/relay/dovecot.nix.
+    return f"{home}/Maildir"

@@ -1,0 +1,181 @@
+"""
+Exactly one address out of a From field, or none at all.
+
+The From field is what a reader sees and what DKIM alignment speaks about, so it must mean the same
+to every parser. A field that some parser could read as another address (several mailboxes, a
+group, a route, an address-like display name, a stray angle bracket) is refused.
+"""
+
+import re
+from dataclasses import dataclass
+
+MAX_FIELD_BYTES = 2048
+MAX_ADDRESS_BYTES = 254
+"""RFC 5321 4.5.3.1.3: a path of 256 octets less its angle brackets."""
+MAX_DOMAIN_BYTES = 253
+
+# RFC 5322 3.2: each alternative starts with a different character, so there is one way to match.
+_LEXEME = re.compile(
+    r"""(?P<space>[ \t]+)
+      | "(?P<quoted>(?:[^"\\\r\n\0]|\\[^\r\n\0])*+)"
+      | \[(?P<literal>[^\[\]\\\r\n\0 ]*+)\]
+      | (?P<special>[<>@,:;.])
+      | (?P<comment>\()
+      | (?P<atom>[^ \t"()\[\]<>@,:;.\\\x00-\x1f\x7f]+)
+    """,
+    re.VERBOSE,
+)
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+
+
+class AddressError(Exception):
+    """The field does not name exactly one address; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """
+    A mailbox address (RFC 5321 4.1.2).
+
+    `domain` is lower-case ASCII (IDNA A-labels) or, for an address literal, in square brackets.
+    """
+
+    local_part: str
+    domain: str
+
+    def __str__(self) -> str:
+        """Write it as in SMTP, without angle brackets."""
+        return f"{self.local_part}@{self.domain}"
+
+    @property
+    def literal(self) -> str | None:
+        """The IP address of a domain literal without brackets and `IPv6:` tag, or None."""
+        if not self.domain.startswith("["):
+            return None
+        return self.domain[1:-1].removeprefix("ipv6:")
+
+    def same_as(self, other: str) -> bool:
+        """
+        Whether `other` is this address, without regard to ASCII case: the relay's names have none.
+
+        Only ASCII, because Unicode folds the Kelvin sign and the long s into the letters k and s.
+        """
+        return str(self).encode().lower() == other.encode(errors="surrogateescape").lower()
+
+
+def parse_mailbox(value: bytes) -> Address:
+    """
+    Read an unfolded From value (RFC 5322 3.4 `mailbox`, display name in any charset).
+
+    Raises `AddressError` when it is not exactly one mailbox or can be read in two ways.
+    """
+    if len(value) > MAX_FIELD_BYTES:
+        raise AddressError("the field is too long")
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        # 8-bit charsets in display names; the address itself must be ASCII or UTF-8.
+        text = value.decode("latin-1")
+    lexemes = _lexemes(text)
+    kinds = [kind for kind, _ in lexemes]
+    if "<" not in kinds:
+        return _address(lexemes)
+    begin = kinds.index("<")
+    phrase = lexemes[:begin]
+    if kinds[-1] != ">" or kinds.count("<") != 1 or kinds.count(">") != 1:
+        raise AddressError("angle brackets that do not enclose one address at the end")
+    address = _address(lexemes[begin + 1 : -1])
+    if any(kind in (",", ":", ";", "literal") for kind, _ in phrase):
+        raise AddressError("more than a display name before the address")
+    if "@" in [kind for kind, _ in phrase] and not _address(phrase).same_as(str(address)):
+        raise AddressError("a display name that is another address")
+    return address
+
+
+def parse_path(path: str) -> Address:
+    """Read an address as in MAIL FROM or RCPT TO, without brackets; raises `AddressError`."""
+    return _address(_lexemes(path))
+
+
+def _lexemes(text: str) -> list[tuple[str, str]]:
+    """Tokens as (kind, text); white space and comments separate tokens and are dropped."""
+    found: list[tuple[str, str]] = []
+    at = 0
+    while at < len(text):
+        match = _LEXEME.match(text, at)
+        if match is None:
+            raise AddressError("a character that cannot stand there")
+        at = match.end()
+        kind = match.lastgroup or ""
+        if kind == "comment":
+            at = _comment_end(text, at)
+        elif kind == "special":
+            found.append((match[0], match[0]))
+        elif kind == "quoted":
+            found.append((kind, re.sub(r"\\(.)", r"\1", match["quoted"])))
+        elif kind != "space":
+            found.append((kind, match["literal"] if kind == "literal" else match[0]))
+    return found
+
+
+def _comment_end(text: str, at: int) -> int:
+    depth = 1
+    while at < len(text):
+        character = text[at]
+        at += 1
+        if character == "\\":
+            at += 1
+        elif character == "(":
+            depth += 1
+        elif character == ")":
+            depth -= 1
+            if depth == 0:
+                return at
+    raise AddressError("a comment without its end")
+
+
+def _address(lexemes: list[tuple[str, str]]) -> Address:
+    kinds = [kind for kind, _ in lexemes]
+    if kinds.count("@") != 1:
+        raise AddressError("not exactly one address")
+    at = kinds.index("@")
+    address = Address(_local_part(lexemes[:at]), _domain(lexemes[at + 1 :]))
+    if len(str(address).encode()) > MAX_ADDRESS_BYTES:
+        raise AddressError("the address is too long")
+    return address
+
+
+def _dotted(lexemes: list[tuple[str, str]]) -> str:
+    """Join `atom *("." atom)`; AddressError for any other sequence of tokens."""
+    wanted = ["atom" if index % 2 == 0 else "." for index in range(len(lexemes))]
+    if not lexemes or len(lexemes) % 2 == 0 or [kind for kind, _ in lexemes] != wanted:
+        raise AddressError("not exactly one address")
+    return "".join(text for _, text in lexemes)
+
+
+def _local_part(lexemes: list[tuple[str, str]]) -> str:
+    if [kind for kind, _ in lexemes] == ["quoted"]:
+        text = lexemes[0][1]
+        # A quoted local part is legal and always a trick: "a@b"@c reads as a@b to careless parsers.
+        if re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+", text) is None:
+            raise AddressError("a quoted local part")
+        return text
+    return _dotted(lexemes)
+
+
+def _domain(lexemes: list[tuple[str, str]]) -> str:
+    if [kind for kind, _ in lexemes] == ["literal"]:
+        literal = lexemes[0][1].lower()
+        if re.fullmatch(r"[0-9a-f.:]+|ipv6:[0-9a-f.:]+", literal) is None:
+            raise AddressError("a domain literal that is no IP address")
+        return f"[{literal}]"
+    domain = _dotted(lexemes)
+    if not domain.isascii():
+        try:
+            domain = domain.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise AddressError("a domain that is no name") from None
+    if len(domain) > MAX_DOMAIN_BYTES or _DOMAIN.fullmatch(domain) is None:
+        raise AddressError("a domain that is no name")
+    return domain.lower()

@@ -1,0 +1,161 @@
+"""
+The way of one message through the filter: judge, clean, sign or verify.
+
+It joins the deciding modules and holds what all messages share; it knows nothing of the milter
+protocol, so another front end could drive it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+
+from chatmaild import revoked
+from chatmaild.config import Config
+from chatmaild.filter import headers as cleaning
+from chatmaild.filter import policy, replies, verifying
+from chatmaild.filter.addresses import Address
+from chatmaild.filter.counters import Counters
+from chatmaild.filter.headers import Edit
+from chatmaild.filter.policy import Envelope, Refuse, Role
+from chatmaild.filter.ratelimit import RateLimit
+from chatmaild.filter.signing import Signer
+from chatmaild.filter.structure import Header
+from chatmaild.filter.verifying import Lookup, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """
+    The message may pass with these edits, and this DKIM-Signature value put on top if any.
+
+    `unanswered` means that its envelope sender is to be the null sender, so that it never bounces.
+    """
+
+    edits: list[Edit]
+    signature: bytes | None
+    unanswered: bool = False
+
+
+class Pipeline:
+    """
+    Everything the filter decides; safe to share between threads.
+
+    `signer` is None on a relay without a domain name. Clocks are arguments for the tests' sake.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        signer: Signer | None,
+        lookup: Lookup,
+        *,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start with every account at full budget."""
+        self.counters = Counters()
+        self.max_size = config.message.max_size
+        self._max_recipients = config.sending.max_recipients
+        self._cleartext_allowed = config.incoming.cleartext
+        self._revoked = config.paths.revoked
+        self._signer = signer
+        self._lookup = lookup
+        self._limit = RateLimit(per_minute=config.sending.per_minute, burst=config.sending.burst)
+        self._wall = wall
+        self._monotonic = monotonic
+
+    def open_submission(self, sender: str, login: str) -> Refuse | None:
+        """
+        Admit a submission at its first accepted recipient, where it counts against the login.
+
+        Not at MAIL FROM: Postfix asks the filter there before it compares sender and login, so
+        anybody could use up somebody else's budget.
+        """
+        if refused := policy.check_sender(sender, login):
+            return refused
+        if revoked.is_marked(self._revoked, login):
+            return Refuse(replies.ACCOUNT_REVOKED)
+        wait = self._limit.wait(login.lower(), self._monotonic())
+        if not wait:
+            return None
+        until = datetime.fromtimestamp(self._wall(), UTC) + timedelta(seconds=ceil(wait))
+        return Refuse(replies.rate_limited(sender, f"{until:%H:%M:%S}", ceil(wait)))
+
+    def check_recipient(self, role: Role, number: int) -> Refuse | None:
+        """Judge the `number`th recipient (from 1) of a message."""
+        if role is Role.SUBMISSION and number > self._max_recipients:
+            return Refuse(replies.too_many_recipients(self._max_recipients))
+        return None
+
+    def finish(
+        self, role: Role, envelope: Envelope, headers: list[Header], body: bytes
+    ) -> Pass | Refuse:
+        """Judge a whole message; `body` has CRLF line ends, header values are raw."""
+        if role is Role.SUBMISSION:
+            result = self._finish_submission(envelope, headers, body)
+        elif role is Role.INCOMING:
+            result = self._finish_incoming(envelope, headers, body)
+        else:
+            result = Pass([], self._sign_own(headers, body))
+            self.counters.count("internal")
+        return result
+
+    def _finish_submission(
+        self, envelope: Envelope, headers: list[Header], body: bytes
+    ) -> Pass | Refuse:
+        verdict = policy.outgoing(envelope, headers, body)
+        if isinstance(verdict, Refuse):
+            return verdict
+        self.counters.count(f"outgoing-{verdict.kind.value}")
+        edited = cleaning.clean_submission(headers)
+        return Pass(edited.edits, self._sign_own(edited.headers, body))
+
+    def _finish_incoming(
+        self, envelope: Envelope, headers: list[Header], body: bytes
+    ) -> Pass | Refuse:
+        author = policy.author_of(headers)
+        if isinstance(author, Refuse):
+            return author
+        if refused := self._authenticate(envelope, author, headers, body):
+            return refused
+        verdict = policy.incoming(author, headers, body, cleartext_allowed=self._cleartext_allowed)
+        if isinstance(verdict, Refuse):
+            return verdict
+        self.counters.count(f"incoming-{verdict.kind.value}")
+        unanswered = not policy.may_answer(envelope, author)
+        if unanswered:
+            self.counters.count("unanswered")
+        return Pass(cleaning.clean_incoming(headers).edits, None, unanswered)
+
+    def _authenticate(
+        self, envelope: Envelope, author: Address, headers: list[Header], body: bytes
+    ) -> Refuse | None:
+        if author.literal is not None:
+            return policy.check_origin(envelope, author)
+        outcome = verifying.verify(
+            headers, body, author.domain, self._lookup, now=self._wall(), clock=self._monotonic
+        )
+        if outcome is Outcome.VALID:
+            self.counters.count("verified")
+            return None
+        return Refuse(
+            {
+                Outcome.MISSING: replies.NO_DKIM_SIGNATURE,
+                Outcome.INVALID: replies.NO_VALID_DKIM_SIGNATURE,
+                Outcome.UNKNOWN: replies.DKIM_KEY_UNAVAILABLE,
+            }[outcome]
+        )
+
+    def _sign_own(self, headers: list[Header], body: bytes) -> bytes | None:
+        """Sign what is written in the relay's own name; a forwarded stranger stays unsigned."""
+        author = policy.author_of(headers)
+        if (
+            self._signer is None
+            or isinstance(author, Refuse)
+            or author.domain != self._signer.domain
+        ):
+            return None
+        self.counters.count("signed")
+        return self._signer.sign(headers, body)

@@ -1,0 +1,256 @@
+"""
+May this message pass? Pure decisions about submitted and incoming mail.
+
+Outgoing mail is end-to-end encrypted or one of two handshakes that cannot be; incoming mail is
+authenticated by its sender's domain and, if the operator wants that, encrypted as well.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from chatmaild.filter import openpgp, replies, structure
+from chatmaild.filter.addresses import Address, AddressError, parse_mailbox, parse_path
+from chatmaild.filter.replies import Reply
+from chatmaild.filter.structure import Header, StructureError
+
+MAX_LINE = 998
+"""Octets without CRLF, RFC 5322 2.1.1. Postfix folds longer lines after the signature is made."""
+
+_SECURE_JOIN_STEPS = (b"vc-request", b"vg-request")
+
+
+class Role(Enum):
+    """On which side of the relay a message came in."""
+
+    SUBMISSION = "submission"
+    INCOMING = "incoming"
+    INTERNAL = "internal"
+    """Made by the relay itself, such as a bounce."""
+
+    @classmethod
+    def of_daemon(cls, name: str | None) -> "Role":
+        """
+        Tell the role from a value of Postfix's `milter_macro_daemon_name`.
+
+        Only what Postfix itself injects may be internal, because that passes without a question.
+        """
+        return {"submission": cls.SUBMISSION, "incoming": cls.INCOMING}.get(
+            name or "", cls.INTERNAL
+        )
+
+
+class Kind(Enum):
+    """Why a message may pass."""
+
+    ENCRYPTED = "encrypted"
+    SECURE_JOIN = "secure-join"
+    SETUP_MESSAGE = "setup-message"
+    REPORT = "report"
+    CLEARTEXT = "cleartext"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """
+    What SMTP said about a message. Addresses are without angle brackets, the null sender is "".
+
+    `login` is the authenticated name, `peer` the IP address of the SMTP client; each may be "".
+    """
+
+    sender: str
+    recipients: tuple[str, ...]
+    login: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """The message may pass."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The message may not pass, and this is what the client is told."""
+
+    reply: Reply
+
+
+Verdict = Accept | Refuse
+
+
+def check_sender(sender: str, login: str) -> Refuse | None:
+    """
+    Judge MAIL FROM of a submission: it must be the login. Null senders belong to the relay alone.
+
+    Postfix answers the same earlier; this holds even if its restrictions were configured away.
+    """
+    try:
+        owned = bool(login) and parse_path(sender).same_as(login)
+    except AddressError:
+        owned = False
+    return None if owned else Refuse(replies.not_owner(sender, login))
+
+
+def outgoing(envelope: Envelope, headers: list[Header], body: bytes) -> Verdict:
+    """Judge a submitted message, body with CRLF line ends."""
+    if refused := check_sender(envelope.sender, envelope.login):
+        return refused
+    if why := _damage(headers, body):
+        return Refuse(replies.unparsable(why))
+    author = author_of(headers)
+    if isinstance(author, Refuse):
+        return author
+    if not author.same_as(envelope.sender):
+        return Refuse(replies.from_mismatch(str(author), envelope.sender))
+    if is_encrypted(headers, body, armor_headers_allowed=False):
+        return Accept(Kind.ENCRYPTED)
+    if is_secure_join_request(headers, body):
+        return Accept(Kind.SECURE_JOIN)
+    if _is_setup_message(envelope, headers):
+        return Accept(Kind.SETUP_MESSAGE)
+    return Refuse(replies.ENCRYPTION_NEEDED)
+
+
+def check_origin(envelope: Envelope, author: Address) -> Refuse | None:
+    """Judge an author with an address literal: there is no DKIM, so the peer must be that host."""
+    literal = author.literal
+    if literal is None or literal == envelope.peer.lower().removeprefix("ipv6:"):
+        return None
+    return Refuse(replies.literal_mismatch(literal, envelope.peer))
+
+
+def may_answer(envelope: Envelope, author: Address) -> bool:
+    """
+    Whether a bounce may go to the envelope sender of a message whose `author` is authenticated.
+
+    DKIM proves the domain in From, nothing proves the one in MAIL FROM: a stranger could sign for
+    his own and have bounces sent to somebody else. Whoever signs for a domain owns what is below.
+    """
+    if not envelope.sender:
+        return True
+    try:
+        sender = parse_path(envelope.sender)
+    except AddressError:
+        return False
+    return sender.domain == author.domain or sender.domain.endswith(f".{author.domain}")
+
+
+def incoming(
+    author: Address, headers: list[Header], body: bytes, *, cleartext_allowed: bool
+) -> Verdict:
+    """Judge a message from elsewhere whose `author` is already authenticated."""
+    if is_encrypted(headers, body, armor_headers_allowed=True):
+        return Accept(Kind.ENCRYPTED)
+    if is_secure_join_request(headers, body):
+        return Accept(Kind.SECURE_JOIN)
+    if _is_delivery_report(author, headers):
+        return Accept(Kind.REPORT)
+    if cleartext_allowed:
+        return Accept(Kind.CLEARTEXT)
+    return Refuse(replies.ENCRYPTION_NEEDED)
+
+
+def author_of(headers: list[Header]) -> Address | Refuse:
+    """Find the one address of the one From field (RFC 5322 3.6.2), or refuse."""
+    fields = structure.values(headers, b"from")
+    if len(fields) != 1:
+        return Refuse(replies.invalid_from(f"{len(fields)} From fields, wanted one"))
+    try:
+        return parse_mailbox(fields[0])
+    except AddressError as error:
+        return Refuse(replies.invalid_from(str(error)))
+
+
+def is_encrypted(headers: list[Header], body: bytes, *, armor_headers_allowed: bool) -> bool:
+    """Whether this is PGP/MIME (RFC 3156 4) with nothing readable outside the OpenPGP packets."""
+    try:
+        kind = structure.content_type(headers)
+        if kind.media_type != "multipart/encrypted":
+            return False
+        found = structure.parts(kind, body)
+        if [part.media_type for part in found] != [
+            "application/pgp-encrypted",
+            "application/octet-stream",
+        ]:
+            return False
+        control, data = found
+        if control.content.strip(b" \t\r\n") != b"Version: 1":
+            return False
+        packets = openpgp.decode_armor(data.content, headers_allowed=armor_headers_allowed)
+        openpgp.require_encrypted(packets)
+    except (StructureError, openpgp.OpenPGPError):
+        return False
+    return True
+
+
+def is_secure_join_request(headers: list[Header], body: bytes) -> bool:
+    """Whether this is the first step of a Secure-Join, sent when no key is known yet."""
+    try:
+        if structure.only_value(headers, b"secure-join") not in _SECURE_JOIN_STEPS:
+            return False
+        kind = structure.content_type(headers)
+        if not kind.media_type.startswith("multipart/"):
+            return False
+        found = structure.parts(kind, body)
+    except StructureError:
+        return False
+    if [part.media_type for part in found] != ["text/plain"]:
+        return False
+    name, _, step = found[0].content.strip(b" \t\r\n").lower().partition(b": ")
+    return name == b"secure-join" and step in _SECURE_JOIN_STEPS
+
+
+def _is_setup_message(envelope: Envelope, headers: list[Header]) -> bool:
+    """Whether a user sends themselves, and only themselves, a key (Autocrypt Level 1, 5.1)."""
+    if [recipient.lower() for recipient in envelope.recipients] != [envelope.sender.lower()]:
+        return False
+    try:
+        subject = structure.only_value(headers, b"subject")
+        kind = structure.content_type(headers)
+    except StructureError:
+        return False
+    return subject == b"Autocrypt Setup Message" and kind.media_type == "multipart/mixed"
+
+
+def _is_delivery_report(author: Address, headers: list[Header]) -> bool:
+    """Whether this is a bounce: Auto-Submitted (RFC 3834 5), multipart/report (RFC 6522)."""
+    try:
+        automatic = structure.only_value(headers, b"auto-submitted")
+        kind = structure.content_type(headers)
+    except StructureError:
+        return False
+    return (
+        automatic is not None
+        and automatic.lower() not in (b"", b"no")
+        and author.local_part.lower() == "mailer-daemon"
+        and kind.media_type == "multipart/report"
+    )
+
+
+_STRAY = re.compile(rb"[\r\0]|\n(?![ \t])")
+
+
+def _damage(headers: list[Header], body: bytes) -> str | None:
+    """Name what in this message would not survive transport unchanged, or None."""
+    text = b"\r\n".join([name + b":" + value for name, value in headers])
+    # A fold is the only line end a field may hold; a stray CR may end the field elsewhere.
+    if any(_STRAY.search(value.replace(b"\r\n", b"\n")) for _, value in headers):
+        return "stray control character in the header"
+    if _has_long_line(text):
+        return f"a header line is longer than {MAX_LINE} octets"
+    if _has_long_line(body):
+        return f"a line is longer than {MAX_LINE} octets"
+    return None
+
+
+def _has_long_line(text: bytes) -> bool:
+    # Hops from the last line end within reach to the next: 31,000 steps for 30 MB of short lines.
+    at = 0
+    while len(text) - at > MAX_LINE:
+        at = text.rfind(b"\r\n", at, at + MAX_LINE + 2) + 2
+        if at == 1:
+            return True
+    return False

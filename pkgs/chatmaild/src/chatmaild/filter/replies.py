@@ -1,0 +1,97 @@
+"""
+Every SMTP reply the filter can give, written once.
+
+Client test suites and other relays match on these texts. A reply without an enhanced status code
+(RFC 3463) has none on purpose. Clients retry every 4xx and show the text of every 5xx to a person.
+"""
+
+from dataclasses import dataclass
+
+MAX_QUOTED = 128
+"""Longest address repeated in a reply; RFC 5321 4.5.3.1.5 allows 512 octets for the whole line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    One SMTP reply line; `reason` is the word under which the refusal is counted and logged.
+
+    `text` begins with the enhanced status code where the reply has one.
+    """
+
+    code: str
+    text: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Write the reply line as the client sees it."""
+        return f"{self.code} {self.text}"
+
+
+ENCRYPTION_NEEDED = Reply("523", "Encryption Needed: Invalid Unencrypted Mail", "unencrypted")
+NO_DKIM_SIGNATURE = Reply("554", "5.7.1 No DKIM signature found", "dkim-missing")
+NO_VALID_DKIM_SIGNATURE = Reply("554", "5.7.1 No valid DKIM signature found", "dkim-invalid")
+DKIM_KEY_UNAVAILABLE = Reply(
+    "451", "4.7.5 The DKIM key of the sending domain cannot be looked up now", "dkim-dns"
+)
+ACCOUNT_REVOKED = Reply("554", "5.7.1 This account is blocked or has been deleted", "revoked")
+MESSAGE_TOO_LARGE = Reply("552", "Message exceeds maximum size", "too-large")
+INTERNAL_ERROR = Reply("451", "4.3.0 Internal error of the mail filter, try again later", "error")
+
+
+def not_owner(sender: str, login: str) -> Reply:
+    """Refuse an envelope sender that is not the login; the words are Postfix's own."""
+    owner = f"user {_quoted(login)}" if login else "an unauthenticated user"
+    return Reply(
+        "553",
+        f"5.7.1 <{_quoted(sender)}>: Sender address rejected: not owned by {owner}",
+        "not-owner",
+    )
+
+
+def from_mismatch(header: str, envelope: str) -> Reply:
+    """Refuse a submission whose From field names somebody else than its envelope."""
+    return Reply(
+        "500", f"Invalid FROM <{_quoted(header)}> for <{_quoted(envelope)}>", "from-mismatch"
+    )
+
+
+def invalid_from(why: str) -> Reply:
+    """Refuse a From field that does not name exactly one address; `why` quotes no input."""
+    return Reply("500", f"Invalid FROM header: {why}", "from-invalid")
+
+
+def literal_mismatch(literal: str, origin: str) -> Reply:
+    """Refuse an address literal that is not the peer's address; both without brackets."""
+    return Reply(
+        "500",
+        f"Invalid FROM domain literal: {_quoted(literal)}"
+        f" does not match origin IP {_quoted(origin)}",
+        "literal-mismatch",
+    )
+
+
+def unparsable(why: str) -> Reply:
+    """Refuse a message that cannot be forwarded unchanged; `why` quotes no input."""
+    return Reply("500", f"Failed to parse message: {why}", "unparsable")
+
+
+def rate_limited(sender: str, until: str, seconds: int) -> Reply:
+    """Put a sender off; `until` is a UTC time of day, `seconds` the same as a waiting time."""
+    return Reply(
+        "450",
+        f"4.7.1: Too much mail from <{_quoted(sender)}>,"
+        f" rate limited until {until} UTC (in {seconds} s)",
+        "rate-limited",
+    )
+
+
+def too_many_recipients(limit: int) -> Reply:
+    """Refuse one recipient; clients send the rest as another message (RFC 5321 4.5.3.1.10)."""
+    return Reply("452", f"4.5.3 Too many recipients, the limit is {limit}", "too-many-recipients")
+
+
+def _quoted(text: str) -> str:
+    """Make what a peer sent safe to stand in a reply line."""
+    safe = "".join(c if "!" <= c <= "~" else "?" for c in text[: MAX_QUOTED + 1])
+    return safe if len(safe) <= MAX_QUOTED else safe[: MAX_QUOTED - 3] + "..."

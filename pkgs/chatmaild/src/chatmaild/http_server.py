@@ -1,0 +1,101 @@
+"""
+The small HTTP server under the grant and the web endpoint: aiohttp without its manners.
+
+Out of the box aiohttp tells its version in every answer, logs a traceback with the peer's bytes
+for a malformed request, and reads a megabyte of body. Here an answer is short, a malformed
+request is a 400 of one line, and bodies are bounded by their reader.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from chatmaild.sockets import BACKLOG
+
+log = logging.getLogger(__name__)
+
+# Both peers are local (Dovecot and nginx) and send a whole request at once.
+BODY_SECONDS = 10.0
+KEEPALIVE_SECONDS = 75.0
+
+type Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def json_response(
+    value: Mapping[str, str], status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Answer with a JSON object; never cached, since every answer here is one person's secret."""
+    response = web.json_response(dict(value), status=status, headers=headers)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Server"] = "chatmail"
+    return response
+
+
+def text_response(text: str, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer with one line of text."""
+    response = web.Response(text=text + "\n", status=status, headers=headers)
+    response.headers["Server"] = "chatmail"
+    return response
+
+
+async def read_body(request: web.BaseRequest, max_bytes: int) -> bytes | None:
+    """
+    Read the whole body, or None when it is larger than `max_bytes`.
+
+    Raises:
+        TimeoutError: the body did not arrive within ten seconds, or the peer has hung up.
+
+    """
+    if (request.content_length or 0) > max_bytes:
+        return None
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > max_bytes:
+                    return None
+    except ConnectionError:
+        raise TimeoutError("the peer hung up before the end of the body") from None
+    return body
+
+
+class _Protocol(web.RequestHandler):
+    """One connection, whose malformed requests are answered without a word about the inside."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer 400 for a malformed request, 500 for a fault of ours; close the connection."""
+        if status >= 500:  # noqa: PLR2004 - a server error, RFC 9110, section 15.6
+            log.error("http: request failed", exc_info=exc)
+        else:
+            log.info("http: malformed request refused")
+        response = text_response("bad request" if status < 500 else "internal error", status)  # noqa: PLR2004
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Protocol(self, loop=asyncio.get_running_loop(), **self._kwargs)
+
+
+async def start(listener: socket.socket, answer: Answer) -> web.ServerRunner:
+    """Answer every request on a listening socket; `cleanup()` of the result ends it."""
+    server = _Server(
+        answer, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, max_line_size=4096
+    )
+    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=5)
+    await runner.setup()
+    await web.SockSite(runner, listener, backlog=BACKLOG).start()
+    return runner

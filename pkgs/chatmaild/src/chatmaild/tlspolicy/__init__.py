@@ -1,0 +1,1 @@
+"""Outgoing TLS: what Postfix must see of a server before it hands over mail."""

@@ -1,0 +1,122 @@
+"""
+chatmail-tls: tells Postfix, for each destination, which TLS it must see.
+
+Postfix asks by its socketmap protocol (socketmap_table(5)): netstrings, "MAP KEY" in, and out
+"OK VALUE", "NOTFOUND ", "TEMP WHY". Whatever goes wrong is TEMP: mail waits, it never leaves with
+less than the destination asks for.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections import Counter
+
+from chatmaild import daemon, sockets, systemd
+from chatmaild.config import Config
+from chatmaild.tlspolicy.decide import Decider, DnsUnavailableError
+from chatmaild.tlspolicy.resolving import Resolver
+
+MAX_REQUEST_BYTES = 512
+IDLE_SECONDS = 600.0
+DECIDE_SECONDS = 60.0
+"""Postfix waits 100 s for a socketmap."""
+
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+
+log = logging.getLogger("chatmail-tls")
+
+
+class Server:
+    """Answers Postfix' questions and counts the answers."""
+
+    def __init__(self, decider: Decider, counts: Counter[str]) -> None:
+        """Ask `decider` about each domain."""
+        self._decider = decider
+        self._counts = counts
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer on one connection until it ends, idles or breaks the protocol."""
+        try:
+            while True:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    request = await _netstring(reader)
+                reply = (await self.answer(request)).encode()
+                writer.write(b"%d:%s," % (len(reply), reply))
+                await writer.drain()
+        except (EOFError, OSError, ValueError, TimeoutError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def answer(self, request: str) -> str:
+        """Answer one request: "MAP KEY", the key as Postfix looks policies up (next hop)."""
+        _, _, key = request.partition(" ")
+        # A port, a parent domain (".example.org"), an address: nothing that has a policy.
+        domain = key.lower().rstrip(".")
+        if not _DOMAIN.fullmatch(domain):
+            return "NOTFOUND "
+        try:
+            async with asyncio.timeout(DECIDE_SECONDS):
+                level = await self._decider.level(domain)
+        except (DnsUnavailableError, TimeoutError):
+            self._counts["temporary"] += 1
+            return "TEMP the DNS gives no answer about this domain"
+        except Exception:
+            # Whatever it is, the mail must wait and not leave unverified.
+            log.exception("a decision failed")
+            self._counts["failed"] += 1
+            return "TEMP internal error"
+        self._counts[level.partition(" ")[0] if level else "default"] += 1
+        return f"OK {level}" if level else "NOTFOUND "
+
+
+async def _netstring(reader: asyncio.StreamReader) -> str:
+    size = (await reader.readuntil(b":"))[:-1]
+    if not re.fullmatch(rb"[0-9]{1,4}", size) or int(size) > MAX_REQUEST_BYTES:
+        raise ValueError("a request of an odd size")
+    data = await reader.readexactly(int(size) + 1)
+    if data[-1:] != b",":
+        raise ValueError("no netstring")
+    return data[:-1].decode("ascii")
+
+
+async def serve(config: Config, stop: asyncio.Event) -> None:
+    """
+    Answer until `stop`.
+
+    Raises:
+        SocketError: the socket cannot be listened on.
+
+    """
+    path = config.paths.tls_policy_socket
+    passed = systemd.listen_fds()
+    listener = sockets.listener("tls-policy", path, passed)
+    counts: Counter[str] = Counter()
+    server = Server(Decider(Resolver()), counts)
+    running = await asyncio.start_unix_server(server.serve, sock=listener, limit=1024)
+    chore = asyncio.create_task(daemon.log_hourly(counts))
+    systemd.notify("READY=1")
+    log.info("ready")
+    await stop.wait()
+    systemd.notify("STOPPING=1")
+    sockets.release("tls-policy", path, passed)
+    chore.cancel()
+    running.close()
+    log.info("%s", daemon.summary(counts))
+
+
+async def _run(config: Config) -> None:
+    await serve(config, daemon.stop_on_signal())
+
+
+def main() -> int:
+    """Run chatmail-tls; see `chatmail-tls --help`."""
+    return daemon.run(
+        "chatmail-tls",
+        "Tell Postfix which TLS a destination must offer.",
+        lambda config: asyncio.run(_run(config)),
+        (sockets.SocketError,),
+    )

@@ -1,0 +1,1 @@
+"""The web endpoint that hands out addresses."""

@@ -1,0 +1,135 @@
+"""
+What chatmail clients ask over HTTPS besides mail: a new address, and the end of an old one.
+
+`POST /new` answers whoever scanned an invite with a name and a password. The account comes into
+being at its first login; this endpoint invents what to log in with, and chatmail-accounts says
+early, in words a client shows, when that login would be refused. `?t=` carries an invite's token.
+
+`POST /delete` deletes the account whose address and password come by HTTP Basic authentication
+(RFC 7617), with everything of it. A wrong password and an address without an account get the same
+answer in the same time.
+"""
+
+import base64
+import binascii
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import quote
+
+from aiohttp import web
+
+from chatmaild import http_server
+from chatmaild.config import Config
+from chatmaild.web import mxdeliv
+from chatmaild.web.credentials import dclogin_url, fresh_credentials
+
+# The second is where clients of the first relays ask.
+NEW = frozenset({"/new", "/cgi-bin/newemail.py"})
+DELETE = "/delete"
+# The bodies are empty by contract; a client that sends a form nevertheless is served.
+MAX_BODY_BYTES = 4096
+# What an invite's token may be; longer than any that is made.
+MAX_TOKEN = 100
+NO_OWNER = "The address or the password is wrong."
+
+type Ask = Callable[[str, Mapping[str, str]], Awaitable[tuple[int, str]]]
+
+
+class App:
+    """Answers requests and counts the outcomes."""
+
+    def __init__(self, config: Config, ask: Ask, counts: Counter[str]) -> None:
+        """Put each question to chatmail-accounts by `ask`, so no answer needs a restart."""
+        self._config = config
+        self._ask = ask
+        self._counts = counts
+        self._self_signed = config.certificate.source == "self-signed"
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        if request.path == mxdeliv.PATH:
+            return await mxdeliv.answer(request, self._config, self._counts)
+        if request.path in NEW:
+            return await self._new(request)
+        if request.path == DELETE:
+            return await self._delete(request)
+        return http_server.text_response("not found", 404)
+
+    async def _new(self, request: web.BaseRequest) -> web.Response:
+        token = request.query.get("t", "")[:MAX_TOKEN]
+        if request.method == "POST":
+            refused = await _bad_body(request)
+            return await self._credentials(token) if refused is None else refused
+        if request.method in {"GET", "HEAD"}:
+            # A self-signed relay's page fetches the link by script; elsewhere a person who opens
+            # an invite in a browser is sent to the client.
+            if self._self_signed:
+                return await self._credentials(token)
+            return self._invite(token)
+        return http_server.text_response("only POST or GET", 405, {"Allow": "GET, HEAD, POST"})
+
+    def _invite(self, token: str) -> web.Response:
+        self._counts["redirected"] += 1
+        location = f"dcaccount:https://{self._config.domain}/new"
+        if token:
+            location += f"?t={quote(token, safe='')}"
+        return http_server.text_response(location, 301, {"Location": location})
+
+    async def _credentials(self, token: str) -> web.Response:
+        credentials = fresh_credentials(self._config)
+        status, reason = await self._ask("/new", {"address": credentials.email, "invite": token})
+        if reason:
+            self._counts[f"refused {status}"] += 1
+            headers = {"Retry-After": "60"} if status == 503 else {}  # noqa: PLR2004
+            return http_server.json_response({"reason": reason}, status, headers)
+        self._counts["handed out"] += 1
+        answer = {"email": credentials.email, "password": credentials.password}
+        if self._self_signed:
+            answer["dclogin_url"] = dclogin_url(credentials, self._config.domain)
+        return http_server.json_response(answer)
+
+    async def _delete(self, request: web.BaseRequest) -> web.Response:
+        if request.method != "POST":
+            return http_server.text_response("only POST", 405, {"Allow": "POST"})
+        refused = await _bad_body(request)
+        if refused is not None:
+            return refused
+        credentials = basic_credentials(request.headers.get("Authorization", ""))
+        if credentials is None:
+            return _unauthorized(NO_OWNER)
+        address, password = credentials
+        status, reason = await self._ask("/delete", {"address": address, "password": password})
+        if status == 401:  # noqa: PLR2004 - RFC 9110, section 15.5.2
+            self._counts["not deleted"] += 1
+            return _unauthorized(reason)
+        if reason:
+            return http_server.json_response({"reason": reason}, status)
+        self._counts["deleted"] += 1
+        return http_server.json_response({"deleted": address.lower()})
+
+
+def basic_credentials(header: str) -> tuple[str, str] | None:
+    """Read user and password of an Authorization field (RFC 7617); None unless both are there."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (user, password) if colon and user and password else None
+
+
+def _unauthorized(reason: str) -> web.Response:
+    challenge = {"WWW-Authenticate": 'Basic realm="account", charset="UTF-8"'}
+    return http_server.json_response({"reason": reason}, 401, challenge)
+
+
+async def _bad_body(request: web.BaseRequest) -> web.Response | None:
+    """Read the body away; an answer where it is too large or late."""
+    try:
+        if await http_server.read_body(request, MAX_BODY_BYTES) is None:
+            return http_server.text_response("the body is too large", 413)
+    except TimeoutError:
+        return http_server.text_response("the body is late", 408)
+    return None

@@ -1,0 +1,129 @@
+"""
+`POST /mxdeliv`: mail that another relay hands over by HTTPS.
+
+X-MAIL-FROM is the envelope sender (empty or absent for a bounce), X-MAIL-TO each recipient, the
+body the message. All of it goes to Postfix, to the service of port 25 on loopback with the peer's
+address in front (PROXY protocol), so that the very same checks apply and the same words come back:
+200 with "250 OK", 400 with the SMTP reply, 413 for a message above the limit.
+
+The body is passed on as it comes, so a message never lies in memory as a whole.
+"""
+
+import asyncio
+import ipaddress
+import re
+from collections import Counter
+
+from aiohttp import web
+
+from chatmaild import http_server
+from chatmaild.config import Config
+
+PATH = "/mxdeliv"
+TOO_LARGE = "552 Message exceeds maximum size"
+REPLY_SECONDS = 90.0
+"""Postfix waits up to 60 s for the filter at the end of a message."""
+BODY_SECONDS = 300.0
+"""For a message of 30 MB from a slow line; a sender gives up earlier and takes SMTP."""
+AT_ONCE = 100
+MAX_REPLY_BYTES = 8192
+
+_places = asyncio.Semaphore(AT_ONCE)
+_ADDRESS = re.compile(r"[!-;=?-~]{1,320}")  # printable ASCII but angle brackets
+
+
+class RefusedError(Exception):
+    """SMTP says no; the text is the reply."""
+
+
+async def answer(request: web.BaseRequest, config: Config, counts: Counter[str]) -> web.Response:
+    """Hand one message to Postfix and answer with what it says."""
+    if request.method != "POST":
+        return http_server.text_response("only POST", 405, {"Allow": "POST"})
+    if (request.content_length or 0) > config.message.max_size:
+        return http_server.text_response(TOO_LARGE, 413)
+    try:
+        sender, recipients = _envelope(request)
+        async with asyncio.timeout(BODY_SECONDS), _places:
+            await _deliver(request, config, sender, recipients)
+    except RefusedError as error:
+        counts["mail refused"] += 1
+        # Postfix and the contract say the same of this one in two ways.
+        code = 413 if str(error).startswith("552 ") and "exceeds" in str(error) else 400
+        return http_server.text_response(TOO_LARGE if code == 413 else str(error), code)  # noqa: PLR2004
+    except (OSError, EOFError, TimeoutError, ValueError):
+        counts["mail put off"] += 1
+        return http_server.text_response("451 4.3.0 Local error", 400)
+    counts["mail taken"] += 1
+    return http_server.text_response("250 OK", 200)
+
+
+def _envelope(request: web.BaseRequest) -> tuple[str, list[str]]:
+    """Read sender ("" for a bounce) and recipients; raises `RefusedError`."""
+    sender = request.headers.get("X-MAIL-FROM", "")
+    recipients = request.headers.getall("X-MAIL-TO", [])
+    if sender and not _ADDRESS.fullmatch(sender):
+        raise RefusedError("501 5.1.7 Bad sender address syntax")
+    if not recipients or not all(_ADDRESS.fullmatch(one) for one in recipients):
+        raise RefusedError("501 5.1.3 Bad recipient address syntax")
+    return sender, recipients
+
+
+async def _deliver(
+    request: web.BaseRequest, config: Config, sender: str, recipients: list[str]
+) -> None:
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", config.https.smtp, limit=MAX_REPLY_BYTES
+    )
+    try:
+        peer = ipaddress.ip_address(request.headers.get("X-Real-IP", ""))
+        family, here = ("TCP4", "127.0.0.1") if peer.version == 4 else ("TCP6", "::1")  # noqa: PLR2004
+        writer.write(f"PROXY {family} {peer} {here} 443 {config.https.smtp}\r\n".encode())
+        await _expect(reader, "2")
+        await _say(reader, writer, f"EHLO [{peer}]", "2")
+        size = f" SIZE={request.content_length}" if request.content_length else ""
+        await _say(reader, writer, f"MAIL FROM:<{sender}>{size}", "2")
+        for recipient in recipients:
+            # One that is refused refuses all: the answer is one for the whole request.
+            await _say(reader, writer, f"RCPT TO:<{recipient}>", "2")
+        await _say(reader, writer, "DATA", "3")
+        await _body(request, writer, config.message.max_size)
+        await _expect(reader, "2")
+    finally:
+        writer.transport.abort()
+
+
+async def _body(request: web.BaseRequest, writer: asyncio.StreamWriter, limit: int) -> None:
+    """Pass the body on with its dots stuffed (RFC 5321, section 4.5.2)."""
+    total = 0
+    before = b"\r\n"  # the end of what was sent, as long as it matters
+    async for chunk in request.content.iter_any():
+        total += len(chunk)
+        if total > limit:
+            raise RefusedError(TOO_LARGE)
+        text = (before + chunk).replace(b"\r\n.", b"\r\n..")[len(before) :]
+        writer.write(text)
+        await writer.drain()
+        before = (before + chunk)[-2:]
+    writer.write((b"" if before == b"\r\n" else b"\r\n") + b".\r\n")
+    await writer.drain()
+
+
+async def _say(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: str, wanted: str
+) -> None:
+    writer.write(f"{line}\r\n".encode("ascii"))
+    await _expect(reader, wanted)
+
+
+async def _expect(reader: asyncio.StreamReader, wanted: str) -> None:
+    """Read a reply; raises `RefusedError` unless its code begins as wanted."""
+    lines: list[str] = []
+    async with asyncio.timeout(REPLY_SECONDS):
+        while not lines or lines[-1][3:4] == "-":
+            raw = await reader.readuntil(b"\n")
+            lines.append(raw.decode("utf-8", "replace").rstrip("\r\n"))
+            if len(lines) > 100:  # noqa: PLR2004 - EHLO has twenty
+                raise ValueError("a reply without end")
+    if not lines[-1].startswith(wanted):
+        raise RefusedError("\n".join(lines))

@@ -1,0 +1,1 @@
+"""The website: Markdown pages and the relay's own figures in, static files out."""

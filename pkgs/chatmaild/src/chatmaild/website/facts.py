@@ -1,0 +1,97 @@
+"""
+What the pages may say about the relay: its real limits, its contacts, its invite.
+
+Every value comes from the configuration the daemons themselves run with, so that a page cannot
+promise what the relay does not keep.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatmaild.config import Config
+
+# An invite link of core is about 200 characters; what is longer is no invite.
+MAX_INVITE_BYTES = 2000
+INVITE_BEGINNINGS = ("https://i.delta.chat/#", "OPENPGP4FPR:")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """
+    The names a page may use.
+
+    Sizes are bytes (`size()` writes them), `*_days` are days. `invite` is the link that makes an
+    account, None where none is given to everybody; `login_by_script` is true where only a script
+    can fetch it. `echo` is the link to the echo bot.
+    """
+
+    domain: str
+    registration: str
+    invite: str | None
+    login_by_script: bool
+    echo: str | None
+    name_length: int
+    password_length: int
+    per_minute: int
+    burst: int
+    recipients: int
+    message_size: int
+    mailbox_size: int
+    mail_days: int
+    large_mail_days: int
+    large_mail_size: int
+    idle_days: int
+    cleartext_enters: bool
+    self_signed: bool
+    turn: bool
+    iroh: str | None
+    mail: str | None
+    postal: str | None
+    officer: str | None
+    supervisor: str | None
+
+
+def facts(config: Config) -> Facts:
+    """Collect what is true of this relay now."""
+    self_signed = config.certificate.source == "self-signed"
+    # Clients verify no certificate of a domain that starts with `_`, so the usual link works there.
+    by_script = self_signed and not config.domain.startswith("_")
+    is_open = config.registration == "open"
+    return Facts(
+        domain=config.domain,
+        registration=config.registration,
+        invite=f"DCACCOUNT:https://{config.domain}/new" if is_open and not by_script else None,
+        login_by_script=is_open and by_script,
+        echo=echo_invite(config.echo.invite) if config.echo else None,
+        name_length=config.accounts.name_max_length,
+        password_length=config.accounts.password_min_length,
+        per_minute=config.sending.per_minute,
+        burst=config.sending.burst,
+        recipients=config.sending.max_recipients,
+        message_size=config.message.max_size,
+        mailbox_size=config.mailbox.max_size,
+        mail_days=config.retention.mail_days,
+        large_mail_days=config.retention.large_mail_days,
+        large_mail_size=config.retention.large_mail_size,
+        idle_days=config.retention.idle_account_days,
+        cleartext_enters=config.incoming.cleartext,
+        self_signed=self_signed,
+        turn=config.metadata.turn is not None,
+        iroh=config.metadata.iroh_relay,
+        mail=config.privacy.mail,
+        postal=config.privacy.postal,
+        officer=config.privacy.officer,
+        supervisor=config.privacy.supervisor,
+    )
+
+
+def echo_invite(path: Path) -> str | None:
+    """Return the link the echo bot has published, or None while it has not."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_INVITE_BYTES + 1)
+    except OSError:
+        return None
+    link = data.decode("ascii", errors="replace").strip()
+    fits = len(data) <= MAX_INVITE_BYTES and link.isascii() and link.isprintable()
+    return link if fits and " " not in link and link.startswith(INVITE_BEGINNINGS) else None

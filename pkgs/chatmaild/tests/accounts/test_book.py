@@ -1,0 +1,312 @@
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from chatmaild.accounts.book import MAX_TOKENS, Book, BookError
+
+TODAY = 20_000
+ALICE = "alice1234@chat.example.org"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the book of this test lies."""
+    return tmp_path / "accounts.sqlite"
+
+
+@pytest.fixture
+def book(path: Path) -> Iterator[Book]:
+    """Hand over a new, empty book."""
+    book = Book.open(path, path.parent / "mail")
+    yield book
+    book.close()
+
+
+def test_keeps_an_account_across_a_restart(book: Book, path: Path) -> None:
+    """An account outlives the daemon that made it."""
+    book.create(ALICE, "hash", TODAY)
+    book.close()
+
+    again = Book.open(path, path.parent / "mail")
+    account = again.find(ALICE)
+    again.close()
+
+    assert account is not None
+    assert (account.password, account.created_day, account.last_login_day) == ("hash", TODAY, None)
+    assert not account.blocked
+
+
+def test_twenty_parallel_creations_make_one_account(path: Path) -> None:
+    """Dovecot sends first logins in parallel; exactly one of their passwords may win."""
+    book = Book.open(path, path.parent / "mail")
+    start = threading.Barrier(20)
+
+    def create(number: int) -> tuple[str, bool]:
+        start.wait(5)
+        account, created = book.create(ALICE, f"hash{number}", TODAY)
+        return account.password, created
+
+    with ThreadPoolExecutor(20) as pool:
+        results = list(pool.map(create, range(20)))
+
+    assert sum(created for _, created in results) == 1
+    assert len({password for password, _ in results}) == 1
+    assert book.count() == 1
+    book.close()
+
+
+def test_can_be_read_while_it_is_written(book: Book, path: Path) -> None:
+    """Dovecot reads through its own connection, read-only, while this one writes."""
+    book.create(ALICE, "hash", TODAY)
+    reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+
+    rows = reader.execute("SELECT password FROM accounts WHERE blocked = 0").fetchall()
+    reader.close()
+
+    assert rows == [("hash",)]
+    assert reader_mode(path) == "wal"
+
+
+def reader_mode(path: Path) -> str:
+    """Ask the file for its journal mode."""
+    connection = sqlite3.connect(path)
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    connection.close()
+    return str(mode)
+
+
+def test_is_closed_to_other_users(book: Book, path: Path) -> None:
+    """Hashes and device tokens are nobody else's to read."""
+    book.create(ALICE, "hash", TODAY)
+
+    assert {file.stat().st_mode & 0o777 for file in path.parent.glob("accounts.sqlite*")} == {0o600}
+
+
+def test_who_logged_in_meanwhile_is_not_deleted_as_idle(book: Book) -> None:
+    """The decision is the book's, in the transaction that deletes."""
+    book.create(ALICE, "hash", TODAY)
+    assert book.idle(TODAY + 1) == [ALICE]
+    book.record_logins([ALICE], TODAY + 1)
+
+    assert not book.delete(ALICE, TODAY + 1, 0, idle_before=TODAY + 1)
+    assert book.find(ALICE) is not None
+    assert book.delete(ALICE, TODAY + 2, 0, idle_before=TODAY + 2)
+
+
+def test_lists_the_accounts_that_nobody_uses(book: Book) -> None:
+    """Whoever never logged in, over SMTP only for instance, counts from the first day."""
+    for address, created in ((ALICE, TODAY), ("bob@x", TODAY), ("carol@x", TODAY + 5)):
+        book.create(address, "hash", created)
+    book.record_logins([ALICE], TODAY + 5)
+
+    assert book.idle(TODAY) == []
+    assert book.idle(TODAY + 5) == ["bob@x"]
+    assert book.idle(TODAY + 6) == [ALICE, "bob@x", "carol@x"]
+
+
+def test_notes_a_login_once_a_day(book: Book, path: Path) -> None:
+    """A second login of a day writes nothing, so a flash card lives longer."""
+    book.create(ALICE, "hash", TODAY)
+    book.record_logins([ALICE, "unknown@chat.example.org"], TODAY + 1)
+    before = path.with_name(path.name + "-wal").read_bytes()
+    book.record_logins([ALICE], TODAY + 1)
+    book.record_logins([ALICE], TODAY)
+
+    account = book.find(ALICE)
+
+    assert account is not None
+    assert account.last_login_day == TODAY + 1
+    assert path.with_name(path.name + "-wal").read_bytes() == before
+
+
+def test_merges_a_token_set_twice(book: Book) -> None:
+    """A client sets its token at every start; the push goes out once."""
+    book.create(ALICE, "hash", TODAY)
+    for token in ("one", "two", "one"):
+        assert book.add_token(ALICE, token, TODAY)
+
+    assert book.tokens(ALICE, TODAY) == ["two", "one"]
+
+
+def test_forgets_tokens_ninety_days_after_they_were_set(book: Book) -> None:
+    """A phone that was thrown away must not be woken for ever."""
+    book.create(ALICE, "hash", TODAY)
+    book.add_token(ALICE, "old", TODAY)
+    book.add_token(ALICE, "renewed", TODAY)
+    book.add_token(ALICE, "renewed", TODAY + 1)
+
+    assert book.tokens(ALICE, TODAY + 89) == ["old", "renewed"]
+    assert book.tokens(ALICE, TODAY + 90) == ["renewed"]
+    assert book.expire_tokens(TODAY + 90) == 1
+
+
+def test_drops_the_oldest_of_too_many_tokens(book: Book) -> None:
+    """A hostile client may fill its own list only, and only so far."""
+    book.create(ALICE, "hash", TODAY)
+    for number in range(MAX_TOKENS + 3):
+        book.add_token(ALICE, f"token{number}", TODAY)
+
+    assert book.tokens(ALICE, TODAY) == [f"token{number}" for number in range(3, MAX_TOKENS + 3)]
+
+
+def test_keeps_all_tokens_within_one_dict_line(book: Book) -> None:
+    """Dovecot reads at most 64 KiB of answer."""
+    book.create(ALICE, "hash", TODAY)
+    for number in range(MAX_TOKENS):
+        book.add_token(ALICE, f"{number:04096}", TODAY)
+
+    tokens = book.tokens(ALICE, TODAY)
+
+    assert len(" ".join(tokens)) < 60_000
+    assert tokens[-1].endswith("15")
+
+
+def test_keeps_no_token_of_an_unknown_account(book: Book) -> None:
+    """A token without an account would never be expired with it."""
+    assert not book.add_token("nobody1234@chat.example.org", "token", TODAY)
+
+
+def test_forgets_tokens_of_their_account_only(book: Book) -> None:
+    """Removal names an account; another device or person keeps theirs."""
+    bob = "bob123456@chat.example.org"
+    for address in (ALICE, bob):
+        book.create(address, "hash", TODAY)
+        book.add_token(address, "one", TODAY)
+        book.add_token(address, "two", TODAY)
+    book.remove_tokens(bob)
+
+    assert book.tokens(ALICE, TODAY) == ["one", "two"]
+    assert book.tokens(bob, TODAY) == []
+
+
+def test_says_that_it_is_locked_instead_of_that_nobody_is_there(
+    book: Book, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A locked book must become a temporary failure, never a wrong password or a new account."""
+    monkeypatch.setattr("chatmaild.accounts.book.BUSY_TIMEOUT_SECONDS", 0)
+    impatient = Book.open(path, path.parent / "mail")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(BookError, match="cannot be written: database is locked"):
+            impatient.create(ALICE, "hash", TODAY)
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+    _, created = impatient.create(ALICE, "hash", TODAY)
+    impatient.close()
+
+    assert created
+
+
+def foreign(path: Path) -> None:
+    """Make somebody else's database."""
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE accounts (address TEXT)")
+    connection.close()
+
+
+def newer(path: Path) -> None:
+    """Make a book of a later schema."""
+    Book.open(path, path.parent / "mail").close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+def torn(path: Path) -> None:
+    """Overwrite some pages of a book."""
+    book = Book.open(path, path.parent / "mail")
+    for number in range(2000):
+        book.create(f"user{number:05}@chat.example.org", "x" * 60, TODAY)
+    book.close()
+    content = bytearray(path.read_bytes())
+    content[4096 * 5 : 4096 * 9] = b"\xa5" * (4096 * 4)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda path: path.write_bytes(b"not a database" * 100), "is damaged"),
+        (lambda path: path.write_bytes(b""), "is empty, so its content was lost"),
+        (torn, "is damaged"),
+        (foreign, "no account book of a chatmail relay"),
+        (newer, "was written by a newer chatmaild (schema 99, this one knows 2)"),
+    ],
+)
+def test_never_overwrites_what_it_cannot_use(
+    path: Path, spoil: Callable[[Path], object], sentence: str
+) -> None:
+    """Whoever loses the book gives all addresses away, so it is left for the operator to save."""
+    spoil(path)
+    before = path.read_bytes()
+
+    with pytest.raises(BookError) as writing:
+        Book.open(path, path.parent / "mail")
+    with pytest.raises(BookError) as reading:
+        Book.open_reader(path)
+
+    for caught in (writing, reading):
+        assert str(caught.value).startswith(f"{path}: ")
+        assert sentence in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_is_not_made_anew_where_mailboxes_exist(path: Path) -> None:
+    """A book that vanished must not be replaced by one in which every address is free."""
+    mailboxes = path.parent / "mail"
+    (mailboxes / ALICE).mkdir(parents=True)
+
+    with pytest.raises(BookError, match=r"is missing although .* holds mailboxes"):
+        Book.open(path, mailboxes)
+
+    assert not path.exists()
+
+
+def test_appears_whole_after_an_interrupted_first_start(path: Path) -> None:
+    """A draft left by a power cut is thrown away, not used."""
+    path.with_name("accounts.sqlite.new").write_bytes(b"half a header")
+
+    book = Book.open(path, path.parent / "mail")
+
+    assert book.count() == 0
+    book.close()
+    assert [file.name for file in path.parent.iterdir()] == ["accounts.sqlite"]
+
+
+def test_reader_does_not_create_a_book(path: Path) -> None:
+    """Looking must not change what is looked at."""
+    with pytest.raises(BookError, match="cannot be opened: No such file or directory"):
+        Book.open_reader(path)
+
+    assert not path.exists()
+
+
+def test_names_the_directory_that_is_missing(tmp_path: Path) -> None:
+    """A directory nobody made is the operator's to make, with the right owner."""
+    path = tmp_path / "absent" / "accounts.sqlite"
+
+    with pytest.raises(BookError, match="cannot be created: No such file or directory"):
+        Book.open(path, tmp_path / "mail")
+
+
+def test_survives_being_copied_with_its_log(book: Book, path: Path, tmp_path: Path) -> None:
+    """A backup that copies the three files of a running book is a book."""
+    book.create(ALICE, "hash", TODAY)
+    copy = tmp_path / "backup"
+    copy.mkdir()
+    for file in path.parent.glob("accounts.sqlite*"):
+        shutil.copy(file, copy)
+
+    restored = Book.open(copy / "accounts.sqlite", tmp_path / "mail")
+
+    assert restored.find(ALICE) is not None
+    restored.close()

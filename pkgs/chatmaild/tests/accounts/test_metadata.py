@@ -1,0 +1,220 @@
+import asyncio
+import base64
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatmaild.accounts.book import BookError
+from chatmaild.accounts.dict_protocol import Increment, Set, Timestamp, Unset
+from chatmaild.accounts.dict_server import Refused
+from chatmaild.accounts.metadata import Metadata, server_entries
+from chatmaild.config import load
+
+GUID = "0123456789abcdef0123456789abcdef"
+TOKEN_KEY = f"priv/{GUID}/devicetoken"
+SERVER = f"shared/{GUID}/vendor/vendor.dovecot/pvt/server/vendor/deltachat/"
+ALICE = "alice1234@chat.example.org"
+BOB = "bob123456@chat.example.org"
+
+
+class FakeTokens:
+    """Tokens in memory, of Alice and Bob."""
+
+    def __init__(self) -> None:
+        """Start with one token of Bob."""
+        self.kept: dict[str, list[str]] = {ALICE: [], BOB: ["bobs-token"]}
+        self.broken = False
+
+    async def add(self, address: str, token: str) -> bool:
+        """Add one."""
+        if address not in self.kept:
+            return False
+        self.kept[address].append(token)
+        return True
+
+    async def list(self, address: str) -> list[str]:
+        """List them."""
+        if self.broken:
+            raise BookError("book: locked")
+        return self.kept.get(address, [])
+
+    async def remove(self, address: str) -> None:
+        """Forget them."""
+        self.kept[address] = []
+
+
+@pytest.fixture
+def tokens() -> FakeTokens:
+    """Hand over the tokens behind the handler."""
+    return FakeTokens()
+
+
+@pytest.fixture
+def events() -> list[tuple[str, str]]:
+    """Hand over what the callbacks heard."""
+    return []
+
+
+@pytest.fixture
+def metadata(tokens: FakeTokens, events: list[tuple[str, str]]) -> Metadata:
+    """Hand over the handler."""
+    return Metadata(
+        {"maxsmtprecipients": lambda: "1000", "turn": lambda: None},
+        tokens,
+        lambda address: events.append(("login", address)),
+        lambda address, mark: events.append((mark, address)),
+    )
+
+
+def test_a_token_set_can_be_read_back(metadata: Metadata) -> None:
+    """SETMETADATA appends, GETMETADATA returns all, joined by one space."""
+    asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "fcm-1"), Timestamp(1, 2, 3)]))
+    asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "openpgp:AAAA+/=")]))
+
+    assert asyncio.run(metadata.lookup(TOKEN_KEY, ALICE)) == "fcm-1 openpgp:AAAA+/="
+    assert asyncio.run(metadata.iterate(f"priv/{GUID}/", ALICE)) == [
+        (TOKEN_KEY, "fcm-1 openpgp:AAAA+/=")
+    ]
+
+
+def test_nil_deletes_the_tokens(metadata: Metadata) -> None:
+    """SETMETADATA with NIL is how a client signs off."""
+    asyncio.run(metadata.commit(BOB, [Unset(1, TOKEN_KEY)]))
+
+    assert asyncio.run(metadata.lookup(TOKEN_KEY, BOB)) is None
+
+
+def test_tokens_are_their_users_alone(metadata: Metadata, tokens: FakeTokens) -> None:
+    """A mailbox's GUID in the key opens nothing; only the user Dovecot names does."""
+    assert asyncio.run(metadata.lookup(TOKEN_KEY, ALICE)) is None
+
+    asyncio.run(metadata.commit(ALICE, [Unset(1, TOKEN_KEY)]))
+
+    assert tokens.kept[BOB] == ["bobs-token"]
+
+
+@pytest.mark.parametrize("token", ["", "a b", 'a"b', "a\\b", "a\tb", "ä", "a\n", "x" * 4097])
+def test_refuses_what_is_no_token(metadata: Metadata, tokens: FakeTokens, token: str) -> None:
+    """Tokens go into one line, quoted nowhere; what does not fit there is refused."""
+    with pytest.raises(Refused, match="printable ASCII"):
+        asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, token)]))
+
+    assert tokens.kept[ALICE] == []
+
+
+def test_takes_the_longest_token(metadata: Metadata) -> None:
+    """The limit itself is allowed."""
+    asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "x" * 4096)]))
+
+    assert asyncio.run(metadata.lookup(TOKEN_KEY, ALICE)) == "x" * 4096
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (SERVER + "maxsmtprecipients", "1000"),
+        (SERVER + "turn", None),
+        (SERVER + "unknown", None),
+        (SERVER + "../maxsmtprecipients", None),
+        (f"shared/{GUID}/vendor/deltachat/maxsmtprecipients", None),
+        (f"shared/{GUID}/devicetoken", None),
+        (f"priv/{GUID}/other", None),
+        (f"priv/{GUID}x/devicetoken", None),
+        ("shared/last-login/" + BOB, None),
+        ("priv/status/INBOX", None),
+        ("", None),
+    ],
+)
+def test_answers_known_entries_only(metadata: Metadata, key: str, value: str | None) -> None:
+    """Any other key is one without a value, never a fault."""
+    assert asyncio.run(metadata.lookup(key, ALICE)) == value
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Set(1, SERVER + "maxsmtprecipients", "1"),
+        Set(1, f"priv/{GUID}/messagenew", "1"),
+        Unset(1, f"priv/{GUID}/other"),
+        Increment(1, TOKEN_KEY, 1),
+        Set(1, f"shared/last-login/{BOB}", "1"),
+    ],
+)
+def test_refuses_the_whole_transaction(
+    metadata: Metadata, tokens: FakeTokens, events: list[tuple[str, str]], change: Set
+) -> None:
+    """One change that is not allowed takes its neighbours with it."""
+    with pytest.raises(Refused):
+        asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "token"), change]))
+
+    assert tokens.kept[ALICE] == []
+    assert events == []
+
+
+def test_a_client_that_asks_is_there(metadata: Metadata, events: list[tuple[str, str]]) -> None:
+    """One login may last for months, and its account must not be deleted as idle."""
+    asyncio.run(metadata.lookup(f"{SERVER}turn", ALICE))
+
+    assert events == [("login", ALICE)]
+
+
+def test_tells_of_logins_and_new_mail(metadata: Metadata, events: list[tuple[str, str]]) -> None:
+    """Both reach their callback with the user of the transaction."""
+    asyncio.run(metadata.commit(ALICE, [Set(1, f"shared/last-login/{ALICE}", "1795213297")]))
+    asyncio.run(metadata.commit(BOB, [Set(1, "priv/status/INBOX", "1")]))
+
+    assert events == [("login", ALICE), ("1", BOB)]
+
+
+def test_a_locked_book_is_no_missing_token(metadata: Metadata, tokens: FakeTokens) -> None:
+    """A client that reads NIL would set its token again; one that reads NO tries later."""
+    tokens.broken = True
+
+    with pytest.raises(Refused, match="cannot be read"):
+        asyncio.run(metadata.lookup(TOKEN_KEY, BOB))
+
+
+def test_no_token_for_an_account_that_is_gone(metadata: Metadata) -> None:
+    """A session may outlive its account."""
+    with pytest.raises(Refused, match="no such account"):
+        asyncio.run(metadata.commit("gone12345@chat.example.org", [Set(1, TOKEN_KEY, "t")]))
+
+
+def test_entries_come_from_the_configuration(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """An entry set to null is absent, which IMAP shows as NIL."""
+    settings["metadata"]["irohRelay"] = "https://chat.example.org"
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+
+    entries = {name: entry() for name, entry in server_entries(load(path)).items()}
+
+    assert entries == {"irohrelay": "https://chat.example.org", "maxsmtprecipients": "1000"}
+
+
+def test_turn_credentials_are_new_for_each_request(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """A client that asks later gets credentials that last longer; without a secret there is NIL."""
+    settings["metadata"]["turn"] = {
+        "host": "chat.example.org",
+        "port": 3478,
+        "secretFile": str(tmp_path / "secret"),
+        "settingsFile": "/s",
+        "serverFile": "/t",
+    }
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+    times = iter([1000.5, 2000.0, 3000.0])
+    entry = server_entries(load(path), lambda: next(times))["turn"]
+    assert entry() is None
+
+    (tmp_path / "secret").write_text("north\n")
+
+    host, port, expiry, password = str(entry()).split(":")
+    assert (host, port, expiry) == ("chat.example.org", "3478", str(2000 + 5 * 24 * 3600))
+    digest = hmac.new(b"north", expiry.encode(), "sha1").digest()
+    assert password == base64.b64encode(digest).decode()
+    assert f":{3000 + 5 * 24 * 3600}:" in str(entry())

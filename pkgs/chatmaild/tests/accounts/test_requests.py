@@ -1,0 +1,318 @@
+"""The two sockets on which other programs of the relay ask, and what comes of it."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatmaild import revoked
+from running import Daemon, UnixHTTPConnection
+
+ALICE = "alice1234@chat.example.org"
+BOB = "bob123456@chat.example.org"
+PASSWORD = "secret-password"
+
+
+class Doveadm:
+    """Dovecot's side: notes the commands, answers as Dovecot 2.4 does."""
+
+    def __init__(self, path: Path) -> None:
+        """Listen."""
+        self.commands: list[str] = []
+        self.refuse = False
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rwb", buffering=0) as stream:
+                assert stream.readline() == b"VERSION\tdoveadm-server\t1\t0\n"
+                stream.write(b"+\n")
+                while line := stream.readline():
+                    flags, user, command, mask = line.decode().rstrip("\n").split("\t")
+                    assert (flags, user) == ("", "")
+                    self.commands.append(f"{command} {mask}")
+                    stream.write(b"\n-NOPERM\n" if self.refuse else b"1\t\n+\n")
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.close()
+
+
+@pytest.fixture
+def doveadm(tmp_path: Path) -> Iterator[Doveadm]:
+    """Hand over a Dovecot that does what it is told."""
+    doveadm = Doveadm(tmp_path / "doveadm.sock")
+    yield doveadm
+    doveadm.close()
+
+
+def ask(daemon: Daemon, name: str, path: str, **fields: Any) -> tuple[int, Any]:
+    """Ask on a socket; status and answer."""
+    connection = UnixHTTPConnection(daemon.directory / f"{name}.sock")
+    connection.request("POST", path, json.dumps(fields))
+    response = connection.getresponse()
+    content = response.read()
+    connection.close()
+    return response.status, json.loads(content) if content else None
+
+
+def active(daemon: Daemon, address: str = ALICE, password: str = PASSWORD) -> bool:
+    """Log in."""
+    return daemon.login(address, password)[1]["active"] == "yes"
+
+
+def mailbox(daemon: Daemon, address: str = ALICE) -> Path:
+    """Make a mailbox as Dovecot does, with a message in it."""
+    message = daemon.directory / "mail" / address / "Maildir" / "new" / "1"
+    message.parent.mkdir(parents=True)
+    message.write_text("secret")
+    return message.parent.parent.parent
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for what the daemon does a little later."""
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_blocked_account_is_out_until_it_is_unblocked(daemon: Daemon, doveadm: Doveadm) -> None:
+    """Book, Dovecot's cache and connections, and the filter know of it when the answer comes."""
+    assert active(daemon)
+
+    assert ask(daemon, "control", "/accounts/block", address=ALICE.upper()) == (200, {})
+
+    assert doveadm.commands[:2] == [f"auth cache flush {ALICE}", f"kick {ALICE}"]
+    assert revoked.is_marked(daemon.directory, ALICE)
+    assert not active(daemon)
+
+    assert ask(daemon, "control", "/accounts/unblock", address=ALICE) == (200, {})
+
+    assert not revoked.is_marked(daemon.directory, ALICE)
+    assert active(daemon)
+    # The second look must not undo what the operator has done since. Looks come in the order of the
+    # blocks, so when somebody blocked later has had theirs, this one is over.
+    assert active(daemon, BOB)
+    ask(daemon, "control", "/accounts/block", address=BOB)
+    eventually(lambda: doveadm.commands.count(f"kick {BOB}") == 2)
+    assert not revoked.is_marked(daemon.directory, ALICE)
+    assert doveadm.commands.count(f"kick {ALICE}") == 1
+
+
+def test_blocking_looks_twice(daemon: Daemon, doveadm: Doveadm) -> None:
+    """A login that was between the question and the connection is cut by the second look."""
+    active(daemon)
+    ask(daemon, "control", "/accounts/block", address=ALICE)
+
+    eventually(lambda: doveadm.commands.count(f"kick {ALICE}") == 2)
+
+
+def test_a_deleted_account_is_gone_with_everything(daemon: Daemon, doveadm: Doveadm) -> None:
+    """Its row, its tokens, its mail; and the address is nobody's for the grace period."""
+    active(daemon)
+    home = mailbox(daemon)
+
+    assert ask(daemon, "control", "/accounts/delete", address=ALICE) == (200, {})
+
+    assert doveadm.commands[:2] == [f"auth cache flush {ALICE}", f"kick {ALICE}"]
+    assert not home.exists()
+    assert not active(daemon)
+    assert not active(daemon, password="another-password")
+    eventually(lambda: not list(daemon.directory.glob("mail.deleted/*")))
+    assert "deleted 1" in daemon.stop()
+
+
+def test_what_a_late_delivery_makes_is_taken_away(daemon: Daemon, doveadm: Doveadm) -> None:
+    """A message that was under way when its account was deleted makes the mailbox anew."""
+    active(daemon)
+    mailbox(daemon)
+    ask(daemon, "control", "/accounts/delete", address=ALICE)
+    again = mailbox(daemon)
+
+    eventually(lambda: not again.exists())
+
+
+def test_a_new_account_finds_no_mail_of_an_old_one(
+    start: Callable[[], Daemon], settings: dict[str, Any], doveadm: Doveadm
+) -> None:
+    """Where there is a mailbox without an account, whatever left it there."""
+    settings["accounts"]["graceDays"] = 0
+    daemon = start()
+    active(daemon, BOB)
+    left = mailbox(daemon)
+
+    assert active(daemon)
+
+    assert not left.exists()
+
+
+def test_what_is_not_done_about_connections_is_told(daemon: Daemon) -> None:
+    """Without Dovecot an account is still blocked; the operator must know about the rest."""
+    active(daemon)
+
+    status, answer = ask(daemon, "control", "/accounts/block", address=ALICE)
+
+    assert status == 200
+    assert "Dovecot cannot be asked" in answer["warning"]
+    assert not active(daemon)
+
+
+def test_a_refusal_of_dovecot_is_told(daemon: Daemon, doveadm: Doveadm) -> None:
+    """A wrong configuration of its socket would otherwise stay unseen."""
+    active(daemon)
+    doveadm.refuse = True
+
+    answer = ask(daemon, "control", "/accounts/delete", address=ALICE)[1]
+
+    assert "Dovecot refuses `auth cache flush` (NOPERM)" in answer["warning"]
+    assert not active(daemon)
+
+
+@pytest.mark.parametrize("action", ["block", "unblock", "delete"])
+def test_says_that_there_is_no_such_account(daemon: Daemon, action: str) -> None:
+    """A mistyped address must not pass for done."""
+    assert ask(daemon, "control", f"/accounts/{action}", address="../x") == (
+        404,
+        {"reason": "there is no account ../x"},
+    )
+
+
+def test_the_owner_deletes_with_the_password(daemon: Daemon, doveadm: Doveadm) -> None:
+    """Of a blocked account too: what is stored about somebody is theirs to end."""
+    active(daemon)
+    active(daemon, BOB)
+    ask(daemon, "control", "/accounts/block", address=ALICE)
+
+    wrong = ask(daemon, "registrar", "/delete", address=ALICE, password=PASSWORD + "x")
+    assert wrong == (401, {"reason": "The address or the password is wrong."})
+    assert ask(daemon, "registrar", "/delete", address=ALICE, password=PASSWORD)[0] == 204
+    assert ask(daemon, "registrar", "/delete", address=ALICE, password=PASSWORD) == wrong
+    assert active(daemon, BOB)
+
+
+def test_invites_open_an_invited_relay(
+    start: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """From the operator's command to the first login, and none but the invited."""
+    settings["registration"] = "invite"
+    daemon = start()
+    status, invite = ask(daemon, "control", "/invites/add", uses=1, days=7, comment="for Alice")
+    assert status == 200
+
+    assert ask(daemon, "registrar", "/new", address=ALICE, invite="")[0] == 403
+    assert ask(daemon, "registrar", "/new", address=ALICE, invite="guessed")[0] == 403
+    assert not active(daemon)
+    assert ask(daemon, "registrar", "/new", address=ALICE, invite=invite["token"])[0] == 204
+    assert not active(daemon, BOB)
+    assert active(daemon)
+    status, refused = ask(daemon, "registrar", "/new", address=BOB, invite=invite["token"])
+    assert (status, refused["reason"]) == (
+        403,
+        "This invite has been used up. Please ask for a new one.",
+    )
+    [listed] = ask(daemon, "control", "/invites/list")[1]["invites"]
+    assert (listed["used"], listed["uses"], listed["comment"]) == (1, 1, "for Alice")
+
+
+def test_the_stop_stops_invites_too(start: Callable[[], Daemon], settings: dict[str, Any]) -> None:
+    """In an emergency nothing comes in, whoever was invited."""
+    settings["registration"] = "invite"
+    daemon = start()
+    token = ask(daemon, "control", "/invites/add", uses=9, days=None, comment="")[1]["token"]
+    ask(daemon, "registrar", "/new", address=ALICE, invite=token)
+    (daemon.directory / "nocreate").touch()
+
+    assert ask(daemon, "registrar", "/new", address=BOB, invite=token)[0] == 403
+    assert not active(daemon)
+
+
+def test_a_full_hour_asks_to_come_back(
+    start: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """At the door and at the first login alike; whoever is in stays in."""
+    settings["accounts"]["maxPerHour"] = 1
+    daemon = start()
+    assert active(daemon)
+
+    assert ask(daemon, "registrar", "/new", address=BOB, invite="")[0] == 503
+    assert daemon.login(BOB, PASSWORD)[0] == 503
+    assert active(daemon)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "fields", "status"),
+    [
+        ("registrar", "/accounts/delete", {"address": ALICE}, 404),
+        ("registrar", "/invites/list", {}, 404),
+        ("control", "/token", {}, 404),
+        ("registrar", "/new", {"address": "postmaster@chat.example.org", "invite": ""}, 400),
+        ("registrar", "/new", {"address": "x@other.example", "invite": ""}, 400),
+        ("registrar", "/new", {"address": 5, "invite": ""}, 400),
+        ("registrar", "/delete", {"address": ALICE}, 400),
+        ("control", "/invites/add", {"uses": 0, "days": 1, "comment": ""}, 400),
+        ("control", "/invites/add", {"uses": True, "days": 1, "comment": ""}, 400),
+        ("control", "/invites/add", {"uses": 1, "days": 1, "comment": "two\nlines"}, 400),
+        ("control", "/invites/remove", {"id": 7}, 404),
+    ],
+)
+def test_refuses_what_is_not_its_business(
+    daemon: Daemon, name: str, path: str, fields: dict[str, Any], status: int
+) -> None:
+    """The world stands behind chatmail-web, so its socket takes two requests and no more."""
+    answered, answer = ask(daemon, name, path, **fields)
+
+    assert answered == status
+    assert list(answer) == ["reason"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 8000, b"x" * 9000])
+def test_what_is_no_json_object_is_refused(daemon: Daemon, body: bytes) -> None:
+    """No traceback, and the daemon lives on."""
+    connection = UnixHTTPConnection(daemon.directory / "registrar.sock")
+    connection.request("POST", "/new", body)
+    assert connection.getresponse().status == 400
+    connection.close()
+
+    assert "Traceback" not in daemon.stop()
+
+
+def test_an_idle_account_is_deleted_and_one_that_came_back_is_not(
+    daemon: Daemon, doveadm: Doveadm
+) -> None:
+    """The nightly expiry asks long after it has looked; a login just now is not in the book yet."""
+    today = int(time.time()) // 86400
+    assert active(daemon)
+    message = mailbox(daemon)
+    kept = ask(daemon, "control", "/accounts/expire", address=ALICE, before_day=today)
+
+    assert kept == (200, {"deleted": False})
+    assert message.exists()
+    gone = ask(daemon, "control", "/accounts/expire", address=ALICE, before_day=today + 1)
+    assert gone == (200, {"deleted": True})
+    assert not message.exists()
+    assert f"kick {ALICE}" in doveadm.commands
+    assert not active(daemon)
+
+
+@pytest.mark.parametrize("day", [None, 0, -1, "20000", True, 10**9])
+def test_no_account_expires_without_a_day(daemon: Daemon, day: object) -> None:
+    """A slip of the caller must not delete everybody."""
+    assert active(daemon)
+
+    status, _ = ask(daemon, "control", "/accounts/expire", address=ALICE, before_day=day)
+
+    assert status == 400
+    assert active(daemon)

@@ -1,0 +1,134 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatmaild.admin import dns
+from chatmaild.admin.cli import CommandError, main
+from chatmaild.config import DnsRecord, load
+
+
+def config_file(tmp_path: Path, settings: dict[str, Any]) -> Path:
+    """Write the settings."""
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+    return path
+
+
+def test_long_txt_values_are_split_for_a_name_server() -> None:
+    """A character-string holds 255 bytes; a DKIM key of 2048 bits has about 400."""
+    record = DnsRecord("k._domainkey.a.", "TXT", "p=" + "A" * 398, "required")
+
+    split = list(dns.zone("a", [record], split=True))[1]
+    whole = list(dns.zone("a", [record], split=False))[1]
+
+    strings = re.findall(r'"([^"]*)"', split)
+    assert [len(string) for string in strings] == [255, 145]
+    assert "".join(strings) == record.data
+    assert re.findall(r'"([^"]*)"', whole) == [record.data]
+
+
+def test_txt_values_are_quoted_and_others_are_not() -> None:
+    """A quote inside a value must not end it."""
+    lines = list(
+        dns.zone(
+            "a",
+            [
+                DnsRecord("a.", "TXT", 'say "ä" \\', "required"),
+                DnsRecord("a.", "MX", "10 a.", "required"),
+                DnsRecord("a.", "TXT", "", "required"),
+            ],
+            split=True,
+        )
+    )
+
+    assert lines[1:4] == [
+        'a. 3600 IN TXT "say \\"\\195\\164\\" \\\\"',
+        "a. 3600 IN MX 10 a.",
+        'a. 3600 IN TXT ""',
+    ]
+
+
+def test_required_records_stand_apart() -> None:
+    """An operator in a hurry sets the first group."""
+    records = [
+        DnsRecord("a.", "TXT", "v=spf1 a ~all", "recommended"),
+        DnsRecord("a.", "MX", "10 a.", "required"),
+    ]
+
+    lines = list(dns.zone("a", records, split=True))
+
+    assert lines[0].startswith("; a: records without which")
+    assert lines[1] == "a. 3600 IN MX 10 a."
+    assert lines[3].startswith("; a: records that make it work better")
+    assert lines[4] == 'a. 3600 IN TXT "v=spf1 a ~all"'
+
+
+def test_configured_addresses_win(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Behind address translation the host cannot know its public address."""
+    assert dns.addresses(load(config_file(tmp_path, settings))) == ["192.0.2.1", "2001:db8::1"]
+
+
+def test_the_hosts_own_public_address_is_found(
+    tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A public address is preferred to a private one of the same family."""
+    monkeypatch.setattr(dns, "host_addresses", lambda: ["10.0.0.5", "8.8.4.4", "fd00::1"])
+    settings["addresses"] = {"ipv4": None, "ipv6": None}
+
+    assert dns.addresses(load(config_file(tmp_path, settings))) == ["8.8.4.4", "fd00::1"]
+
+
+def test_a_host_without_address_is_told_what_to_set(
+    tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A zone without an address would be published and not work."""
+    monkeypatch.setattr(dns, "host_addresses", list)
+    settings["addresses"] = {"ipv4": None, "ipv6": None}
+
+    with pytest.raises(CommandError, match=r"set `addresses\.ipv4`"):
+        dns.addresses(load(config_file(tmp_path, settings)))
+
+
+def test_prints_the_whole_zone_with_the_hosts_key(
+    tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the host knows alone, addresses and key, is added to what was configured."""
+    from chatmaild.filter import signing
+
+    path = config_file(tmp_path, settings)
+    signing.make_key(tmp_path / "dkim.pem")
+
+    assert main(["--config", str(path), "dns"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "chat.example.org. 3600 IN A 192.0.2.1" in lines
+    assert "chat.example.org. 3600 IN AAAA 2001:db8::1" in lines
+    assert "chat.example.org. 3600 IN MX 10 chat.example.org." in lines
+    (key,) = [line for line in lines if "_domainkey" in line]
+    assert key.startswith('opendkim._domainkey.chat.example.org. 3600 IN TXT "v=DKIM1;k=rsa;p=')
+
+
+def test_a_missing_key_is_one_sentence(
+    tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The filter makes the key at its first start; before, there is nothing to publish."""
+    assert main(["--config", str(config_file(tmp_path, settings)), "dns"]) == 1
+
+    error = capsys.readouterr().err
+    assert error.startswith("chatmail dns: ")
+    assert str(tmp_path / "dkim.pem") in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("domain", ["192.0.2.1", "[192.0.2.1]"])
+def test_an_address_has_no_zone(
+    tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str], domain: str
+) -> None:
+    """A relay that is a bare address works without DNS."""
+    settings["domain"] = domain
+
+    assert main(["--config", str(config_file(tmp_path, settings)), "dns"]) == 1
+    assert "is an IP address, which has no DNS zone" in capsys.readouterr().err

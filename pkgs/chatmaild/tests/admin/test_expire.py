@@ -1,0 +1,57 @@
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatmaild.accounts.book import Book
+from chatmaild.admin.cli import main
+
+ALICE = "alice1234@chat.example.org"
+BOB = "bob123456@chat.example.org"
+DAY = 86400
+
+
+@pytest.fixture
+def config(tmp_path: Path, settings: dict[str, Any]) -> str:
+    """Hand over a relay with alice, who has old mail, and bob, who never came back."""
+    today = int(time.time()) // DAY
+    book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
+    book.create(ALICE, "{BLF-CRYPT}hash", 20_000)
+    book.create(BOB, "{BLF-CRYPT}hash", today - 91)
+    book.record_logins([ALICE], today)
+    book.close()
+    for address, days in ((ALICE, 21), (ALICE, 1), (BOB, 100)):
+        mailbox = tmp_path / "mail" / address / "Maildir" / "new"
+        mailbox.mkdir(parents=True, exist_ok=True)
+        (mailbox / f"{int(time.time()) - days * DAY}.M1P1.x,S=2048").touch()
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+    return str(path)
+
+
+def test_says_what_would_go_and_lets_it_stay(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operator looks before a shorter limit becomes true; accounts are named to him alone."""
+    before = sorted((tmp_path / "mail").rglob("*"))
+
+    assert main(["--config", config, "expire", "--dry-run"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "2 mailboxes, 3 messages, 6.0 KiB" in shown
+    assert "old mail            2 messages, 4.0 KiB" in shown
+    assert f"idle accounts       1\n    {BOB}" in shown
+    assert sorted((tmp_path / "mail").rglob("*")) == before
+    assert not (tmp_path / "expiry.json").exists()
+
+
+def test_a_missing_book_is_one_sentence(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the book nobody knows who is idle."""
+    (tmp_path / "accounts.sqlite").unlink()
+
+    assert main(["--config", config, "expire", "--dry-run"]) == 1
+    assert "accounts.sqlite: cannot be opened" in capsys.readouterr().err

@@ -1,0 +1,95 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatmaild.accounts.book import Book
+from chatmaild.accounts.outbox import Notification, Outbox
+from chatmaild.admin import status
+from chatmaild.admin.cli import main
+from chatmaild.config import load
+
+ALICE = "alice1234@chat.example.org"
+
+
+@pytest.fixture
+def run(tmp_path: Path, settings: dict[str, Any]) -> Callable[..., int]:
+    """Run the command with the present `settings`."""
+
+    def run(*words: str) -> int:
+        path = tmp_path / "chatmaild.json"
+        path.write_text(json.dumps(settings))
+        return main(["--config", str(path), *words])
+
+    return run
+
+
+def test_the_stop_is_a_file_that_stays(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twice stopped is stopped, twice started is started, and each says how it is now."""
+    for action, stopped in (("stop", True), ("stop", True), ("start", False), ("start", False)):
+        assert run("registration", action, "--json") == 0
+
+        assert json.loads(capsys.readouterr().out)["stopped"] is stopped
+        assert (tmp_path / "nocreate").exists() is stopped
+
+
+def test_the_stop_follows_no_link(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The directory belongs to the mailboxes' user, and the command to root."""
+    (tmp_path / "nocreate").symlink_to(tmp_path / "elsewhere")
+
+    assert run("registration", "stop") == 1
+
+    assert not (tmp_path / "elsewhere").exists()
+    assert "nocreate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("registration", ["open", "invite", "closed"])
+def test_show_says_what_the_setting_means(
+    run: Callable[..., int],
+    settings: dict[str, Any],
+    registration: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In a sentence; `invite` alone explains little."""
+    settings["registration"] = registration
+
+    assert run("registration", "show") == 0
+
+    assert f"setting   {registration}: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["invites", "list"], ["accounts", "block", ALICE]])
+def test_without_the_daemon_it_says_whom_it_asked(
+    run: Callable[..., int], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence, and no traceback."""
+    assert run(*words) == 1
+
+    assert "chatmail-accounts cannot be asked at" in capsys.readouterr().err
+
+
+def test_status_tells_when_the_push_proxy_does_not_work(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """A few that wait are everyday life; one that was tried four times is not."""
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+    config = load(path)
+    book = Book.open(config.paths.account_book, config.paths.mailboxes)
+    book.create(ALICE, "hash", 20_000)
+    book.add_token(ALICE, "token", 20_000)
+    seen = []
+    for attempts in (0, 3, 4):
+        Outbox(book).put([(Notification(ALICE, "token", 0, attempts), 0)])
+        [check] = [one for one in status.collect(config) if one.name == "push"]
+        seen.append((check.ok, check.text))
+    book.close()
+
+    assert [ok for ok, _ in seen] == [True, True, False]
+    assert "does `push.proxy` work?" in seen[-1][1]

@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatmaild.config import Mailbox, Retention
+from chatmaild.expiry import policy
+from chatmaild.expiry.policy import Limits, Verdict
+
+DAY = 86400
+NOW = 1_795_000_000.0
+LIMITS = Limits.of(
+    Retention(mail_days=20, large_mail_days=7, large_mail_size=200_000, idle_account_days=90)
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "days", "verdict"),
+    [
+        (1, 0, Verdict.KEEP),
+        (199_999, 19.99, Verdict.KEEP),
+        (199_999, 20.01, Verdict.OLD),
+        (200_000, 6.99, Verdict.KEEP),
+        (200_000, 7.01, Verdict.LARGE),
+        (200_000, 20.01, Verdict.OLD),
+        (10**12, 0, Verdict.KEEP),
+        (1, -5, Verdict.KEEP),
+    ],
+)
+def test_judges_by_size_and_age(size: int, days: float, verdict: Verdict) -> None:
+    """A message of the very limit stays; a large one goes earlier."""
+    assert policy.judge(size, days * DAY, LIMITS) is verdict
+
+
+@pytest.mark.parametrize(
+    ("stamp", "changed", "came"),
+    [
+        (NOW - DAY, None, NOW - DAY),
+        (NOW - DAY, NOW - 99 * DAY, NOW - DAY),  # APPEND with an old date
+        (NOW - 30 * DAY, NOW, NOW - 30 * DAY),  # a copy that lost its times
+        (None, NOW - 3, NOW - 3),  # no name of Dovecot's
+        (12, NOW - 3, NOW - 3),  # a clock that began in 1970
+        (7_743_102_289, NOW - 3, NOW - 3),  # a clock in 2215
+        (12, 1, None),
+        (None, None, None),
+        (NOW + DAY / 2, None, NOW + DAY / 2),  # a clock set back by an hour or two
+    ],
+)
+def test_the_name_says_when_a_message_came(
+    stamp: float | None, changed: float | None, came: float | None
+) -> None:
+    """Neither a backup nor a client may make a message younger or older."""
+    assert policy.received(stamp, changed, NOW) == came
+
+
+def test_a_leftover_of_a_delivery_has_a_day() -> None:
+    """No delivery takes as long, so nobody misses it."""
+    assert not policy.is_leftover(DAY)
+    assert policy.is_leftover(DAY + 1)
+
+
+@given(st.integers(1, 10**12), st.integers(1, 99), st.data())
+def test_a_trimmed_mailbox_needs_no_trimming(size: int, start: int, data: st.DataObject) -> None:
+    """Otherwise every message would trim again."""
+    mailbox = Mailbox(size, start, data.draw(st.integers(0, start - 1)))
+    left = policy.trimmed_size(mailbox)
+
+    assert not policy.needs_trimming(left, mailbox)
+    assert policy.needs_trimming(size, mailbox)

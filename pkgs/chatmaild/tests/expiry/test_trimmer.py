@@ -1,0 +1,87 @@
+import dataclasses
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chatmaild.config import Config, Mailbox
+from chatmaild.expiry.trimmer import Trimmer, home, parse
+
+from .boxes import Box
+
+REQUEST = b"VERSION\tscript\t4\t0\nnoreply\nalice0000@chat.example.org\n\n"
+
+
+def test_understands_dovecots_request() -> None:
+    """As Dovecot 2.4.1 writes it (src/lib-program-client/program-client-remote.c)."""
+    assert parse(REQUEST) == "alice0000@chat.example.org"
+    assert parse(REQUEST.replace(b"noreply", b"env_HOME=/\nnoreply")) is not None
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"",
+        b"\n\n",
+        REQUEST[:-1],
+        REQUEST.replace(b"script", b"auth"),
+        REQUEST.replace(b"\t4\t", b"\t5\t"),
+        REQUEST.replace(b"noreply", b"-"),
+        REQUEST.replace(b"alice", b"bob\nalice"),
+        REQUEST.replace(b"alice", b"\xff"),
+    ],
+)
+def test_understands_nothing_else(request_: bytes) -> None:
+    """What is cut off or of another protocol names nobody."""
+    assert parse(request_) is None
+
+
+@pytest.mark.parametrize(
+    "address", ["", ".", "..", "../mail/a@b", "/etc@x", ".gone-a@b", "nobody@b", "link@b", "a\0@b"]
+)
+def test_reaches_no_directory_but_mailboxes(tmp_path: Path, address: str) -> None:
+    """The address comes through several programs before it becomes a path."""
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / ".gone-a@b").mkdir()
+    (tmp_path / "mail" / "link@b").symlink_to(tmp_path)
+
+    assert home(tmp_path / "mail", address) is None
+
+
+@contextmanager
+def served(config: Config, path: Path) -> Iterator[Path]:
+    """Run a trimmer that ends after a short while without requests."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        thread = threading.Thread(target=Trimmer(config).serve, args=(listener, 0.3))
+        thread.start()
+        yield path
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def ask(path: Path, request: bytes) -> None:
+    """Write a request as Dovecot does, and wait for nothing."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(request)
+
+
+def test_makes_room_when_asked_and_ends_by_itself(config: Config, tmp_path: Path) -> None:
+    """Whatever is asked in between, the next request is served."""
+    config = dataclasses.replace(config, mailbox=Mailbox(100_000, 75, 70))
+    box = Box(config.paths.mailboxes)
+    kept = {box.message(days, 10_000) for days in range(7)}
+    box.message(8, 10_000)
+
+    with served(config, tmp_path / "s") as path:
+        ask(path, b"")
+        ask(path, b"x" * 10_000 + b"\n\n")
+        ask(path, REQUEST.replace(b"alice0000", b"nobody000"))
+        ask(path, REQUEST)
+
+    assert box.names() == kept

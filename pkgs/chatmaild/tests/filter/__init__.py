@@ -1,0 +1,1 @@
+"""Tests of the mail filter; they mirror its modules by name."""

@@ -1,0 +1,30 @@
+"""
+The real chatmail-filter with a DNS made of a file: `rigged_filter.py ZONE.json --config FILE`.
+
+ZONE.json maps names to TXT records; the record "crash" makes the look-up fail as a bug would, and
+"silence" as a dead name server does.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from chatmaild.filter import milter, resolver
+from chatmaild.filter.verifying import DnsUnavailableError
+
+ZONE = Path(sys.argv[1])
+
+
+def lookup(name: str, seconds: float) -> list[bytes]:
+    """Answer from the zone file."""
+    records = json.loads(ZONE.read_text()).get(name, [])
+    if "crash" in records:
+        raise RuntimeError(f"secret content for {name}")
+    if "silence" in records:
+        raise DnsUnavailableError
+    return [record.encode() for record in records]
+
+
+if __name__ == "__main__":
+    resolver.lookup_txt = lookup
+    sys.exit(milter.main(sys.argv[2:]))

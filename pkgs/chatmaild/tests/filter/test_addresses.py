@@ -1,0 +1,111 @@
+"""One From field, one address, one reading."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatmaild.filter.addresses import AddressError, parse_mailbox, parse_path
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ("alice@chat.example.org", "alice@chat.example.org"),
+        ("<Alice@Chat.Example.ORG>", "Alice@chat.example.org"),
+        ("Alice A. Smith <alice@chat.example.org>", "alice@chat.example.org"),
+        ('"Smith, Alice <x@y>" <alice@chat.example.org>', "alice@chat.example.org"),
+        ("=?utf-8?q?=C3=84?= <alice@chat.example.org>", "alice@chat.example.org"),
+        ("Älice <alice@chat.example.org>", "alice@chat.example.org"),
+        ("alice@chat.example.org (Alice (the one))", "alice@chat.example.org"),
+        ("alice@chat.example.org <alice@chat.example.org>", "alice@chat.example.org"),
+        ('"alice"@chat.example.org', "alice@chat.example.org"),
+        ("<alice@[192.0.2.7]>", "alice@[192.0.2.7]"),
+        ("alice@[IPv6:2001:DB8::1]", "alice@[ipv6:2001:db8::1]"),
+        ("alice@_test.example", "alice@_test.example"),
+        ("alice@bücher.example", "alice@xn--bcher-kva.example"),
+    ],
+)
+def test_reads_the_one_address(value: str, address: str) -> None:
+    """Display names, comments and quoting do not change who wrote it."""
+    assert str(parse_mailbox(value.encode())) == address
+
+
+def test_reads_a_display_name_in_an_old_charset() -> None:
+    """Some incoming mail still has raw Latin-1 names."""
+    assert str(parse_mailbox(b"J\xf6rg <a@b.example>")) == "a@b.example"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "alice",
+        "<>",
+        "<alice@chat.example.org",
+        "alice@chat.example.org>",
+        "alice@chat.example.org, mallory@evil.example",
+        "<alice@chat.example.org>, <mallory@evil.example>",
+        "<alice@chat.example.org> <mallory@evil.example>",
+        "alice@chat.example.org <mallory@evil.example>",
+        "<alice@chat.example.org> mallory@evil.example",
+        "friends: alice@chat.example.org;",
+        "friends: alice@chat.example.org, bob@chat.example.org;",
+        "<@evil.example:alice@chat.example.org>",
+        '"alice@chat.example.org "@evil.example',
+        '"alice@chat.example.org> <x"@evil.example',
+        "alice @chat.example.org mallory@evil.example",
+        "alice@chat.example.org@evil.example",
+        "alice@chat..example.org",
+        "alice..a@chat.example.org",
+        "alice@-chat.example.org",
+        "alice@chat.example.org (comment",
+        '"alice <alice@chat.example.org>',
+        "alice@[evil.example]",
+        "alice@[192.0.2.7] x",
+        "alice@\x00chat.example.org",
+        "alice@chat.example.org\r\nBcc: x@y",
+        "a" * 250 + "@chat.example.org",
+        "alice@" + "a" * 64 + ".example",
+        "x" * 3000 + " <alice@chat.example.org>",
+        "\u202ealice <alice@chat.example.org> \u202e",
+    ],
+)
+def test_refuses_what_another_parser_could_read_as_another_address(value: str) -> None:
+    """Display-name tricks, groups, routes, lists: the reader must see whom DKIM vouches for."""
+    with pytest.raises(AddressError):
+        parse_mailbox(value.encode())
+
+
+def test_compares_addresses_without_ascii_case_only() -> None:
+    """The Kelvin sign lower-cases to k in Unicode; it must not make another account equal."""
+    assert parse_path("KIM@chat.example.org").same_as("kim@Chat.example.org")
+    assert not parse_path("\u212aim@chat.example.org").same_as("kim@chat.example.org")
+
+
+def test_gives_the_ip_address_of_a_literal() -> None:
+    """It is compared with the peer's address."""
+    assert parse_path("a@[192.0.2.7]").literal == "192.0.2.7"
+    assert parse_path("a@[IPv6:2001:db8::1]").literal == "2001:db8::1"
+    assert parse_path("a@b.example").literal is None
+
+
+@pytest.mark.parametrize("value", [b"(" * 2048, b'"' * 2048, b"\\" * 2048, b'"\\' * 1024])
+def test_stays_linear_on_fields_made_to_be_slow(value: bytes) -> None:
+    """Nested comments and quotes are where address parsers hang."""
+    begin = time.process_time()
+    with pytest.raises(AddressError):
+        parse_mailbox(value)
+
+    assert time.process_time() - begin < 0.5
+
+
+@given(st.one_of(st.binary(max_size=200), st.text('a@<>,:;.()[]" \\\u00e4').map(str.encode)))
+def test_answers_any_bytes_with_a_verdict(value: bytes) -> None:
+    """Whatever a stranger sends, the only exception is the module's own."""
+    try:
+        address = parse_mailbox(value)
+    except AddressError:
+        return
+    assert str(address).count("@") == 1

@@ -1,0 +1,352 @@
+"""Which mail may pass, in both directions, and what the others are told."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatmaild.filter import policy
+from chatmaild.filter.addresses import parse_path
+from chatmaild.filter.policy import Accept, Envelope, Kind, Refuse, Role, Verdict
+
+from . import mails
+from .mails import ALICE, BOB, PACKETS, PKESK, SEIPD, armor, crlf, encrypted_body, packet, split
+
+
+def submit(
+    mail: bytes, *, sender: str = ALICE, login: str = ALICE, to: tuple[str, ...] = (BOB,)
+) -> Verdict:
+    """Judge a submission."""
+    return policy.outgoing(Envelope(sender, to, login, "192.0.2.9"), *split(mail))
+
+
+def receive(mail: bytes, *, cleartext: bool = False) -> Verdict:
+    """Judge an incoming message of an authenticated author."""
+    headers, body = split(mail)
+    author = policy.author_of(headers)
+    if isinstance(author, Refuse):
+        return author
+    return policy.incoming(author, headers, body, cleartext_allowed=cleartext)
+
+
+def reply(verdict: Verdict) -> str:
+    """Get the reply a refused client sees."""
+    assert isinstance(verdict, Refuse), verdict
+    return str(verdict.reply)
+
+
+def pgp_mime(**pieces: str | bytes) -> bytes:
+    """Build PGP/MIME with one piece changed."""
+    content_type = str(pieces.pop("content_type", mails.ENCRYPTED))
+    return mails.header(content_type) + b"\n" + encrypted_body(**pieces)  # type: ignore[arg-type]
+
+
+NEEDS_ENCRYPTION = "523 Encryption Needed: Invalid Unencrypted Mail"
+
+FAKES = {
+    "plain text": mails.cleartext(),
+    "armor in plain text": mails.header("text/plain") + b"\n" + armor(),
+    "no armor": pgp_mime(data=b"hello\n"),
+    "armor of text": pgp_mime(data=armor(b"hello, this is no packet at all")),
+    "literal packet": pgp_mime(data=armor(packet(11, b"b\0\0\0\0\0hello"))),
+    "literal before container": pgp_mime(data=armor(packet(11, b"b\0\0\0\0\0hello") + SEIPD)),
+    "text after the container": pgp_mime(data=armor(PACKETS + b"hello")),
+    "session keys only": pgp_mime(data=armor(PKESK)),
+    "text before armor": pgp_mime(data=b"hello\n\n" + armor()),
+    "text after armor": pgp_mime(data=armor() + b"hello\n"),
+    "armor header": pgp_mime(data=armor(headers="Subject: hello\n")),
+    "preamble": pgp_mime(before="hello\n"),
+    "epilogue": pgp_mime(after="hello\n"),
+    "part header": pgp_mime(data_header="Content-Type: application/octet-stream\nX-Text: hello\n"),
+    "wrong control part": pgp_mime(control="Content-Type: text/plain\n\nVersion: 1\n"),
+    "text in control part": pgp_mime(
+        control="Content-Type: application/pgp-encrypted\n\nVersion: 1\nhello\n"
+    ),
+    "wrong version": pgp_mime(control="Content-Type: application/pgp-encrypted\n\nVersion: 2\n"),
+    "wrong data part": pgp_mime(data_header="Content-Type: text/plain\n"),
+    "third part": pgp_mime(after="--b1\n\nhello\n--b1--\n"),
+    "one part": mails.header(mails.ENCRYPTED) + b"\n--b1\n\nx\n--b1--\n",
+    "mixed": pgp_mime(content_type='multipart/mixed; boundary="b1"'),
+    "two boundaries": pgp_mime(content_type="multipart/encrypted; boundary=b1; boundary=b2"),
+    "RFC 2231 boundary": pgp_mime(content_type="multipart/encrypted; boundary*0=b; boundary*1=1"),
+    "two content types": mails.header(mails.ENCRYPTED, extra="Content-Type: text/plain\n")
+    + b"\n"
+    + encrypted_body(),
+    "secure-join with another body": mails.secure_join(text="secure-join: hello"),
+    "secure-join with more text": mails.secure_join(text="secure-join: vc-request\nhello"),
+    "secure-join of a later step": mails.secure_join(step="vc-auth-required"),
+    "secure-join without its header": mails.secure_join().replace(b"\nSecure-Join:", b"\nX-Join:"),
+    "secure-join as plain text": mails.header("text/plain", extra="Secure-Join: vc-request\n")
+    + b"\nsecure-join: vc-request\n",
+    "secure-join as html": mails.secure_join().replace(b"text/plain", b"text/html"),
+}
+
+
+@pytest.mark.parametrize(
+    ("mail", "kind"),
+    [
+        (mails.encrypted(), Kind.ENCRYPTED),
+        (mails.encrypted(author=f"Alice <{ALICE.upper()}>"), Kind.ENCRYPTED),
+        (mails.secure_join(), Kind.SECURE_JOIN),
+        (mails.secure_join("vg-request", "Secure-Join: VG-request"), Kind.SECURE_JOIN),
+        (pgp_mime(data=armor(checksum="")), Kind.ENCRYPTED),
+        (pgp_mime(content_type="Multipart/Encrypted; boundary=b1"), Kind.ENCRYPTED),
+    ],
+)
+def test_passes_encrypted_mail_and_handshakes_in_both_directions(mail: bytes, kind: Kind) -> None:
+    """These are what a chatmail relay exists for."""
+    assert submit(mail) == Accept(kind)
+    assert receive(mail) == Accept(kind)
+
+
+@pytest.mark.parametrize("encoding", ["quoted-printable", "base64"])
+def test_passes_encrypted_mail_in_a_transfer_encoding(encoding: str) -> None:
+    """Gateways re-encode parts; what counts is what the reader decodes."""
+    import base64
+    import quopri
+
+    raw = crlf(armor())
+    coded = base64.encodebytes(raw) if encoding == "base64" else quopri.encodestring(armor(), True)
+    field = f"Content-Type: application/octet-stream\nContent-Transfer-Encoding: {encoding}\n"
+
+    assert receive(pgp_mime(data=coded, data_header=field)) == Accept(Kind.ENCRYPTED)
+
+
+@pytest.mark.parametrize("mail", FAKES.values(), ids=FAKES.keys())
+def test_refuses_readable_mail_in_both_directions(mail: bytes) -> None:
+    """Every disguise gets the one reply that tells the sender what is wrong."""
+    assert reply(submit(mail)) == NEEDS_ENCRYPTION
+    assert reply(receive(mail)) == NEEDS_ENCRYPTION
+
+
+@pytest.mark.parametrize("mail", FAKES.values(), ids=FAKES.keys())
+def test_passes_incoming_cleartext_where_the_operator_allows_it(mail: bytes) -> None:
+    """Newsletters and sign-up mails reach a throw-away address."""
+    assert receive(mail, cleartext=True) == Accept(Kind.CLEARTEXT)
+
+
+def test_tolerates_an_armor_version_line_in_incoming_mail_only() -> None:
+    """Outgoing it would reveal the sender's program."""
+    mail = pgp_mime(data=armor(headers="Version: GnuPG v2\n"))
+
+    assert receive(mail) == Accept(Kind.ENCRYPTED)
+    assert reply(submit(mail)) == NEEDS_ENCRYPTION
+
+
+def test_passes_a_setup_message_to_oneself() -> None:
+    """It carries the key to a second device, encrypted to a code, in a cleartext frame."""
+    assert submit(mails.setup_message(), to=(ALICE,)) == Accept(Kind.SETUP_MESSAGE)
+    assert submit(mails.setup_message(), to=(ALICE.upper(),)) == Accept(Kind.SETUP_MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("mail", "to"),
+    [
+        (mails.setup_message(), (BOB,)),
+        (mails.setup_message(), (ALICE, BOB)),
+        (mails.setup_message(), (ALICE, ALICE)),
+        (mails.setup_message(subject="Re: Autocrypt Setup Message"), (ALICE,)),
+        (mails.setup_message().replace(b"multipart/mixed", b"multipart/related"), (ALICE,)),
+        (mails.cleartext(subject="Autocrypt Setup Message"), (ALICE,)),
+    ],
+)
+def test_refuses_a_setup_message_to_anybody_else(mail: bytes, to: tuple[str, ...]) -> None:
+    """Its subject must not be a password for cleartext."""
+    assert reply(submit(mail, to=to)) == NEEDS_ENCRYPTION
+
+
+def test_refuses_an_incoming_setup_message() -> None:
+    """Nobody else has a reason to send one."""
+    assert reply(receive(mails.setup_message(author=f"<{BOB}>"))) == NEEDS_ENCRYPTION
+
+
+def test_passes_an_incoming_bounce() -> None:
+    """The sender of an undeliverable message must learn of it."""
+    assert receive(mails.report()) == Accept(Kind.REPORT)
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        mails.report(extra=""),
+        mails.report(extra="Auto-Submitted: no\n"),
+        mails.report(extra="Auto-Submitted:\n"),
+        mails.report(author=f"<{BOB}>"),
+        mails.report(author="MAILER-DAEMON <x@other.example>"),
+        mails.report().replace(b"multipart/report", b"multipart/mixed"),
+    ],
+)
+def test_refuses_what_is_only_dressed_as_a_bounce(mail: bytes) -> None:
+    """All three marks of a bounce are needed."""
+    assert reply(receive(mail)) == NEEDS_ENCRYPTION
+
+
+def test_refuses_a_bounce_from_a_user() -> None:
+    """Bounces leave the relay without passing the submission service."""
+    mail = mails.report(author=f"<{ALICE}>")
+
+    assert reply(submit(mail)) == NEEDS_ENCRYPTION
+
+
+@pytest.mark.parametrize(
+    ("author", "text"),
+    [
+        ("mallory@chat.example.org", f"500 Invalid FROM <mallory@chat.example.org> for <{ALICE}>"),
+        (f"{ALICE} <x@evil.example>", "500 Invalid FROM header: a display name that is another"),
+        (f'"{ALICE}" <x@evil.example>', f"500 Invalid FROM <x@evil.example> for <{ALICE}>"),
+        (f"{ALICE}, x@evil.example", "500 Invalid FROM header: not exactly one address"),
+        (f"x: {ALICE};", "500 Invalid FROM header: not exactly one address"),
+        ("", "500 Invalid FROM header: not exactly one address"),
+        ("\u212aim@chat.example.org", f"500 Invalid FROM <?im@chat.example.org> for <{ALICE}>"),
+        ("a" * 200 + "@b.example", "500 Invalid FROM <aaaaaaaa"),
+    ],
+)
+def test_refuses_a_from_field_that_is_not_the_sender(author: str, text: str) -> None:
+    """Users see the From field, so it must be the account that wrote."""
+    assert reply(submit(mails.encrypted(author=author))).startswith(text)
+    assert len(reply(submit(mails.encrypted(author=author)))) < 400
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_refuses_another_number_of_from_fields_than_one(count: int) -> None:
+    """Which of two is shown depends on the reader's program."""
+    field = f"From: <{ALICE}>\n".encode()
+    mail = mails.encrypted().replace(field, field * count)
+
+    text = f"500 Invalid FROM header: {count} From fields, wanted one"
+    assert reply(submit(mail)) == text
+    assert reply(receive(mail)) == text
+
+
+@pytest.mark.parametrize(
+    ("sender", "login"),
+    [
+        ("mallory@chat.example.org", ALICE),
+        ("", ALICE),
+        (ALICE, ""),
+        ("", ""),
+        ("alice", "alice"),
+        (f"{ALICE}@evil.example", ALICE),
+    ],
+)
+def test_refuses_a_sender_that_is_not_the_login(sender: str, login: str) -> None:
+    """Even with Postfix's own check configured away; null senders belong to the relay alone."""
+    text = reply(submit(mails.encrypted(), sender=sender, login=login))
+
+    assert text.startswith(f"553 5.7.1 <{sender}>: Sender address rejected: not owned by ")
+
+
+def test_compares_sender_and_login_without_case() -> None:
+    """Some clients capitalise what the user typed."""
+    assert submit(mails.encrypted(), sender=ALICE.upper()) == Accept(Kind.ENCRYPTED)
+
+
+@pytest.mark.parametrize("length", [998, 999])
+def test_refuses_lines_that_transport_would_fold(length: int) -> None:
+    """Postfix folds them after signing, which breaks the signature at the receiver."""
+    data = b"x" * length + b"\n"
+    for mail in (mails.header("text/plain") + b"\n" + data, mails.header("text/plain") + b"\n"):
+        verdict = submit(mail + b"short\n" + data + b"short\n")
+        wanted = NEEDS_ENCRYPTION
+        if length > policy.MAX_LINE:
+            wanted = "500 Failed to parse message: a line is longer than 998 octets"
+        assert reply(verdict) == wanted
+
+
+def test_refuses_long_lines_and_stray_controls_in_the_header() -> None:
+    """The header is signed too."""
+    long = mails.encrypted(extra="X: " + "x" * 996 + "\n")
+    assert reply(submit(long)) == (
+        "500 Failed to parse message: a header line is longer than 998 octets"
+    )
+    headers, body = split(mails.encrypted())
+    for stray in (b" a\rb", b" a\nb", b" a\0b"):
+        verdict = policy.outgoing(
+            Envelope(ALICE, (BOB,), ALICE, ""), [*headers, (b"X", stray)], body
+        )
+        assert (
+            reply(verdict) == "500 Failed to parse message: stray control character in the header"
+        )
+
+
+@pytest.mark.parametrize("body", [b"\r\n" * 15_000_000, (b"x" * 76 + b"\r\n") * 400_000])
+def test_stays_fast_on_thirty_megabytes(body: bytes) -> None:
+    """The line check visits every line of every submission."""
+    headers, _ = split(mails.encrypted())
+    begin = time.process_time()
+    policy.outgoing(Envelope(ALICE, (BOB,), ALICE, ""), headers, body)
+
+    assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize(
+    ("author", "peer", "text"),
+    [
+        ("a@[192.0.2.7]", "192.0.2.7", None),
+        ("a@[IPv6:2001:db8::1]", "2001:DB8::1", None),
+        ("a@[IPv6:2001:db8::1]", "IPv6:2001:db8::1", None),
+        ("a@other.example", "192.0.2.7", None),
+        (
+            "a@[192.0.2.7]",
+            "192.0.2.8",
+            "500 Invalid FROM domain literal: 192.0.2.7 does not match origin IP 192.0.2.8",
+        ),
+        (
+            "a@[192.0.2.7]",
+            "",
+            "500 Invalid FROM domain literal: 192.0.2.7 does not match origin IP ",
+        ),
+    ],
+)
+def test_an_address_literal_must_be_the_peers(author: str, peer: str, text: str | None) -> None:
+    """Relays without a name have no DKIM; their address is all there is to check."""
+    verdict = policy.check_origin(Envelope("", (), "", peer), parse_path(author))
+
+    assert (verdict and str(verdict.reply)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("submission", Role.SUBMISSION),
+        ("incoming", Role.INCOMING),
+        ("internal", Role.INTERNAL),
+        (None, Role.INTERNAL),
+    ],
+)
+def test_the_daemon_name_gives_the_role(name: str | None, role: Role) -> None:
+    """The names are agreed with Postfix's configuration."""
+    assert Role.of_daemon(name) is role
+
+
+@given(st.binary(max_size=300), st.binary(max_size=100))
+def test_answers_any_bytes_with_a_verdict(body: bytes, value: bytes) -> None:
+    """Whatever a stranger sends, there is a verdict and no exception."""
+    headers, _ = split(mails.encrypted())
+    for extra in (b"From", b"Content-Type", b"Secure-Join", b"Subject", b"Auto-Submitted"):
+        fields = [(name, old) for name, old in headers if name != extra] + [(extra, value)]
+        envelope = Envelope(ALICE, (ALICE,), ALICE, "")
+        assert isinstance(policy.outgoing(envelope, fields, body), Accept | Refuse)
+
+
+@pytest.mark.parametrize(
+    ("sender", "author", "answered"),
+    [
+        ("", "x@shop.example", True),
+        ("x@shop.example", "x@shop.example", True),
+        ("x@SHOP.example", "x@shop.example", True),
+        ("bounce=1@mail.shop.example", "news@shop.example", True),
+        ("victim@other.example", "x@shop.example", False),
+        ("victim@myshop.example", "x@shop.example", False),
+        ("victim@example", "x@shop.example", False),
+        ("x@shop.example", "news@mail.shop.example", False),
+        ("x@[192.0.2.1]", "x@[192.0.2.1]", True),
+        ("x@[192.0.2.2]", "x@[192.0.2.1]", False),
+        ("no address", "x@shop.example", False),
+    ],
+)
+def test_only_an_authenticated_domain_is_answered(sender: str, author: str, answered: bool) -> None:
+    """DKIM says nothing about MAIL FROM; a bounce to an unproven one would be backscatter."""
+    envelope = Envelope(sender, (ALICE,), "", "")
+    assert policy.may_answer(envelope, parse_path(author)) is answered

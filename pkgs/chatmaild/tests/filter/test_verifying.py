@@ -1,0 +1,444 @@
+"""Only a whole, fresh, strictly aligned signature authenticates an author."""
+
+import base64
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dkim
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatmaild.filter import verifying
+from chatmaild.filter.verifying import DnsUnavailableError, Outcome, verify
+
+from .mails import BOB, Header, encrypted, split
+
+DOMAIN = "other.example"
+KEY_NAME = "sel._domainkey.other.example."
+NOW = time.time()
+KEY = rsa.generate_private_key(65537, 2048)
+STRANGER = rsa.generate_private_key(65537, 2048)
+EDWARDS = ed25519.Ed25519PrivateKey.generate()
+
+Records = dict[str, list[bytes]]
+
+
+def public(key: rsa.RSAPrivateKey) -> bytes:
+    """Write a p= value."""
+    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(der)
+
+
+def pem(key: rsa.RSAPrivateKey) -> bytes:
+    """Write a key as dkimpy reads it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+
+
+RECORD = b"v=DKIM1; k=rsa; p=" + public(KEY)
+MAIL = encrypted(author=f"<{BOB}>")
+
+
+def sign(mail: bytes = MAIL, **options: Any) -> tuple[list[Header], bytes]:
+    """Sign as a stranger's server would, with dkimpy alone."""
+    headers, body = split(mail)
+    algorithm = options.pop("algorithm", b"rsa-sha256")
+    key = options.pop("key", None) or pem(KEY)
+    selector = options.pop("selector", b"sel")
+    message = dkim.DKIM(signature_algorithm=algorithm)
+    message.headers = [(name, value + b"\r\n") for name, value in headers]
+    message.body = body
+    field = message.sign(selector, options.pop("domain", DOMAIN.encode()), key, **options)
+    return [(b"DKIM-Signature", field.partition(b":")[2].removesuffix(b"\r\n")), *headers], body
+
+
+def resign(
+    headers: list[Header], body: bytes, change: Callable[[bytes], bytes]
+) -> tuple[list[Header], bytes]:
+    """Change tags of the signature and sign again by hand, as a hostile server can."""
+    from cryptography.hazmat.primitives.asymmetric import padding
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    field = headers[0][1]
+    start = field.rindex(b" b=") + 3
+    bare = change(field[:start])
+    listed = re.search(rb"[; ]h=([^;]*)", bare)
+    assert listed is not None
+    hashed = b""
+    names = [name.strip() for name in listed[1].lower().split(b":")]
+    for name, value in dkim.select_headers(headers[1:], names):
+        hashed += name.lower() + b":" + b" ".join(value.split()) + b"\r\n"
+    hashed += b"dkim-signature:" + b" ".join(bare.split())
+    signature = KEY.sign(hashed, padding.PKCS1v15(), SHA256())
+    return [(b"DKIM-Signature", bare + base64.b64encode(signature)), *headers[1:]], body
+
+
+def outcome(
+    message: tuple[list[Header], bytes],
+    records: Records | None = None,
+    *,
+    domain: str = DOMAIN,
+    now: float = NOW,
+) -> Outcome:
+    """Verify against a DNS that holds only `records`."""
+    zone = {KEY_NAME: [RECORD]} if records is None else records
+    return verify(
+        *message,
+        domain,
+        lambda name, seconds: zone.get(name, []),
+        now=now,
+        clock=time.monotonic,
+    )
+
+
+@pytest.mark.parametrize("header", [b"relaxed", b"simple"])
+@pytest.mark.parametrize("body", [b"relaxed", b"simple"])
+@pytest.mark.parametrize(
+    "mail",
+    [
+        MAIL,
+        encrypted(author=f"<{BOB}>", extra="X: a\n\tb \nEmpty:\nReceived: x\n"),
+        MAIL + b"\n\n \t \n\n",
+        b"From:bob@other.example\nSubject:\n folded\n\n",
+        b"From: bob@other.example\nSubject: 8\xe4bit  two\n\n.\n..\nb\xe4d  \t\n",
+    ],
+)
+def test_accepts_good_signatures(header: bytes, body: bytes, mail: bytes) -> None:
+    """Whatever the canonicalization, as made by an independent implementation."""
+    assert outcome(sign(mail, canonicalize=(header, body))) is Outcome.VALID
+
+
+def test_accepts_ed25519() -> None:
+    """RFC 8463."""
+    seed = EDWARDS.private_bytes_raw()
+    key = base64.b64encode(seed)
+    record = b"v=DKIM1; k=ed25519; p=" + base64.b64encode(EDWARDS.public_key().public_bytes_raw())
+    message = sign(algorithm=b"ed25519-sha256", key=key)
+
+    assert outcome(message, {KEY_NAME: [record]}) is Outcome.VALID
+    assert outcome(message, {KEY_NAME: [RECORD]}) is Outcome.INVALID
+
+
+def test_tells_a_missing_signature_from_a_wrong_one() -> None:
+    """The two have their own replies, which other people's tests match on."""
+    assert outcome(split(MAIL)) is Outcome.MISSING
+    assert outcome(sign(key=pem(STRANGER))) is Outcome.INVALID
+
+
+@pytest.mark.parametrize(
+    "domain", ["example", "evil.example", "sub.other.example", "another.example", "other.example."]
+)
+def test_demands_strict_alignment(domain: str) -> None:
+    """Only the From domain itself vouches for the author, neither parent nor child."""
+    assert outcome(sign(), domain=domain) is Outcome.INVALID
+
+
+def test_asks_dns_about_aligned_signatures_only() -> None:
+    """A stranger must not make us look up names of other domains."""
+    asked: list[str] = []
+
+    def lookup(name: str, seconds: float) -> list[bytes]:
+        asked.append(name)
+        return []
+
+    headers, body = sign()
+    stranger, _ = sign(domain=b"evil.example")
+    verify([stranger[0], *headers], body, DOMAIN, lookup, now=NOW, clock=time.monotonic)
+
+    assert asked == [KEY_NAME]
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda headers, body: (headers, body + b"more\r\n"),
+        lambda headers, body: (headers, body.replace(b"Version: 1", b"Version: 2")),
+        lambda headers, body: ([*headers, (b"Subject", b" forged")], body),
+        lambda headers, body: ([(b"Subject", b" forged"), *headers], body),
+        lambda headers, body: ([(b"From", b" <x@evil.example>"), *headers], body),
+        lambda headers, body: ([(b"Content-Type", b" text/plain"), *headers], body),
+        lambda headers, body: (
+            [(n, b" <eve@other.example>" if n == b"From" else v) for n, v in headers],
+            body,
+        ),
+        lambda headers, body: ([(n, v) for n, v in headers if n != b"From"], body),
+    ],
+)
+def test_refuses_forged_messages(
+    forge: Callable[[list[Header], bytes], tuple[list[Header], bytes]],
+) -> None:
+    """Changed, appended, and the fields put on top that a reader would be shown."""
+    assert outcome(forge(*sign())) is Outcome.INVALID
+
+
+def test_an_unsigned_field_may_be_added() -> None:
+    """Every hop does so."""
+    headers, body = sign()
+
+    assert outcome(([(b"Received", b" from x by y"), *headers], body)) is Outcome.VALID
+
+
+def test_refuses_a_partly_signed_body() -> None:
+    """Behind l= anybody may append anything (RFC 6376 8.2)."""
+    headers, body = sign(length=True)
+
+    assert outcome((headers, body)) is Outcome.INVALID
+
+
+def test_the_hand_made_signature_is_sound() -> None:
+    """Otherwise the refusals below would be for the wrong reason."""
+    assert outcome(resign(*sign(), change=lambda field: field)) is Outcome.VALID
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.replace(b"v=1;", b"v=2;"),
+        lambda f: f.replace(b"v=1; ", b""),
+        lambda f: f.replace(b"rsa-sha256", b"rsa-sha1"),
+        lambda f: f.replace(b"rsa-sha256", b"rsa-sha512"),
+        lambda f: f.replace(b"q=dns/txt", b"q=http/well-known"),
+        lambda f: f.replace(b"v=1;", b"v=1; x=%d;" % (NOW - 3600)),
+        lambda f: f.replace(b"v=1;", b"v=1; x=9;"),
+        lambda f: f.replace(b"v=1;", b"v=1; x=soon;"),
+        lambda f: f.replace(b" t=", b" t=9"),
+        lambda f: f.replace(b"i=@other", b"i=@another"),
+        lambda f: f.replace(b"i=@other", b"i=other"),
+        lambda f: f.replace(b"from", b"x-from"),
+        lambda f: f.replace(b"h=from", b"h=from" + b":x" * 200),
+        lambda f: f.replace(b"relaxed/simple", b"nofws/simple"),
+        lambda f: f.replace(b"v=1;", b"v=1; d=other.example;"),
+        lambda f: f.replace(b"v=1;", b"v=1; hello;"),
+        lambda f: f.replace(b"s=sel", b"s=s/../el"),
+        lambda f: f.replace(b"v=1;", b"v=1;" + b" " * 500),
+        lambda f: f.replace(b"v=1;", b"v=1; note=" + b"x" * 9000 + b";"),
+    ],
+)
+def test_refuses_signatures_with_wrong_tags(change: Callable[[bytes], bytes]) -> None:
+    """Each is correctly signed, so only the tag can be the reason."""
+    headers, body = sign()
+    assert change(headers[0][1]) != headers[0][1]
+
+    assert outcome(resign(headers, body, change)) is Outcome.INVALID
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.replace(b"v=1;", b"v=1; x=%d;" % (NOW + 3600)),
+        lambda f: f.replace(b"v=1;", b"v=1; unknown=tag;"),
+        lambda f: f.replace(b"i=@other.example", b"i=bob@sub.other.example"),
+        lambda f: f.replace(b"d=other.example", b"d=Other.Example"),
+        lambda f: f.replace(b"h=from", b"h=From"),
+    ],
+)
+def test_accepts_unusual_tags(change: Callable[[bytes], bytes]) -> None:
+    """Strict is not narrow-minded."""
+    headers, body = sign()
+    assert change(headers[0][1]) != headers[0][1]
+
+    assert outcome(resign(headers, body, change)) is Outcome.VALID
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        RECORD,
+        b"p=" + public(KEY),
+        b"v=DKIM1;p=" + public(KEY) + b";",
+        b" v = DKIM1 ; k = rsa ; p = " + public(KEY)[:80] + b" " + public(KEY)[80:] + b" ",
+        RECORD + b"; t=s:y; s=email; h=sha1:sha256; n=hello",
+        RECORD + b"; s=*",
+    ],
+)
+def test_accepts_key_records_as_people_write_them(record: bytes) -> None:
+    """RFC 6376 3.6.1: v= is optional, white space is allowed almost anywhere."""
+    assert outcome(sign(), {KEY_NAME: [record]}) is Outcome.VALID
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"",
+        b"v=DKIM1; k=rsa; p=",
+        b"v=DKIM1; k=rsa",
+        b"v=DKIM2; p=" + public(KEY),
+        b"v=spf1 -all",
+        b"v=DKIM1; k=ed25519; p=" + public(KEY),
+        RECORD + b"; h=sha1",
+        RECORD + b"; s=tlsrpt",
+        RECORD + b"; p=" + public(KEY),
+        b"v=DKIM1; p=!!!!",
+        b"v=DKIM1; p=AAAA",
+        b"v=DKIM1; p=" + public(STRANGER),
+        b"v=DKIM1; p=" + base64.b64encode(EDWARDS.public_key().public_bytes_raw()),
+        b"\xff\x00",
+    ],
+)
+def test_refuses_other_key_records(record: bytes) -> None:
+    """Revoked, restricted to something else, broken, or another key."""
+    assert outcome(sign(), {KEY_NAME: [record]}) is Outcome.INVALID
+
+
+@pytest.mark.parametrize("bits", [1024, 4096])
+def test_accepts_rsa_keys_of_permitted_sizes(bits: int) -> None:
+    """RFC 8301 3.2: verifiers must take 1024 to 4096 bits."""
+    key = rsa.generate_private_key(65537, bits)
+
+    assert outcome(sign(key=pem(key)), {KEY_NAME: [b"p=" + public(key)]}) is Outcome.VALID
+
+
+# `cryptography` refuses to make one of 768 bits.
+RSA_768 = (
+    b"MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhAMj4iqQxaDqJitwKzo3LOX89XYcbpeLx"
+    b"kuXG4uDEPT4ccPIP6LHXmvnwvTuBB049uSI0y6Ydm3bhuJMjMcYKoaJ3mx1Me3hN"
+    b"bvLjc8MteI5OY0Bk0phsNrR+16NQUckecQIDAQAB"
+)
+RSA_8192 = base64.b64encode(
+    rsa.RSAPublicNumbers(65537, (1 << 8191) + 1)
+    .public_key()
+    .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+)
+
+
+@pytest.mark.parametrize("key", [RSA_768, RSA_8192], ids=["768", "8192"])
+def test_refuses_rsa_keys_of_other_sizes(key: bytes) -> None:
+    """Short ones can be broken, long ones are there to cost us time; nothing is computed."""
+    headers, _ = sign()
+    signature = verifying._read_signature(0, verifying.parse_tags(headers[0][1]), headers, NOW)
+
+    with pytest.raises(verifying.UnusableError, match="permitted size"):
+        verifying._read_key({b"p": key}, signature)
+
+
+def test_a_key_with_strict_flag_refuses_a_subdomain_identity() -> None:
+    """t=s of RFC 6376 3.6.1, which our own record carries as well."""
+    message = resign(
+        *sign(), change=lambda f: f.replace(b"i=@other.example", b"i=@sub.other.example")
+    )
+
+    assert outcome(message) is Outcome.VALID
+    assert outcome(message, {KEY_NAME: [RECORD + b"; t=s"]}) is Outcome.INVALID
+
+
+def test_one_good_key_record_among_several_is_enough() -> None:
+    """During a key change two records are published; strangers cannot publish there."""
+    records = [b"v=spf1 -all", b"v=DKIM1; p=" + public(STRANGER), RECORD]
+
+    assert outcome(sign(), {KEY_NAME: records}) is Outcome.VALID
+    assert outcome(sign(), {KEY_NAME: [records[1]] * 4 + [RECORD]}) is Outcome.INVALID
+
+
+def test_one_good_signature_among_several_is_enough() -> None:
+    """Lists and providers add their own; broken ones do not count against the good one."""
+    good, body = sign()
+    foreign, _ = sign(domain=b"evil.example")
+    broken, _ = sign(key=pem(STRANGER))
+
+    assert outcome(([foreign[0], broken[0], *good], body)) is Outcome.VALID
+    assert outcome(([good[0], broken[0], *good[1:]], body)) is Outcome.VALID
+
+
+def test_the_number_of_signatures_tried_is_bounded() -> None:
+    """Each costs a look-up and public-key arithmetic."""
+    good, body = sign()
+    broken, _ = sign(key=pem(STRANGER))
+
+    seven = [broken[0]] * (verifying.MAX_SIGNATURES - 1)
+    assert outcome((seven + good, body)) is Outcome.VALID
+    assert outcome(([*seven, broken[0], *good], body)) is Outcome.INVALID
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_silent_dns_is_not_a_wrong_signature(position: int) -> None:
+    """The sender must try again later, whatever the other signatures are."""
+    good, body = sign()
+    broken, _ = sign(key=pem(STRANGER), selector=b"old")
+    fields = [broken[0], broken[0]]
+    fields[position] = good[0]
+
+    def lookup(name: str, seconds: float) -> list[bytes]:
+        if name == KEY_NAME:
+            raise DnsUnavailableError
+        return [RECORD]
+
+    headers = fields + good[1:]
+    found = verify(headers, body, DOMAIN, lookup, now=NOW, clock=time.monotonic)
+    assert found is Outcome.UNKNOWN
+
+
+def test_a_good_signature_needs_no_answer_for_the_others() -> None:
+    """A dead name server of one selector must not delay the mail."""
+    good, body = sign()
+    dead, _ = sign(selector=b"dead")
+
+    def lookup(name: str, seconds: float) -> list[bytes]:
+        if name != KEY_NAME:
+            raise DnsUnavailableError
+        return [RECORD]
+
+    headers = [dead[0], *good]
+    assert verify(headers, body, DOMAIN, lookup, now=NOW, clock=time.monotonic) is Outcome.VALID
+
+
+def test_all_lookups_share_one_budget() -> None:
+    """Eight dead selectors must not hold Postfix past its time-out."""
+    given_seconds: list[float] = []
+    ticks = iter(range(0, 1000, 9))
+
+    def lookup(name: str, seconds: float) -> list[bytes]:
+        given_seconds.append(seconds)
+        raise DnsUnavailableError
+
+    headers, body = sign()
+    verify([headers[0]] * 4 + headers[1:], body, DOMAIN, lookup, now=NOW, clock=lambda: next(ticks))
+
+    assert given_seconds == [11, 2, 0, 0]
+
+
+def test_a_wrong_body_needs_no_lookup() -> None:
+    """Otherwise copies of one signed mail would make us ask for every one of them."""
+
+    def lookup(name: str, seconds: float) -> list[bytes]:
+        raise AssertionError(name)
+
+    headers, body = sign()
+    found = verify(headers, body + b"x\r\n", DOMAIN, lookup, now=NOW, clock=time.monotonic)
+    assert found is Outcome.INVALID
+
+
+@given(st.binary(max_size=300), st.binary(max_size=120))
+def test_answers_any_bytes_with_an_outcome(field: bytes, record: bytes) -> None:
+    """Whatever strangers send and publish, there is an outcome and no exception."""
+    headers, body = sign()
+    hostile = b" v=1; a=rsa-sha256; d=other.example; s=sel;" + field
+    assert outcome(([(b"DKIM-Signature", hostile), *headers[1:]], body)) is Outcome.INVALID
+    assert outcome((headers, body), {KEY_NAME: [record]}) is Outcome.INVALID
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b" v=1; b=" + b" \r\n " * 2000,
+        b" v=1; h=" + b"a:" * 4000,
+        b" v=1; b=" + b"\r\n\t" * 60 + b"A" * 7000,
+        b";" * 8000,
+    ],
+)
+def test_stays_fast_on_fields_made_to_be_slow(field: bytes) -> None:
+    """Five hundred header fields of the worst kind."""
+    headers, body = sign()
+    tail = headers[0][1] + b";"
+    begin = time.process_time()
+    outcome(([(b"DKIM-Signature", tail + field)] * 60 + headers[1:], body))
+
+    assert time.process_time() - begin < 1

@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatmaild.config import Turn
+from chatmaild.turn import ensure_secret, entry, main, password
+
+
+@pytest.fixture
+def turn(tmp_path: Path) -> Turn:
+    """Hand over a TURN server whose files are the test's."""
+    names = ("secret", "turnserver.settings", "turnserver.conf")
+    secret, settings, server = (tmp_path / name for name in names)
+    settings.write_text("listening-port=3478\n")
+    return Turn("chat.example.org", 3478, secret, settings, server)
+
+
+def test_a_password_is_the_one_that_servers_compute() -> None:
+    """Computed with `openssl dgst -sha1 -hmac north -binary | base64` of the username."""
+    assert password("north", "1795213297") == "7hpX1lgFfwkBQR9yTwxNc4NvY80="
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff", b"a\nb"])
+def test_no_credential_is_made_with_what_is_no_secret(turn: Turn, content: bytes) -> None:
+    """An empty secret would be one that everybody knows."""
+    turn.secret_file.write_bytes(content)
+
+    assert entry(turn, 0) is None
+
+
+def test_a_secret_is_made_once_and_kept(turn: Turn) -> None:
+    """A new one at every start would cut off the calls of everybody."""
+    first = ensure_secret(turn.secret_file)
+
+    assert len(first) >= 40
+    assert ensure_secret(turn.secret_file) == first
+    assert turn.secret_file.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_server_reads_its_settings_and_the_secret(
+    tmp_path: Path, settings: dict[str, Any], turn: Turn
+) -> None:
+    """Nobody else reads that file, and nothing half written is left beside it."""
+    settings["metadata"]["turn"] = {
+        "host": turn.host,
+        "port": turn.port,
+        "secretFile": str(turn.secret_file),
+        "settingsFile": str(turn.settings_file),
+        "serverFile": str(turn.server_file),
+    }
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+
+    assert main(["--config", str(path)]) == 0
+
+    secret = turn.secret_file.read_text().strip()
+    written = turn.server_file.read_text()
+    assert written == f"listening-port=3478\nstatic-auth-secret={secret}\n"
+    assert turn.server_file.stat().st_mode & 0o777 == 0o600
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_says_what_is_missing(
+    tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A unit that fails must say why."""
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+
+    assert main(["--config", str(path)]) == 1
+    assert "there is no TURN server in the configuration" in capsys.readouterr().err

@@ -1,0 +1,230 @@
+"""DANE before MTA-STS before the default, and mail that waits rather than leaves with less."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+
+from chatmaild.tlspolicy.daemon import Server
+from chatmaild.tlspolicy.decide import Answer, Decider, DnsUnavailableError, Tlsa
+from chatmaild.tlspolicy.sts import Policy, StsError
+
+DOMAIN = "example.org"
+EE = Tlsa(3, 1, 1)
+ENFORCE = Policy("enforce", ("mx.example.org", "*.example.net"), 1000)
+SECURE = "secure match=mx.example.org:.example.net servername=hostname"
+
+
+@dataclass
+class World:
+    """A DNS and the policy host of one domain."""
+
+    servers: Answer[str] = field(default_factory=lambda: Answer(["mx.example.org"], secure=False))
+    signed_addresses: bool = True
+    tlsa_records: Answer[Tlsa] = field(default_factory=lambda: Answer([], secure=True))
+    record: bytes | None = None
+    policy: Policy | None = ENFORCE
+    silent: str = ""
+    fetches: int = 0
+    now: float = 0.0
+
+    def _speak(self, question: str) -> None:
+        if question == self.silent:
+            raise DnsUnavailableError
+
+    async def mail_servers(self, domain: str) -> Answer[str]:
+        """See `Dns`."""
+        self._speak("MX")
+        return self.servers
+
+    async def addresses(self, host: str) -> Answer[str]:
+        """See `Dns`."""
+        return Answer(["192.0.2.1"], self.signed_addresses)
+
+    async def tlsa(self, host: str) -> Answer[Tlsa]:
+        """See `Dns`."""
+        self._speak("TLSA")
+        return self.tlsa_records
+
+    async def txt(self, name: str) -> Answer[bytes]:
+        """See `Dns`."""
+        self._speak("TXT")
+        return Answer([self.record] if self.record else [], secure=False)
+
+    async def fetch(self, domain: str, addresses: list[str]) -> Policy:
+        """See `Fetch`."""
+        self.fetches += 1
+        await asyncio.sleep(0)
+        if self.policy is None:
+            raise StsError("no")
+        return self.policy
+
+    def decider(self) -> Decider:
+        """Decide in this world."""
+        return Decider(self, self.fetch, clock=lambda: self.now)
+
+
+def level(world: World, decider: Decider | None = None) -> str | None:
+    """Ask once."""
+    return asyncio.run((decider or world.decider()).level(DOMAIN))
+
+
+def signed(**more: object) -> World:
+    """Make a world with DANE."""
+    world = World(Answer(["mx.example.org"], secure=True), tlsa_records=Answer([EE], secure=True))
+    for name, value in more.items():
+        setattr(world, name, value)
+    return world
+
+
+def test_a_domain_without_anything_gets_the_default() -> None:
+    """Postfix then verifies the name in the certificate."""
+    assert level(World()) is None
+
+
+def test_dane_comes_first() -> None:
+    """RFC 8461, section 2: a policy never overrides DANE."""
+    world = signed(record=b"v=STSv1; id=1")
+    assert level(world) == "dane-only"
+    assert world.fetches == 0
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        signed(servers=Answer(["mx.example.org"], secure=False)),
+        signed(signed_addresses=False),
+        signed(tlsa_records=Answer([EE], secure=False)),
+        signed(tlsa_records=Answer([Tlsa(1, 1, 1), Tlsa(3, 7, 1), Tlsa(3, 1, 9)], secure=True)),
+    ],
+)
+def test_unsigned_or_unusable_records_are_no_dane(world: World) -> None:
+    """Anybody could have written them, or nobody can check by them."""
+    assert level(world) is None
+
+
+def test_an_enforced_policy_names_the_hosts() -> None:
+    """The certificate must carry one of the policy's names."""
+    assert level(World(record=b"v=STSv1; id=1")) == SECURE
+
+
+@pytest.mark.parametrize("mode", ["testing", "none"])
+def test_a_policy_that_is_not_enforced_changes_nothing(mode: str) -> None:
+    """The default is stricter than the nothing that these ask for."""
+    world = World(record=b"v=STSv1; id=1", policy=Policy(mode, ("mx.example.org",), 1000))
+    assert level(world) is None
+
+
+def test_a_policy_is_fetched_once_and_again_when_its_id_or_time_changes() -> None:
+    """RFC 8461, section 3.1: the id says whether there is another."""
+    world = World(record=b"v=STSv1; id=1")
+    decider = world.decider()
+    for _ in range(3):
+        assert level(world, decider) == SECURE
+    assert world.fetches == 1
+    world.record = b"v=STSv1; id=2"
+    level(world, decider)
+    assert world.fetches == 2
+    world.now = 1001
+    level(world, decider)
+    assert world.fetches == 3
+
+
+@pytest.mark.parametrize("silent", ["", "TXT"])
+def test_a_kept_policy_outlives_its_suppressed_record(silent: str) -> None:
+    """Whoever can suppress a DNS answer must not lift a policy that way."""
+    world = World(record=b"v=STSv1; id=1")
+    decider = world.decider()
+    assert level(world, decider) == SECURE
+    world.record, world.silent = None, silent
+    assert level(world, decider) == SECURE
+
+
+def test_a_policy_that_cannot_be_fetched_is_not_asked_for_all_the_time() -> None:
+    """Section 3.3: without a policy the domain is as without; the next try is minutes away."""
+    world = World(record=b"v=STSv1; id=1", policy=None)
+    decider = world.decider()
+    assert level(world, decider) is None
+    assert level(world, decider) is None
+    assert world.fetches == 1
+    world.policy, world.now = ENFORCE, 301
+    assert level(world, decider) == SECURE
+
+
+def test_a_policy_that_cannot_be_renewed_still_holds() -> None:
+    """A broken policy host does not lift what it said before."""
+    world = World(record=b"v=STSv1; id=1")
+    decider = world.decider()
+    assert level(world, decider) == SECURE
+    world.record, world.policy = b"v=STSv1; id=2", None
+    assert level(world, decider) == SECURE
+
+
+def test_many_questions_at_once_are_one_fetch() -> None:
+    """A thousand messages to one domain do not ask its policy host a thousand times."""
+    world = World(record=b"v=STSv1; id=1")
+    decider = world.decider()
+
+    async def together() -> list[str | None]:
+        return await asyncio.gather(*(decider.level(DOMAIN) for _ in range(50)))
+
+    assert asyncio.run(together()) == [SECURE] * 50
+    assert world.fetches == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "silent", "reply"),
+    [
+        ("tls example.org", "", f"OK {SECURE}"),
+        ("tls EXAMPLE.org", "", f"OK {SECURE}"),
+        ("tls .org", "", "NOTFOUND "),
+        ("tls [192.0.2.1]", "", "NOTFOUND "),
+        ("tls example.org:26", "", "NOTFOUND "),
+        ("tls", "", "NOTFOUND "),
+        ("tls a b", "", "NOTFOUND "),
+        ("tls example.org", "MX", "TEMP the DNS gives no answer about this domain"),
+        ("tls example.org", "TXT", "TEMP the DNS gives no answer about this domain"),
+    ],
+)
+def test_answers_postfix(request_: str, silent: str, reply: str) -> None:
+    """What is no domain has no policy; a silent DNS makes mail wait."""
+    world = World(record=b"v=STSv1; id=1", silent=silent)
+    assert asyncio.run(Server(world.decider(), Counter()).answer(request_)) == reply
+
+
+def test_a_fault_makes_mail_wait(caplog: pytest.LogCaptureFixture) -> None:
+    """An exception must not look like a domain without a policy."""
+    world = World()
+    world.servers = None  # type: ignore[assignment]
+    assert asyncio.run(Server(world.decider(), Counter()).answer("tls a.test")).startswith("TEMP ")
+    assert "a.test" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "got"),
+    [
+        (b"15:tls example.org,15:tls example.org,", b"9:NOTFOUND ," * 2),
+        (b"9999:x", b""),
+        (b"x:tls,", b""),
+        (b"3:tls;", b""),
+        (b"4:tls\xff,", b""),
+        (b"7" * 5000, b""),
+    ],
+)
+def test_speaks_netstrings_and_hangs_up_on_all_else(sent: bytes, got: bytes) -> None:
+    """One connection carries many questions; what is no question ends it."""
+
+    async def talk() -> bytes:
+        server = Server(World().decider(), Counter())
+        running = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=1024)
+        async with running:
+            reader, writer = await asyncio.open_connection(*running.sockets[0].getsockname())
+            writer.write(sent)
+            writer.write_eof()
+            async with asyncio.timeout(5):
+                said = await reader.read()
+            writer.close()
+        return said
+
+    assert asyncio.run(talk()) == got

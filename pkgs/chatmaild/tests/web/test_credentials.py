@@ -1,0 +1,68 @@
+import json
+import string
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import pytest
+
+from chatmaild.accounts.login import refuse_creation
+from chatmaild.config import Config, load
+from chatmaild.web.credentials import (
+    PASSWORD_ALPHABET,
+    Credentials,
+    dclogin_url,
+    fresh_credentials,
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path, settings: dict[str, Any]) -> Config:
+    """Names of up to 12 characters, passwords of at least 9."""
+    settings["accounts"]["nameMaxLength"] = 12
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+    return load(path)
+
+
+def test_first_login_accepts_what_was_handed_out(config: Config) -> None:
+    """The two daemons must agree on every name and password."""
+    for _ in range(1000):
+        fresh = fresh_credentials(config)
+
+        assert refuse_creation(fresh.email, fresh.password.encode(), config) is None
+        assert len(fresh.email.partition("@")[0]) == 12
+        assert len(fresh.password) == 12
+
+
+def test_passwords_need_quoting_nowhere() -> None:
+    """A password must survive JSON, a link, a shell and a person copying it."""
+    assert set(PASSWORD_ALPHABET) <= set(string.ascii_letters + string.digits + "-._")
+    assert json.dumps(PASSWORD_ALPHABET) == f'"{PASSWORD_ALPHABET}"'
+
+
+def test_no_two_answers_are_alike(config: Config) -> None:
+    """Two people who scan one invite must not share an account."""
+    assert len({fresh_credentials(config).email for _ in range(1000)}) == 1000
+
+
+def test_link_of_a_self_signed_relay_accepts_its_certificate() -> None:
+    """Without `ic=3` a client would verify what cannot be verified."""
+    link = dclogin_url(Credentials("abc123def@_chat.example", "pass-._9word"), "_chat.example")
+
+    assert link == "dclogin:abc123def@_chat.example?p=pass-._9word&v=1&ic=3"
+
+
+def test_link_of_a_bare_address_names_its_hosts() -> None:
+    """A client cannot look up the servers of an address literal."""
+    link = dclogin_url(Credentials("abc123def@[192.0.2.1]", "pass"), "[192.0.2.1]")
+    address, _, query = link.removeprefix("dclogin:").partition("?")
+
+    assert unquote(address) == address == "abc123def@[192.0.2.1]"
+    assert parse_qs(query) == {
+        "p": ["pass"],
+        "v": ["1"],
+        "ih": ["192.0.2.1"],
+        "sh": ["192.0.2.1"],
+        "ic": ["3"],
+    }

@@ -1,0 +1,244 @@
+import base64
+import json
+import socket
+from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from running import Daemon, UnixHTTPConnection, start_daemon
+
+MODULE = "chatmaild.web.daemon"
+ASKED = "chatmaild.accounts.daemon"
+
+
+@pytest.fixture
+def start(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Callable[[], Daemon]]:
+    """Start it with the present `settings`, and the one that it asks; both end with the test."""
+    started: list[Daemon] = []
+
+    def start() -> Daemon:
+        config = tmp_path / "chatmaild.json"
+        config.write_text(json.dumps(settings))
+        started.extend(start_daemon(name, tmp_path, config) for name in (ASKED, MODULE))
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        daemon.kill()
+
+
+def ask(
+    daemon: Daemon, method: str, path: str = "/new", body: bytes = b"", login: str = ""
+) -> tuple[HTTPResponse, str]:
+    """Send one request; return the answer and its body."""
+    connection = UnixHTTPConnection(daemon.directory / "web.sock")
+    basic = base64.b64encode(login.encode()).decode()
+    connection.request(method, path, body, {"Authorization": f"Basic {basic}"} if login else {})
+    response = connection.getresponse()
+    content = response.read().decode()
+    connection.close()
+    return response, content
+
+
+@pytest.mark.parametrize("path", ["/new", "/new?t=token", "/cgi-bin/newemail.py"])
+def test_hands_out_an_address(start: Callable[[], Daemon], path: str) -> None:
+    """Both paths, with or without a query, answer as clients expect."""
+    response, content = ask(start(), "POST", path)
+    answer = json.loads(content)
+
+    assert response.status == 200
+    assert response.headers["Content-Type"].startswith("application/json")
+    assert set(answer) == {"email", "password"}
+    name, _, domain = answer["email"].partition("@")
+    assert (len(name), domain, len(answer["password"])) == (9, "chat.example.org", 12)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_self_signed_relay_adds_the_login_link(
+    start: Callable[[], Daemon], settings: dict[str, Any], method: str
+) -> None:
+    """Its page reads the link by script, so GET answers there too."""
+    settings["certificate"]["source"] = "self-signed"
+    response, content = ask(start(), method)
+    answer = json.loads(content)
+
+    assert response.status == 200
+    assert answer["dclogin_url"].startswith(f"dclogin:{answer['email']}?p=")
+
+
+def test_a_browser_is_sent_to_the_client(start: Callable[[], Daemon]) -> None:
+    """A person who opens the invite link in a browser ends in the app."""
+    response, _ = ask(start(), "GET")
+
+    assert response.status == 301
+    assert response.headers["Location"] == "dcaccount:https://chat.example.org/new"
+
+
+def test_an_invites_token_stays_in_the_link(start: Callable[[], Daemon]) -> None:
+    """What a person opened in a browser is what the app must ask with; and nothing more."""
+    response, _ = ask(start(), "GET", "/new?t=a%0d%0ab%26c&x=y")
+
+    assert response.headers["Location"] == ("dcaccount:https://chat.example.org/new?t=a%0D%0Ab%26c")
+
+
+def test_by_invitation_only_says_so(start: Callable[[], Daemon], settings: dict[str, Any]) -> None:
+    """Whoever scanned an old poster learns what to do now."""
+    settings["registration"] = "invite"
+    daemon = start()
+
+    for path, words in (("/new", "by invitation only"), ("/new?t=wrong", "is not valid")):
+        response, content = ask(daemon, "POST", path)
+
+        assert response.status == 403
+        assert words in json.loads(content)["reason"]
+
+
+def test_without_the_accounts_daemon_it_asks_to_come_back(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """It is being updated; the app shows a sentence, and the log says what is missing."""
+    config = tmp_path / "chatmaild.json"
+    config.write_text(json.dumps(settings))
+    daemon = start_daemon(MODULE, tmp_path, config)
+
+    response, content = ask(daemon, "POST")
+
+    assert response.status == 503
+    assert response.headers["Retry-After"] == "60"
+    assert "try again later" in json.loads(content)["reason"]
+    assert "chatmail-accounts cannot be asked" in daemon.stop()
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        "",
+        "no-colon",
+        "alice1234@chat.example.org:",
+        ":secret-password",
+        "alice1234@chat.example.org:wrong-password",
+        "nobody123@chat.example.org:secret-password",
+    ],
+)
+def test_only_the_owner_deletes_an_account(start: Callable[[], Daemon], login: str) -> None:
+    """Whatever is wrong with a request, its sender learns nothing about accounts."""
+    daemon = start()
+    daemon.login("alice1234@chat.example.org", "secret-password")
+
+    response, content = ask(daemon, "POST", "/delete", login=login)
+
+    assert response.status == 401
+    assert response.headers["WWW-Authenticate"].startswith("Basic ")
+    assert json.loads(content) == {"reason": "The address or the password is wrong."}
+    answer = daemon.login("alice1234@chat.example.org", "secret-password")[1]
+    assert answer["active"] == "yes"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_deleting_takes_a_post(start: Callable[[], Daemon], method: str) -> None:
+    """A link that somebody sends must not delete anything."""
+    daemon = start()
+    login = "alice1234@chat.example.org:secret-password"
+    daemon.login(*login.split(":"))
+
+    assert ask(daemon, method, "/delete", login=login)[0].status == 405
+
+
+def test_a_closed_relay_says_so(start: Callable[[], Daemon], settings: dict[str, Any]) -> None:
+    """The client shows `reason` to its user."""
+    settings["registration"] = "closed"
+    response, content = ask(start(), "POST")
+
+    assert response.status == 403
+    assert list(json.loads(content)) == ["reason"]
+    assert "does not create new addresses" in json.loads(content)["reason"]
+
+
+def test_the_nocreate_file_closes_without_a_restart(start: Callable[[], Daemon]) -> None:
+    """An operator under attack touches one file."""
+    daemon = start()
+    (daemon.directory / "nocreate").touch()
+
+    assert ask(daemon, "POST")[0].status == 403
+
+    (daemon.directory / "nocreate").unlink()
+
+    assert ask(daemon, "POST")[0].status == 200
+
+
+def test_a_host_under_pressure_says_so(
+    start: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """It hands out nothing that the first login would refuse."""
+    settings["admission"]["minAvailableMemory"] = 2**62
+    response, content = ask(start(), "POST")
+
+    assert response.status == 503
+    assert "too busy" in json.loads(content)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PUT", "/new", b"", 405),
+        ("DELETE", "/new", b"", 405),
+        ("POST", "/", b"", 404),
+        ("POST", "/new/", b"", 404),
+        ("GET", "/../etc/passwd", b"", 404),
+        ("POST", "/new", b"x" * 4096, 200),
+        ("POST", "/new", b"x" * 4097, 413),
+    ],
+)
+def test_answers_nothing_else(
+    start: Callable[[], Daemon], method: str, path: str, body: bytes, status: int
+) -> None:
+    """There is one thing to ask for here."""
+    response, _ = ask(start(), method, path, body)
+
+    assert response.status == status
+    assert response.headers["Server"] == "chatmail"
+    if status == 405:
+        assert response.headers["Allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"\0\0\0\0\r\n\r\n", b"400"),
+        (b"POST /new HTTP/1.1\r\nContent-Length: nine\r\n\r\n", b"400"),
+        (b"POST /new HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+        (b"POST /" + b"n" * 10_000 + b" HTTP/1.1\r\n\r\n", b"400"),
+    ],
+    ids=["noise", "length", "chunk", "long-path"],
+)
+def test_malformed_http_gets_a_short_answer(
+    start: Callable[[], Daemon], request_bytes: bytes, status: bytes
+) -> None:
+    """No traceback and no version, to nobody; the log keeps quiet too."""
+    daemon = start()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(daemon.directory / "web.sock"))
+        connection.sendall(request_bytes)
+        answer = connection.recv(65536)
+
+    assert answer.split()[1] == status
+    for word in (b"Traceback", b"aiohttp", b"Python"):
+        assert word not in answer
+    assert ask(daemon, "POST")[0].status == 200
+    assert "Traceback" not in daemon.stop()
+
+
+def test_log_names_nobody(start: Callable[[], Daemon]) -> None:
+    """What was handed out is counted, not written down."""
+    daemon = start()
+    _, content = ask(daemon, "POST")
+
+    log = daemon.stop()
+
+    assert json.loads(content)["email"].partition("@")[0] not in log
+    assert json.loads(content)["password"] not in log
+    assert "handed out 1" in log

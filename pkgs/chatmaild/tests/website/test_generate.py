@@ -1,0 +1,292 @@
+import html.parser
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import segno
+
+from chatmaild.config import Config, load
+from chatmaild.website.facts import echo_invite
+from chatmaild.website.generate import main, publish, qr_png, site, size
+
+INVITE = "DCACCOUNT:https://chat.example.org/new"
+
+
+class Links(html.parser.HTMLParser):
+    """Everything a page loads or leads to."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        super().__init__()
+        self.loads: list[str] = []
+        self.leads: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note `src` and `href`, and that every element is closed again."""
+        values = {name: value or "" for name, value in attrs}
+        if "src" in values:
+            self.loads.append(values["src"])
+        if "href" in values:
+            is_load = tag == "link" and values.get("rel") in {"icon", "stylesheet"}
+            (self.loads if is_load else self.leads).append(values["href"])
+        assert not {name for name in values if name.startswith("on") or name == "style"}
+        if tag not in {"meta", "link", "img", "br", "hr"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Fail on elements that overlap."""
+        assert self.open.pop() == tag
+
+
+def read(page: bytes) -> Links:
+    """Parse a page."""
+    links = Links()
+    links.feed(page.decode())
+    links.close()
+    assert links.open == []
+    return links
+
+
+def config_of(tmp_path: Path, settings: dict[str, Any]) -> Config:
+    """Load settings as the generator does."""
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+    return load(path)
+
+
+def pages_of(tmp_path: Path, settings: dict[str, Any]) -> dict[str, str]:
+    """Render a site that must have no fault; its HTML by path."""
+    faults: list[str] = []
+    files = site(config_of(tmp_path, settings), faults)
+    assert faults == []
+    return {name: data.decode() for name, data in files.items() if name.endswith(".html")}
+
+
+@pytest.mark.parametrize("registration", ["open", "invite", "closed"])
+def test_every_link_inside_leads_to_a_file(
+    tmp_path: Path, settings: dict[str, Any], registration: str
+) -> None:
+    """A site that links to nothing that is not there, in every language, asking no other host."""
+    settings["registration"] = registration
+    files = site(config_of(tmp_path, settings), [])
+
+    for name, data in files.items():
+        if not name.endswith(".html"):
+            continue
+        links = read(data)
+        assert all(target.startswith("/") for target in links.loads)
+        for target in [*links.loads, *links.leads]:
+            if re.match(r"(https|DCACCOUNT|mailto):|#", target):
+                continue
+            folder = "" if target.startswith("/") else name.rpartition("/")[0]
+            path = f"{folder}/{target.removeprefix('./')}".strip("/") or "index.html"
+            assert path in files or f"{path}/index.html" in files, (name, target)
+
+
+def test_speaks_several_languages_that_say_the_same(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """A translation with another figure or a part left out would be wrong for half the readers."""
+    pages = pages_of(tmp_path, settings)
+
+    assert pages["index.html"] == pages["en/index.html"]
+    for name in ("index", "info", "privacy"):
+        english, german = pages[f"en/{name}.html"], pages[f"de/{name}.html"]
+        assert '<html lang="en">' in english
+        assert '<html lang="de">' in german
+        for tag in ("h1", "h2", "li", "tr", "section"):
+            assert english.count(f"<{tag}") == german.count(f"<{tag}"), (name, tag)
+
+
+def test_names_the_real_limits(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """The page is made of the very values the daemons read."""
+    settings["sending"] = {"perMinute": 77, "burst": 12, "maxRecipients": 321}
+    settings["retention"]["mailDays"] = 33
+    pages = pages_of(tmp_path, settings)
+
+    for text in ("77 per minute", "12 of them", "321", "30\u00a0MB", "500\u00a0MB", "33 days"):
+        assert text in pages["en/info.html"], text
+    assert "195\u00a0kB" in pages["en/info.html"]
+    assert "33 Tage" in pages["de/info.html"]
+
+
+def test_says_plainly_that_nobody_is_responsible(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Who gives data to a stranger should know that it is one."""
+    assert "has given no contact" in pages_of(tmp_path, settings)["privacy.html"]
+
+    settings["privacy"] = {
+        "mail": "some_body_@example.org",
+        "postal": "A & B <Verein>, *Weg* 1",
+        "officer": "Officer O.",
+        "supervisor": "The Supervisor",
+    }
+    privacy = pages_of(tmp_path, settings)["privacy.html"]
+
+    assert "has given no contact" not in privacy
+    assert '<a href="mailto:some_body_@example.org">some_body_@example.org</a>' in privacy
+    assert "A &amp; B &lt;Verein&gt;, *Weg* 1" in privacy
+    assert "Officer O." in privacy
+    assert "The Supervisor" in privacy
+
+
+def test_a_closed_relay_shows_no_invite(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """An invite that is refused is a disappointment."""
+    for registration, sentence in (("closed", b"no new addresses"), ("invite", b"by invitation")):
+        settings["registration"] = registration
+        files = site(config_of(tmp_path, settings), [])
+
+        assert b"DCACCOUNT" not in b"".join(files.values())
+        assert not [name for name in files if name.startswith("qr-")]
+        assert sentence in files["index.html"]
+
+
+def test_the_code_carries_the_invite(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Button and picture are one invite, under the name that links elsewhere have."""
+    files = site(config_of(tmp_path, settings), [])
+
+    assert f'href="{INVITE}"' in files["index.html"].decode()
+    picture = files["qr-chatmail-invite-chat.example.org.png"]
+    expected = io.BytesIO()
+    segno.make(INVITE, error="m", micro=False).save(expected, kind="png", scale=8, border=4)
+    assert picture == expected.getvalue() == qr_png(INVITE)
+
+
+@pytest.mark.parametrize(
+    ("domain", "link", "script"),
+    [("_lab.example.org", True, False), ("chat.example.org", False, True)],
+)
+def test_a_certificate_of_its_own_needs_a_login_link(
+    tmp_path: Path, settings: dict[str, Any], domain: str, link: bool, script: bool
+) -> None:
+    """Clients verify no certificate of a `_` domain; elsewhere only a login link tells them so."""
+    settings["domain"] = domain
+    settings["certificate"]["source"] = "self-signed"
+    files = site(config_of(tmp_path, settings), [])
+
+    assert (f"DCACCOUNT:https://{domain}/new" in files["index.html"].decode()) is link
+    assert ("dclogin.js" in files) is script
+    assert (b'<script src="/dclogin.js"' in files["index.html"]) is script
+    assert b"<script" not in files["info.html"]
+
+
+def test_the_echo_bot_is_offered_once_it_has_an_invite(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """Before that there is nothing to scan."""
+    invite = tmp_path / "invite"
+    settings["echo"] = {"state": "/e", "invite": str(invite), "server": "/s"}
+    assert "echo" not in pages_of(tmp_path, settings)["index.html"].lower()
+
+    invite.write_text("https://i.delta.chat/#ABC&a=echo%40chat.example.org&n=Echo\n")
+    page = pages_of(tmp_path, settings)["index.html"]
+
+    assert 'href="https://i.delta.chat/#ABC&amp;a=echo%40chat.example.org&amp;n=Echo"' in page
+    assert 'src="/qr-echo.png"' in page
+
+
+@pytest.mark.parametrize(
+    "text", ["", "javascript:alert(1)", "https://i.delta.chat/# x", "https://i.delta.chat/#\xff"]
+)
+def test_only_an_invite_is_taken_for_one(tmp_path: Path, text: str) -> None:
+    """The file is another daemon's, and what is in it becomes a link."""
+    (tmp_path / "invite").write_text(text)
+
+    assert echo_invite(tmp_path / "invite") is None
+
+
+def test_the_operators_pages_go_before_ours(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """One page replaced, one added, another language, a picture; the rest stays."""
+    own = tmp_path / "own"
+    for folder in ("en", "fr"):
+        (own / folder).mkdir(parents=True)
+    (own / "en/info.md").write_text("---\ntitle: Mine\nmenu: Mine\n---\n# Of {{ domain }}\n")
+    (own / "en/rules.md").write_text("---\ntitle: Rules\nmenu: Rules\n---\nBe nice.\n")
+    (own / "fr/index.md").write_text("---\ntitle: Bonjour\nmenu: Bonjour\n---\n# Bonjour\n")
+    (own / "fr/words.toml").write_text('name = "Français"\n')
+    (own / "logo.png").write_bytes(b"png")
+    settings["website"]["pages"] = str(own)
+    faults: list[str] = []
+    files = site(config_of(tmp_path, settings), faults)
+
+    assert faults == []
+    assert b"<h1>Of chat.example.org</h1>" in files["info.html"]
+    assert b'<a href="rules.html">Rules</a>' in files["en/privacy.html"]
+    assert b"Be nice." in files["rules.html"]
+    assert b"<h1>Bonjour</h1>" in files["fr/index.html"]
+    assert "Français".encode() in files["de/index.html"]
+    assert b"<h1>Privacy</h1>" in files["fr/privacy.html"]
+    assert files["logo.png"] == b"png"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("# No front matter", "must begin with front matter"),
+        ("---\ntitle: x\nlayout: y\n---\n", "line 3 is not one of"),
+        ("---\nmenu: x\n---\n", "has no `title:`"),
+        ("---\ntitle: x\n---\n{{ domian }}", "'domian' is undefined"),
+        ("---\ntitle: x\n---\n{% if %}", "Expected an expression"),
+        ("---\ntitle: x\n---\n{{ domain.__class__.__mro__ }}", "unsafe"),
+        ("---\ntitle: x\n---\n" + "x" * 200_000, "is larger than"),
+    ],
+)
+def test_a_broken_page_is_named_and_ours_stands_in(
+    tmp_path: Path, settings: dict[str, Any], text: str, fault: str
+) -> None:
+    """One typing error must not take the site away, nor pass unnoticed."""
+    (tmp_path / "own/de").mkdir(parents=True)
+    (tmp_path / "own/de/privacy.md").write_text(text)
+    settings["website"]["pages"] = str(tmp_path / "own")
+    faults: list[str] = []
+    files = site(config_of(tmp_path, settings), faults)
+
+    assert len(faults) == 1
+    assert f"{tmp_path}/own/de/privacy.md" in faults[0]
+    assert fault in faults[0]
+    assert b"<h1>Datenschutz</h1>" in files["de/privacy.html"]
+
+
+def test_a_fault_shows_in_the_exit_code(
+    tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The unit fails, so that the operator sees it, and the site is there all the same."""
+    settings["website"]["pages"] = str(tmp_path / "nowhere")
+    config_of(tmp_path, settings)
+
+    assert main(["--config", str(tmp_path / "chatmaild.json")]) == 1
+    assert f"{tmp_path}/nowhere: cannot be read" in capsys.readouterr().err
+    assert (tmp_path / "site/current/index.html").exists()
+
+
+def test_a_new_site_takes_the_place_of_the_old_one_at_once(tmp_path: Path) -> None:
+    """What nginx follows is one link with a whole site behind it, and only one site is kept."""
+    publish({"a.html": b"1", "de/a.html": b"2"}, tmp_path)
+    publish({"b.html": b"3"}, tmp_path)
+
+    current = tmp_path / "current"
+    assert current.is_symlink()
+    assert [path.name for path in current.iterdir()] == ["b.html"]
+    assert len(list(tmp_path.iterdir())) == 2
+    assert current.resolve().stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (200_000, "195 kB"),
+        (1536 * 1024, "1,5 MB"),
+        (31457280, "30 MB"),
+        (524288000, "500 MB"),
+        (5 * 1024**3, "5 GB"),
+        (7 * 1024**5, "7168 TB"),
+    ],
+)
+def test_sizes_read_as_people_write_them(number: int, text: str) -> None:
+    """Units of 1024, at most one decimal, the number and its unit on one line."""
+    assert size(number, ",") == text.replace(" ", "\u00a0")
