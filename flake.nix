@@ -1,0 +1,95 @@
+# Names for things that live elsewhere. What a relay is: modules/relay; how it is proven: tests; how a host is made: hosts.
+{
+  description = "A chatmail relay on NixOS";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      inherit (nixpkgs) lib;
+      systems = [
+        "aarch64-linux"
+        "x86_64-linux"
+      ];
+      forEach = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
+      systemOf = pkgs: pkgs.stdenv.hostPlatform.system;
+      host = directory: lib.nixosSystem { modules = [ directory ]; };
+    in
+    {
+      nixosModules.default.imports = [ ./modules ];
+      # The hardware of a Raspberry Pi and its SD card, without chatmail.txt.
+      nixosModules.raspberry-pi.imports = [ ./hosts/raspberry-pi/hardware.nix ];
+
+      nixosConfigurations = {
+        example = host ./hosts/example;
+        raspberry-pi = host ./hosts/raspberry-pi;
+      };
+
+      packages = forEach (
+        pkgs:
+        let
+          chatmaild = pkgs.python3Packages.callPackage ./pkgs/chatmaild { };
+        in
+        {
+          inherit chatmaild;
+          default = chatmaild;
+          dovecot = pkgs.callPackage ./pkgs/dovecot { };
+          option-docs = pkgs.callPackage ./docs/option-docs.nix { };
+          rpi-image = self.nixosConfigurations.raspberry-pi.config.system.build.sdImage;
+        }
+      );
+
+      # An offer: the module does not need it.
+      overlays.default = final: _prev: {
+        chatmaild = final.python3Packages.callPackage ./pkgs/chatmaild { };
+        chatmail-dovecot = final.callPackage ./pkgs/dovecot { };
+      };
+
+      checks = forEach (
+        pkgs:
+        import ./tests/nixos/checks.nix {
+          inherit pkgs;
+          packages = self.packages.${systemOf pkgs};
+          example = self.nixosConfigurations.example;
+        }
+      );
+
+      apps = forEach (pkgs: {
+        default = {
+          type = "app";
+          program = lib.getExe self.packages.${systemOf pkgs}.chatmaild;
+          meta.description = "The operator's command: status, DNS records, accounts";
+        };
+      });
+
+      devShells = forEach (pkgs: {
+        default = pkgs.mkShellNoCC {
+          packages = [
+            pkgs.gnumake
+            pkgs.nixfmt-tree
+            pkgs.ruff
+            (pkgs.python3.withPackages (ps: [
+              ps.hypothesis
+              ps.mypy
+              ps.pytest
+            ]))
+          ];
+        };
+      });
+
+      formatter = forEach (pkgs: pkgs.nixfmt-tree);
+
+      templates = {
+        default = self.templates.server;
+        server = {
+          path = ./hosts/templates/server;
+          description = "A chatmail relay on a server";
+        };
+        raspberry-pi = {
+          path = ./hosts/templates/raspberry-pi;
+          description = "A chatmail relay on a Raspberry Pi";
+        };
+      };
+    };
+}

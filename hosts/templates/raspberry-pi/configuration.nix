@@ -1,0 +1,14 @@
+{
+  services.chatmail = {
+    enable = true;
+    domain = "chat.example.org";
+    # Giving it accepts the terms of service of Let's Encrypt.
+    certificate.email = "operator@example.org";
+  };
+
+  services.openssh = {
+    enable = true;
+    settings.PasswordAuthentication = false;
+  };
+  users.users.root.openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA... operator@example.org" ];
+}
