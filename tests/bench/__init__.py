@@ -1,0 +1,1 @@
+"""How fast a relay is and what it costs: measured, printed as tables, never asserted."""

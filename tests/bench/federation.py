@@ -1,0 +1,139 @@
+"""Across two relays: latency to the IDLE notification on the other, and messages a second.
+
+Both run on this one machine, with a resolver and TLS between them as in the world; rounds within a
+relay and across alternate.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness import network
+from harness.lab import Lab
+from harness.progress import say
+from harness.relay import Relay
+
+from bench import cost, messages, report
+from bench.figures import summary
+from bench.load import Result, Spec
+from bench.pipeline import DEADLINE, SETTINGS, SHIPPED_PORT
+
+NEAR, FAR = "near-bench.test", "far-bench.test"
+ACCOUNTS = 20
+SPOOL = "/var/spool/postfix"
+
+
+@dataclass
+class Federation:
+    """Results of every round: "local" within the first relay, "across" to the second."""
+
+    single: dict[str, list[Result]] = field(default_factory=lambda: {"local": [], "across": []})
+    rates: dict[str, list[Result]] = field(default_factory=lambda: {"local": [], "across": []})
+
+
+def measure(lab: Lab, *, quick: bool) -> Federation:
+    """Boot two relays and measure."""
+    near, far = lab.relay(NEAR, SETTINGS), lab.relay(FAR, SETTINGS)
+    accounts = {one.domain: [one.credentials() for _ in range(ACCOUNTS)] for one in (near, far)}
+    for one in (near, far):
+        let_resolver_remember(one)
+    found = Federation()
+    with tempfile.TemporaryDirectory() as place:
+        body = Path(place) / "body"
+        body.write_bytes(messages.body(3_000))
+        for one in (near, far):
+            # Logging in creates them.
+            _run(_spec(one, accounts[one.domain], "chains", str(body), ACCOUNTS, ACCOUNTS))
+        for _ in range(1 if quick else 3):
+            for name in found.single:
+                say(f"· two relays, {name}")
+                more = _far(far, accounts[FAR]) if name == "across" else {}
+                own = accounts[NEAR]
+                load = _spec(near, own, "chains", str(body), 1, 3 if quick else 50, **more)
+                found.single[name].append(_run(load))
+                load = _spec(near, own, "rate", str(body), 10, 10 if quick else 400, **more)
+                found.rates[name].append(_run(load))
+    return found
+
+
+def let_resolver_remember(relay: Relay) -> None:
+    """Undo what only a lab wants of a relay's resolver: that it keeps no answer."""
+    text = str(relay.value.files["/etc/unbound/unbound.conf"].text)
+    kept = [line for line in text.splitlines() if not line.strip().startswith("cache-max-")]
+    relay.machine.write("/etc/unbound/unbound.conf", "\n".join(kept) + "\n")
+    relay.machine.run(["systemctl", "restart", "unbound"])
+
+
+def _far(far: Relay, accounts: list[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "far_host": far.address,
+        "far_accounts": accounts,
+        "far_queue": cost.from_here(far.machine, SPOOL),
+    }
+
+
+def _spec(  # noqa: PLR0917 - what all loads have
+    relay: Relay,
+    accounts: list[tuple[str, str]],
+    mode: str,
+    body: str,
+    concurrency: int,
+    count: int,
+    **more: Any,
+) -> Spec:
+    return Spec(
+        mode=mode,
+        host=relay.address,
+        port=SHIPPED_PORT,
+        accounts=accounts,
+        sources=[network.address4(number) for number in network.CLIENTS[:-1]],
+        body=body,
+        concurrency=concurrency,
+        messages=count,
+        queue=cost.from_here(relay.machine, SPOOL) if mode == "rate" else "",
+        **more,
+    )
+
+
+def _run(spec: Spec) -> Result:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.load"],
+        input=json.dumps(asdict(spec)) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    if done.returncode:
+        raise ValueError(f"the load ended early: {done.stderr.strip()[-2000:]}")
+    return Result(**json.loads(done.stdout))
+
+
+def tables(found: Federation) -> str:
+    """Lay out the figures."""
+    rows = []
+    medians = {}
+    for name in found.single:
+        latency = summary([one for result in found.single[name] for one in result.latencies])
+        rate = summary([result.acknowledged / result.wall for result in found.rates[name]])
+        medians[name] = latency.median
+        rows.append(
+            [
+                name,
+                f"{latency.median * 1000:.1f}",
+                f"{latency.p95 * 1000:.1f}",
+                f"{rate.median:.0f}",
+            ]
+        )
+    head = ["two relays, 3 KB", "lat ms", "95%", "messages/s x10"]
+    ratio = medians["across"] / medians["local"]
+    return (
+        f"{report.table(head, rows)}\n\n"
+        f"across / local, median of latency: {ratio:.1f} (wanted: at most 3)"
+    )

@@ -1,0 +1,246 @@
+"""The pipeline: messages a second, latency to the IDLE notification, cost; filtered and not.
+
+Not filtered is the same Postfix and the same Dovecot: one more submission service that differs in
+having no milter. Rounds of both alternate, because the machine's speed drifts and only neighbours
+can be compared.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness import network
+from harness.machine import Machine
+from harness.process import wait_until
+from harness.progress import say
+from harness.relay import Relay
+
+from bench import cost, messages
+from bench.load import Result, Spec
+
+BARE_PORT = 2465
+SHIPPED_PORT = 465
+VARIANTS = {"bare": BARE_PORT, "shipped": SHIPPED_PORT}
+ACCOUNTS = 50
+UNITS = (*cost.OUR_DAEMONS, "dovecot.service", "postfix.service", "systemd-journald.service")
+DEADLINE = 600
+# Processes that Dovecot keeps ready (process_min_avail 4), and one that is just being replaced.
+SPARE_IMAP = 5
+# What a load needs a relay to allow; everything else is as shipped.
+SETTINGS: dict[str, Any] = {
+    "sending": {"perMinute": 100000, "burst": 100000},
+    "connections": {"perAddress": 1000},
+    "admission": {"maxLoad": 0},
+    "push": {"proxy": "https://push.test/notify"},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Messages of a size over so many connections; `rate` and `chains`: how many in all."""
+
+    size: int
+    concurrency: int
+    rate: int
+    chains: int
+
+    @property
+    def name(self) -> str:
+        """What a table calls it."""
+        return f"{'1 MB' if self.size >= 1_000_000 else '3 KB'} x{self.concurrency}"
+
+
+FULL = [
+    Case(3_000, 1, 200, 50),
+    Case(3_000, 10, 600, 200),
+    Case(3_000, 50, 1000, 500),
+    Case(1_000_000, 1, 20, 10),
+    Case(1_000_000, 10, 40, 30),
+    Case(1_000_000, 50, 50, 50),
+]
+QUICK = [Case(3_000, 2, 6, 4), Case(1_000_000, 1, 2, 1)]
+
+
+@dataclass
+class Measured:
+    """One case: per variant the results of every round."""
+
+    case: Case
+    rates: dict[str, list[Result]] = field(default_factory=lambda: {name: [] for name in VARIANTS})
+    chains: dict[str, list[Result]] = field(default_factory=lambda: {name: [] for name in VARIANTS})
+
+
+@dataclass
+class Pipeline:
+    """Everything measured; memory in bytes."""
+
+    cases: list[Measured]
+    row: Result
+    pss_before: dict[str, int]
+    pss_after: dict[str, int]
+    idle_connections: int
+    idle_bytes: float
+
+
+class Bench:
+    """A relay with a load beside it."""
+
+    def __init__(self, relay: Relay, place: Path) -> None:
+        self.relay = relay
+        self.place = place
+        self.accounts: list[tuple[str, str]] = []
+        self.bodies: dict[int, str] = {}
+
+    @property
+    def machine(self) -> Machine:
+        """The relay's machine."""
+        return self.relay.machine
+
+    def prepare(self, cases: list[Case]) -> None:
+        """Open the port without a filter, make the accounts, encrypt one body per size."""
+        add_bare_submission(self.machine)
+        self.accounts = [self.relay.credentials() for _ in range(ACCOUNTS)]
+        for size in {case.size for case in cases} | {3_000}:
+            path = self.place / f"body-{size}"
+            path.write_bytes(messages.body(size))
+            self.bodies[size] = str(path)
+        # Logging in creates them, in IMAP as in SMTP.
+        with self.holding(ACCOUNTS):
+            pass
+        self._empty_mailboxes()
+
+    def spec(self, mode: str, port: int = SHIPPED_PORT, **more: Any) -> Spec:
+        """Return a specification with everything that is the same in all of them."""
+        return Spec(
+            mode=mode,
+            host=self.relay.address,
+            port=port,
+            accounts=self.accounts,
+            sources=[network.address4(number) for number in network.CLIENTS[:-1]],
+            counters=cost.counters(self.machine, UNITS),
+            **more,
+        )
+
+    def run(self, spec: Spec) -> Result:
+        """Run a load and empty the mailboxes; raises ValueError unless all was delivered."""
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.load"],
+            input=json.dumps(asdict(spec)) + "\n",
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        if done.returncode:
+            raise ValueError(f"the load ended early: {done.stderr.strip()[-2000:]}")
+        result = Result(**json.loads(done.stdout))
+        delivered = self._empty_mailboxes()
+        if not result.acknowledged == delivered == spec.messages:
+            raise ValueError(
+                f"of {spec.messages} messages {result.acknowledged} were acknowledged "
+                f"and {delivered} delivered"
+            )
+        return result
+
+    def _empty_mailboxes(self) -> int:
+        """Delete all mail; how much there was."""
+        boxes = self.relay.value.daemons["paths"]["mailboxes"]
+        script = 'find "$1" -path "*/Maildir/new/*" -o -path "*/Maildir/cur/*" | wc -l'
+        count = int(self.machine.run(["sh", "-c", script, "sh", boxes]).out)
+        self.machine.run(["doveadm", "expunge", "-A", "mailbox", "INBOX", "all"], timeout=120)
+        return count
+
+    def rounds(self, case: Case, rounds: int) -> Measured:
+        """Measure one case, both variants in turn, the order reversed each round."""
+        measured = Measured(case)
+        names = list(VARIANTS)
+        common = {"body": self.bodies[case.size], "concurrency": case.concurrency}
+        queue = cost.from_here(self.machine, "/var/spool/postfix")
+        for turn in range(rounds):
+            for name in names if turn % 2 == 0 else reversed(names):
+                load = self.spec("rate", VARIANTS[name], messages=case.rate, **common)
+                measured.rates[name].append(self.run(replace(load, queue=queue)))
+                load = self.spec("chains", VARIANTS[name], messages=case.chains, **common)
+                measured.chains[name].append(self.run(load))
+        return measured
+
+    def row(self, count: int, gap: float) -> Result:
+        """Measure notifications in a row of messages `gap` seconds apart."""
+        body = self.bodies[3_000]
+        return self.run(self.spec("row", messages=count, gap=gap, body=body))
+
+    @contextmanager
+    def holding(self, connections: int) -> Iterator[None]:
+        """Keep so many IDLE connections open."""
+        spec = self.spec("hold", concurrency=connections)
+        command = [sys.executable, "-m", "bench.load"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as load:
+            if load.stdin is None or load.stdout is None:
+                raise ValueError("no pipes")
+            load.stdin.write(json.dumps(asdict(spec)) + "\n")
+            load.stdin.flush()
+            if load.stdout.readline() != "ready\n":
+                raise ValueError("the idle connections could not be opened")
+            yield
+            load.stdin.close()
+            load.wait(timeout=60)
+
+    def idle_memory(self, connections: int) -> float:
+        """Bytes of Dovecot that one more hibernated IDLE connection takes.
+
+        Processes named imap are left out: they serve who is awake, and some wait for work.
+        """
+
+        def asleep() -> dict[str, list[int]] | None:
+            held = cost.memory(self.machine, "dovecot.service")
+            return held if len(held.pop("imap", [])) <= SPARE_IMAP else None
+
+        before = wait_until(asleep, "all of Dovecot is at rest", timeout=60, step=0.5)
+        with self.holding(connections):
+            what = f"{connections} idle connections hibernate"
+            during = wait_until(asleep, what, timeout=60, step=0.5)
+        return (sum(map(sum, during.values())) - sum(map(sum, before.values()))) / connections
+
+    def measure(self, cases: list[Case], rounds: int, row: int, idle: int) -> Pipeline:
+        """Measure everything."""
+        self.prepare(cases)
+        at_rest = {unit: cost.pss(self.machine, unit) for unit in cost.OUR_DAEMONS}
+        say(f"· idle connections: {idle}")
+        idle_bytes = self.idle_memory(idle)
+        say(f"· a row of {row} messages, 200 ms apart")
+        in_row = self.row(row, 0.2)
+        measured = []
+        for case in cases:
+            say(f"· {case.name}, {rounds} rounds with and without the filter")
+            measured.append(self.rounds(case, rounds))
+        after = {unit: cost.pss(self.machine, unit) for unit in cost.OUR_DAEMONS}
+        return Pipeline(measured, in_row, at_rest, after, idle, idle_bytes)
+
+
+def add_bare_submission(machine: Machine) -> None:
+    """Give Postfix one more submission service, the same but for its milter."""
+    service = machine.run(["postconf", "-M", "submissions/inet"]).out.strip()
+    bare = f"{BARE_PORT} {service.partition(' ')[2].strip()}"
+    machine.run(["postconf", "-Me", f"{BARE_PORT}/inet={bare}"])
+    machine.run(["postconf", "-Pe", f"{BARE_PORT}/inet/smtpd_milters="])
+    machine.run(["postfix", "reload"])
+    machine.wait_for_port(BARE_PORT)
+
+
+def measure(relay: Relay, *, quick: bool) -> Pipeline:
+    """Measure a relay that was booted with SETTINGS."""
+    with tempfile.TemporaryDirectory() as place:
+        bench = Bench(relay, Path(place))
+        if quick:
+            return bench.measure(QUICK, rounds=1, row=5, idle=5)
+        return bench.measure(FULL, rounds=3, row=100, idle=200)

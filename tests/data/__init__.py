@@ -1,0 +1,1 @@
+"""Claims about the relay as a value; nothing is started."""

@@ -1,0 +1,133 @@
+"""Claims about Postfix' configuration: who may send what through which port."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from data.relay_value import Value
+
+# Mail that nginx has already taken the TLS off.
+UNWRAPPED = "127.0.0.1:10025"
+FOR_USERS = ("submission", "submissions", "127.0.0.1:10465")
+FOR_SERVERS = ("smtp_inet", UNWRAPPED)
+PORTS = (*FOR_SERVERS, *FOR_USERS)
+
+
+def options(value: Value, service: str) -> dict[str, str]:
+    """The `-o name=value` of a master.cf service."""
+    args = value["postfix"]["master"][service]["args"]
+    pairs = [re.fullmatch(r"\{ (\w+) = (.*) \}", word) for word in args[1::2]]
+    assert set(args[0::2]) == {"-o"}
+    return {pair[1]: pair[2] for pair in pairs if pair}
+
+
+def effective(value: Value, service: str, parameter: str) -> object:
+    """What a service goes by: its own option, or main.cf's."""
+    return options(value, service).get(parameter, value["postfix"]["main"].get(parameter))
+
+
+def test_there_are_no_other_smtp_listeners(value: Value) -> None:
+    """The claims below are about all of them."""
+    found = [k for k, s in value["postfix"]["master"].items() if s["command"] == "smtpd"]
+
+    assert sorted(found) == sorted(PORTS)
+
+
+@pytest.mark.parametrize("service", [port for port in PORTS if port != UNWRAPPED])
+def test_no_listener_speaks_without_tls(value: Value, service: str) -> None:
+    """Level `encrypt` refuses mail before STARTTLS with 530."""
+    assert effective(value, service, "smtpd_tls_security_level") == "encrypt"
+    assert effective(value, service, "smtpd_tls_auth_only") is True
+
+
+def test_mail_over_https_meets_the_service_of_port_25(value: Value) -> None:
+    """The same checks, for it is the same service; only the sender's address comes another way."""
+    wanted = options(value, "smtp_inet") | {
+        "syslog_name": "postfix/mxdeliv",
+        "smtpd_upstream_proxy_protocol": "haproxy",
+        "smtpd_tls_security_level": "none",
+    }
+    assert options(value, UNWRAPPED) == wanted
+
+
+@pytest.mark.parametrize("service", PORTS)
+def test_no_listener_lets_mail_pass_the_filter(value: Value, service: str) -> None:
+    """A filter that is down delays mail; it never lets it through."""
+    assert effective(value, service, "smtpd_milters") == "unix:/run/chatmail-filter/filter.sock"
+    assert effective(value, service, "milter_default_action") in ("shutdown", "tempfail")
+
+
+def test_nothing_is_relayed_for_strangers(value: Value) -> None:
+    """No network is trusted, no domain but ours is a destination, port 25 checks both."""
+    main = value["postfix"]["main"]
+
+    assert main["mynetworks"] == main["relay_domains"] == main["mydestination"] == []
+    assert main["virtual_mailbox_domains"] == ["chat.example.org"]
+    assert effective(value, "smtp_inet", "smtpd_relay_restrictions") == "reject_unauth_destination"
+    assert effective(value, "smtp_inet", "smtpd_sasl_auth_enable") is None
+
+
+@pytest.mark.parametrize("service", FOR_USERS)
+def test_users_send_only_after_login_and_only_as_themselves(value: Value, service: str) -> None:
+    """Submission is for those who are logged in, with their own address as sender."""
+    for restriction in ("smtpd_client_restrictions", "smtpd_relay_restrictions"):
+        assert effective(value, service, restriction) == "permit_sasl_authenticated, reject"
+    assert effective(value, service, "smtpd_sender_restrictions") == "reject_sender_login_mismatch"
+
+
+def test_the_submission_services_differ_only_in_how_tls_begins(value: Value) -> None:
+    """They are one thing written once; port 443 adds the PROXY line of nginx."""
+    submission = options(value, "submission")
+
+    assert options(value, "submissions") == submission | {"smtpd_tls_wrappermode": "yes"}
+    assert options(value, "127.0.0.1:10465") == submission | {
+        "smtpd_tls_wrappermode": "yes",
+        "smtpd_upstream_proxy_protocol": "haproxy",
+    }
+
+
+@pytest.mark.parametrize("service", FOR_USERS)
+def test_clients_speak_tls_1_3_and_leave_no_trace_in_received(value: Value, service: str) -> None:
+    """Clients are new; peers on port 25 may be old."""
+    assert effective(value, service, "smtpd_tls_mandatory_protocols") == ">=TLSv1.3"
+    assert effective(value, service, "smtpd_hide_client_session") == "yes"
+    assert effective(value, "smtp_inet", "smtpd_tls_mandatory_protocols") == ">=TLSv1.2"
+
+
+def test_outgoing_tls_is_verified(value: Value) -> None:
+    """Only relays whose very name says that their certificate is self-made are exempt."""
+    assert value["postfix"]["main"]["smtp_tls_security_level"] == "verify"
+    policy = value["files"]["/etc/chatmail/tls-policy.regexp"]["text"].split("\n")
+    assert policy == ["/^_/ encrypt", "/^\\[/ encrypt", ""]
+
+
+def test_the_login_map_knows_our_domain_and_no_other(value: Value) -> None:
+    """Postfix folds to lower case; the dots of the domain must not match any letter."""
+    line = value["files"]["/etc/chatmail/sender-login.regexp"]["text"].strip()
+    pattern = re.compile(line.split(" ")[0].strip("/"))
+
+    assert pattern.fullmatch("somebody1@chat.example.org")
+    assert not pattern.search("somebody1@chatxexample.org")
+    assert not pattern.search("somebody1@chat.example.org.evil.test")
+
+
+def test_strangers_have_no_address_of_ours(value: Value) -> None:
+    """Postfix' own check of sender and login is silently skipped where nobody can log in."""
+    wanted = "check_sender_access regexp:/etc/chatmail/sender-login-needed.regexp"
+    assert effective(value, "smtp_inet", "smtpd_sender_restrictions") == wanted
+
+    line = value["files"]["/etc/chatmail/sender-login-needed.regexp"]["text"].strip()
+    pattern, _, action = line.partition(" ")
+    assert re.search(pattern.strip("/"), "somebody1@chat.example.org")
+    assert not re.search(pattern.strip("/"), "somebody1@chatxexample.org")
+    assert action.startswith("553 ")
+
+
+@pytest.mark.parametrize("service", PORTS)
+def test_message_size_is_the_settings(value: Value, service: str) -> None:
+    """EHLO announces it, the filter counts by it, a queue file has room for what is added."""
+    assert effective(value, service, "message_size_limit") == "31457280"
+    assert value["chatmaild"]["message"]["maxSize"] == 31457280
+    assert value["postfix"]["main"]["message_size_limit"] > 31457280

@@ -1,0 +1,251 @@
+"""Claims about settings: what is refused, and in which words."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from data.relay_value import Value, evaluate, nix, problems
+
+GOOD: Value = {"domain": "chat.example.org"}
+
+
+def test_a_domain_is_all_an_operator_must_say() -> None:
+    """Everything else has a default, and the defaults agree with each other."""
+    assert problems(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({}, '`domain` is missing: write a domain name in lower case such as "chat.example.org"'),
+        ({"domain": "Chat.example.org"}, '`domain` is "Chat.example.org", but wants a domain name'),
+        ({"domain": "localhost"}, '`domain` is "localhost", but wants a domain name'),
+        ({"domain": "192.0.2.1"}, '`domain` is "192.0.2.1", but wants a domain name'),
+        ({"domain": "a.b\nsmtpd_milters ="}, "but wants a domain name"),
+        ({"domain": "x.org'; DROP"}, "but wants a domain name"),
+        ({"typo": 1}, "unknown setting `typo`; there are accounts, addresses, admission,"),
+        (
+            {"sending": {"perMinut": 3}},
+            "unknown setting `sending.perMinut`; `sending` has burst, maxRecipients, perMinute",
+        ),
+        (
+            {"sending": 3},
+            "`sending` is a group of settings (burst, maxRecipients, perMinute), not 3",
+        ),
+        (
+            {"sending": {"burst": 0}},
+            "`sending.burst` is 0, but wants a whole number from 1 to 100000",
+        ),
+        ({"sending": {"burst": "10"}}, '`sending.burst` is "10", but wants a whole number'),
+        (
+            {"mailbox": {"maxSize": "10 GB"}},
+            '`mailbox.maxSize` is "10 GB", but wants a number of bytes, or one with K, M or G',
+        ),
+        ({"registration": "ajar"}, 'but wants one of "open", "invite", "closed"'),
+        ({"durable": "yes"}, '`durable` is "yes", but wants true or false'),
+        ({"retention": {"mailDays": 0}}, "but wants a number of days from 1 to 36500"),
+        (
+            {"accounts": {"nameMinLength": 12}},
+            "`accounts.nameMinLength` (12) is above `accounts.nameMaxLength` (9)",
+        ),
+        (
+            {"mailbox": {"maxSize": "1M"}},
+            "`message.maxSize` (31457280 bytes) is above half of `mailbox.maxSize` (1048576 bytes)",
+        ),
+        (
+            {"message": {"maxSize": 1000}},
+            "is below 64K: not even a key exchange would fit; raise it",
+        ),
+        (
+            {"retention": {"largeMailDays": 30}},
+            "`retention.largeMailDays` (30) is above `retention.mailDays` (20)",
+        ),
+        ({"turn": {"minPort": 60000}}, "`turn.minPort` (60000) is above `turn.maxPort` (50151)"),
+        (
+            {"certificate": {"source": "files"}},
+            "needs both `certificate.file` and `certificate.keyFile`",
+        ),
+        (
+            {"certificate": {"file": "/var/a.pem"}},
+            'are used only with `certificate.source = "files"`',
+        ),
+        (
+            {"certificate": {"source": "files", "file": "/var/a", "keyFile": "/nix/store/k.pem"}},
+            '"/nix/store/k.pem", but wants an absolute path outside the Nix store',
+        ),
+        (
+            {"domain": "_lab.test", "certificate": {"source": "acme"}},
+            "no ACME authority gives a certificate for `_lab.test`",
+        ),
+        (
+            {"turn": {"privateAddress": "192.168.1.2"}},
+            "`turn.privateAddress` says that the host is behind NAT: write its address outside",
+        ),
+        (
+            {"iroh": {"enable": True, "url": "https://iroh.example.net"}},
+            "`iroh.url` names another host's iroh-relay",
+        ),
+        (
+            {"website": {"pages": "/srv/pages", "root": "/srv/www"}},
+            "`website.root` replaces the whole site, so `website.pages` would not be read",
+        ),
+        ({"website": {"root": "/nix/store/site"}}, "but wants an absolute path outside the Nix"),
+        ({"addresses": {"ipv4": "300.1.1.1"}}, "but wants an IPv4 address"),
+        ({"push": {"proxy": "notifications.example.org"}}, "but wants a URL"),
+    ],
+)
+def test_refuses_what_cannot_work_and_says_what_to_write(settings: Value, sentence: str) -> None:
+    """One sentence for one fault, in the operator's own names."""
+    found = problems(settings if "domain" in settings or settings == {} else GOOD | settings)
+
+    assert len(found) == 1
+    assert sentence in found[0]
+
+
+def test_tells_all_faults_at_once() -> None:
+    """An operator should not mend one line to be told the next."""
+    found = problems({"domain": "x", "typo": 1, "durable": 2, "sending": {"burst": -1}})
+
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("written", "bytes_"),
+    [
+        (5_000_000_000, 5_000_000_000),
+        ("70000", 70000),
+        ("600M", 600 * 1024**2),
+        ("2G", 2 * 1024**3),
+    ],
+)
+def test_sizes_read_as_numbers_or_with_a_letter(written: object, bytes_: int) -> None:
+    """K, M and G are powers of 1024, as Postfix and Dovecot count them."""
+    settings = GOOD | {"mailbox": {"maxSize": written}, "message": {"maxSize": 65536}}
+
+    assert evaluate(settings, pick=".settings.mailbox.maxSize") == bytes_
+
+
+@pytest.mark.parametrize(
+    ("domain", "source"), [("chat.example.org", "acme"), ("_lab.test", "self-signed")]
+)
+def test_the_domain_decides_where_the_certificate_comes_from(domain: str, source: str) -> None:
+    """Clients verify no certificate of a `_`-domain, and no authority would give one."""
+    assert evaluate({"domain": domain}, pick=".settings.certificate.source") == source
+
+
+# Settings whose daemons are not there yet. One that starts to be read must leave this list: the
+# test below says so.
+WAITING = {
+    "certificate.email",
+    "metrics.enable",
+}
+
+# For each kind, another value than any default.
+OTHER: dict[str, object] = {
+    "int": 7,
+    "days": 6,
+    "bytes": "100M",
+    "text": "somebody",
+    "mail": "somebody@example.net",
+    "url": "https://push.example.net/notify",
+    "ipv4": "192.0.2.7",
+    "ipv6": "2001:db8::7",
+    "path": "/srv/somewhere",
+}
+
+
+def leaves(tree: Value, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Value]]:
+    """Every declared setting with its path."""
+    if isinstance(tree.get("kind"), str):
+        return [(path, tree)]
+    return [leaf for name in tree for leaf in leaves(tree[name], (*path, name))]
+
+
+def other(declaration: Value) -> object:
+    """A value that fits the declaration and is not its default."""
+    match declaration["kind"]:
+        case "bool":
+            return not declaration["default"]
+        case "enum":
+            return next(v for v in declaration["values"] if v != declaration["default"])
+        case "int" if declaration["min"] > 7:
+            return int(declaration["default"]) + 1
+        case kind:
+            return OTHER[kind]
+
+
+def with_setting(path: tuple[str, ...], value: object) -> Value:
+    """GOOD with one setting changed."""
+    settings: Any = copy.deepcopy(GOOD)
+    inner = settings
+    for name in path[:-1]:
+        inner = inner.setdefault(name, {})
+    inner[path[-1]] = value
+    return settings  # type: ignore[no-any-return]
+
+
+def test_every_setting_changes_the_relay() -> None:
+    """A setting that nothing reads would be a promise that nobody keeps."""
+    declared = leaves(nix('import (relay + "/settings.nix")'))
+    usual = evaluate(GOOD, pick=".rendered.files")
+    # Of use together alone; the tests below have them.
+    together = {"turn.privateAddress"} | {
+        f"certificate.{name}" for name in ("source", "file", "keyFile")
+    }
+    unread = set()
+    for path, declaration in declared:
+        name = ".".join(path)
+        if name == "domain" or name in together:
+            continue
+        if evaluate(with_setting(path, other(declaration)), pick=".rendered.files") == usual:
+            unread.add(name)
+
+    assert unread == WAITING
+
+
+def test_certificate_files_reach_every_daemon_that_speaks_tls() -> None:
+    """The settings that only make sense together are read together."""
+    certificate = {"source": "files", "file": "/srv/c.pem", "keyFile": "/srv/k.pem"}
+    files = evaluate(GOOD | {"certificate": certificate}, pick=".rendered.files")
+
+    for name in ("/etc/postfix/main.cf", "/etc/dovecot/dovecot.conf", "/etc/nginx/nginx.conf"):
+        assert "/srv/c.pem" in files[name]["text"]
+        assert "/srv/k.pem" in files[name]["text"]
+
+
+def test_a_host_behind_nat_tells_its_address_outside() -> None:
+    """In pairs, for coturn would tell a lone address to those who want an IPv6 one, too."""
+    settings = GOOD | {
+        "addresses": {"ipv4": "198.51.100.7"},
+        "turn": {"privateAddress": "192.168.1.2"},
+    }
+    files = evaluate(settings, pick=".rendered.files")
+
+    wanted = "external-ip=198.51.100.7/192.168.1.2"
+    assert wanted in files["/etc/chatmail/turnserver.conf"]["text"].splitlines()
+
+
+def test_every_setting_says_what_it_does() -> None:
+    """The option reference is made of these sentences."""
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "message", "start"),
+    [("500M", "30M", 75), ("100M", "30M", 68), ("60M", "30M", 48), ("500M", 65536, 75)],
+)
+def test_a_mailbox_always_has_room_for_the_largest_message(
+    mailbox: str, message: object, start: int
+) -> None:
+    """Below the mark nothing makes room, so what fits nowhere would wait until it bounces."""
+    settings = GOOD | {"mailbox": {"maxSize": mailbox}, "message": {"maxSize": message}}
+
+    found = evaluate(settings, pick=".chatmaild.mailbox")
+
+    assert (found["trimFrom"], found["trimTo"]) == (start, start - 5)
+    warning = f'.dovecot."quota user"."warning full{start}".quota_storage_percentage'
+    assert evaluate(settings, pick=warning) == start
+    for path, declaration in leaves(nix('import (relay + "/settings.nix")')):
+        assert declaration["meaning"].strip().endswith("."), path

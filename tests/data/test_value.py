@@ -1,0 +1,196 @@
+"""Claims about the value as a whole: pure, complete, each fact once."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from data.relay_value import RELAY, EvaluationError, Value, evaluate, nix
+
+GOOD: Value = {"domain": "chat.example.org"}
+NIXOS = (
+    '(import (relay + "/platforms/nixos.nix") { caBundle = "/ca"; mimeTypes = "/mime"; programs = '
+    'builtins.mapAttrs (name: _: "/programs/${name}") '
+    '(import (relay + "/platforms/debian.nix")).programs; })'
+)
+
+
+@pytest.mark.parametrize(
+    "reaching_out", ["builtins.readFile /etc/hostname", "(import <nixpkgs/lib>).id 1"]
+)
+def test_a_file_that_reaches_out_of_the_relay_stops_the_evaluation(
+    reaching_out: str, tmp_path: Path
+) -> None:
+    """The wall between the relay and the system it is evaluated on is this test."""
+    relay = tmp_path / "relay"
+    shutil.copytree(RELAY, relay)
+    (relay / "unbound.nix").write_text(f"_: builtins.seq ({reaching_out}) {{ settings = {{ }}; }}")
+
+    with pytest.raises(EvaluationError, match=r"restricted mode|not found in the Nix search path"):
+        nix('(import relay { settings = { domain = "a.test"; }; }).rendered.files', relay)
+
+
+def flat(data: object, path: str = "") -> dict[str, object]:
+    """Every leaf of nested data with its path."""
+    if isinstance(data, dict):
+        inner = [(f"{path}/{key}", v) for key, v in data.items()]
+    elif isinstance(data, list):
+        inner = [(f"{path}/{i}", v) for i, v in enumerate(data)]
+    else:
+        return {path: data}
+    return {k: v for where, v in inner for k, v in flat(v, where).items()}
+
+
+def test_nixos_and_debian_differ_only_in_paths_and_names() -> None:
+    """What is proven on one system holds on the other; whatever differs is listed here."""
+    parts = "v: { inherit (v) postfix dovecot nginx unbound units dropins users dns; }"
+    debian, nixos = (
+        flat(nix(f'({parts}) (import relay {{ settings.domain = "a.test"; platform = {p}; }})'))
+        for p in ('"debian"', NIXOS)
+    )
+
+    differs = {k for k in debian.keys() | nixos.keys() if debian.get(k) != nixos.get(k)}
+
+    assert {re.sub(r"/ExecStart$", "", k) for k in differs} == {
+        # Directories and owners that services.postfix sets itself, and its stock services.
+        *(f"/postfix/main/{name}" for name in ("command_directory", "daemon_directory")),
+        *(f"/postfix/main/{name}" for name in ("data_directory", "queue_directory")),
+        *(f"/postfix/main/{name}" for name in ("mail_owner", "setgid_group")),
+        "/postfix/main/smtp_tls_CAfile",
+        # Dovecot's runtime directory and user, nginx' user.
+        "/postfix/main/smtpd_sasl_path",
+        "/postfix/main/virtual_transport",
+        "/dovecot/service imap/unix_listener imap-master/user",
+        "/units/chatmail-accounts-grant.socket/Socket/SocketGroup",
+        "/units/chatmail-web.socket/Socket/SocketGroup",
+        # services.unbound keeps the trust anchor itself.
+        "/unbound/server/trust-anchor-file",
+        # Programs.
+        *(
+            f"/units/chatmail-{name}.service/Service"
+            for name in ("accounts", "filter", "tls", "web")
+        ),
+        "/units/chatmail-website.service/Service",
+        *(f"/units/chatmail-{name}.service/Service" for name in ("expire", "trim")),
+        "/units/chatmail-turn.service/Service",
+        "/units/chatmail-turn.service/Service/ExecStartPre",
+    }
+
+
+def test_port_numbers_stand_in_one_file() -> None:
+    """A port written twice is a port changed once."""
+    numbers = nix(
+        'let n = import (relay + "/names.nix") { settings = { domain = "a.b"; '
+        'certificate.source = "acme"; }; platform = { etc = ""; state = ""; runtime = ""; '
+        'dovecot.runtime = ""; }; }; in builtins.attrValues (n.ports // { a = n.proxied; })'
+    )
+    ports = {n for n in numbers if isinstance(n, int)} | set(
+        next(n for n in numbers if isinstance(n, dict)).values()
+    )
+    assert 993 in ports
+
+    for path in RELAY.rglob("*.nix"):
+        prose = re.compile(r"#.*$|''.*?''|\"[^\"]*\"", re.DOTALL | re.MULTILINE)
+        code = prose.sub("", path.read_text())
+        if path.name != "names.nix":
+            assert not {int(n) for n in re.findall(r"\b\d{2,5}\b", code)} & ports, path
+
+
+def test_every_program_that_a_unit_starts_is_in_the_package(value: Value) -> None:
+    """A unit for a program that the package does not have would fail on the host, not here."""
+    project = tomllib.loads(
+        (RELAY.parents[1] / "pkgs" / "chatmaild" / "pyproject.toml").read_text()
+    )
+    started = {
+        unit["Service"]["ExecStart"].split()[0].rsplit("/", 1)[1]
+        for unit in value["units"].values()
+        if "Service" in unit
+    }
+
+    assert "chatmail-filter" in started
+    assert started <= set(project["project"]["scripts"]) | {"turnserver"}
+
+
+def test_no_daemon_of_ours_runs_as_root_or_outside_a_sandbox(value: Value) -> None:
+    """Every unit starts from the same sandbox; a new exception has to be named here."""
+    baseline = nix('import (relay + "/hardening.nix")')
+    allowed = {
+        "chatmail-filter.service": {"PrivateNetwork", "RestrictAddressFamilies", "UMask"},
+        "chatmail-accounts.service": {"ProcSubset", "PrivateNetwork", "RestrictAddressFamilies"},
+        "chatmail-tls.service": {"PrivateNetwork", "RestrictAddressFamilies"},
+        "chatmail-web.service": {"PrivateNetwork", "RestrictAddressFamilies"},
+        "chatmail-expire.service": set(),
+        "chatmail-trim.service": set(),
+        "chatmail-website.service": {"UMask"},
+        "chatmail-turn.service": {"PrivateNetwork", "RestrictAddressFamilies"},
+    }
+    services = {name: u["Service"] for name, u in value["units"].items() if "Service" in u}
+    assert set(services) == set(allowed)
+
+    for name, service in services.items():
+        assert service["User"] not in ("", "root")
+        differs = {key for key, wanted in baseline.items() if service.get(key) != wanted}
+        assert differs == allowed[name]
+
+
+def test_every_daemon_returns_by_itself(value: Value) -> None:
+    """A relay runs unattended: no fault may end a daemon for good."""
+    on_request = {"chatmail-trim.service"}  # Its socket starts it each time.
+    for name in value["units"].keys() - on_request:
+        unit = value["units"][name]
+        if unit.get("Service", {}).get("Type") not in (None, "oneshot"):
+            assert unit["Service"]["Restart"] == "always", name
+            assert unit["Unit"]["StartLimitIntervalSec"] == 0, name
+    for name in ("postfix.service", "dovecot.service", "nginx.service"):
+        assert value["dropins"][name]["Service"]["Restart"] == "always"
+
+
+def test_programs_of_the_operators_run_in_the_same_sandbox() -> None:
+    """The echo bot and iroh-relay are on request, and reach nothing but this host."""
+    baseline = nix('import (relay + "/hardening.nix")')
+    wanted = {"echo": {"enable": True}, "iroh": {"enable": True}}
+    units = evaluate(GOOD | wanted, pick=".units")
+    for name in ("chatmail-echo.service", "chatmail-iroh.service"):
+        service = units[name]["Service"]
+        differs = {key for key, value in baseline.items() if service.get(key) != value}
+        assert differs == {"PrivateNetwork", "RestrictAddressFamilies"}
+        assert (service["IPAddressDeny"], service["IPAddressAllow"]) == ("any", "localhost")
+        assert service["Restart"] == "always"
+    assert units["chatmail-website.path"]["Path"]["PathChanged"] == "/run/chatmail-echo/invite"
+
+
+def test_no_key_material_in_the_value() -> None:
+    """Values end in the world-readable Nix store; they carry paths to secrets, never a secret."""
+    text = repr(evaluate({"domain": "_lab.test"}))
+
+    assert "PRIVATE KEY" not in text
+
+
+def test_dns_has_what_mail_needs(value: Value) -> None:
+    """Without one of these, mail does not come in or is not believed elsewhere."""
+    records = {(r["name"], r["type"]): r for r in value["dns"]["records"]}
+
+    assert records["chat.example.org.", "MX"]["data"] == "10 chat.example.org."
+    assert records["chat.example.org.", "MX"]["need"] == "required"
+    assert records["mta-sts.chat.example.org.", "CNAME"]["need"] == "required"
+    assert re.fullmatch(
+        r"v=STSv1; id=[0-9a-z]{1,32}", records["_mta-sts.chat.example.org.", "TXT"]["data"]
+    )
+    assert records["_imaps._tcp.chat.example.org.", "SRV"]["data"] == "0 1 993 chat.example.org."
+
+
+def test_a_self_signed_relay_promises_no_mta_sts() -> None:
+    """A policy that nobody can fetch over verified HTTPS would only look like one."""
+    names = {r["name"] for r in evaluate({"domain": "_lab.test"}, pick=".dns.records")}
+
+    assert not any("mta-sts" in name for name in names)
+
+
+def test_durability_is_the_default_and_can_be_given_up() -> None:
+    """An acknowledged message must survive a power cut, unless the operator says otherwise."""
+    assert evaluate(GOOD, pick=".dovecot.mail_fsync") == "optimized"
+    assert evaluate(GOOD | {"durable": False}, pick=".dovecot.mail_fsync") == "never"

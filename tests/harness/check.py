@@ -1,0 +1,36 @@
+"""Lint, formatting and types of everything, without starting anything."""
+
+from __future__ import annotations
+
+import subprocess
+
+from harness import nix_style
+from harness.places import CHATMAILD, CHECKOUT
+from harness.venv import venv
+
+
+def check() -> int:
+    """Run ruff, mypy and the reader of Nix files; 0 if they have nothing to say, else 1."""
+    commands = [
+        ["ruff", "check"],
+        ["ruff", "format", "--check"],
+        ["mypy", "tests"],
+        ["mypy", "--config-file", str(CHATMAILD / "pyproject.toml")],
+    ]
+    return _all(commands) | nix_style.check()
+
+
+def format_code() -> int:
+    """Let ruff format and fix what it can."""
+    return _all([["ruff", "check", "--fix-only", "--quiet"], ["ruff", "format"]])
+
+
+def _all(commands: list[list[str]]) -> int:
+    tools = venv() / "bin"
+    failed = 0
+    for tool, *arguments in commands:
+        place = CHATMAILD if str(CHATMAILD / "pyproject.toml") in arguments else CHECKOUT
+        print(f"· {tool} {' '.join(arguments)}", flush=True)
+        done = subprocess.run([str(tools / tool), *arguments], cwd=place, check=False)
+        failed |= int(done.returncode != 0)
+    return failed

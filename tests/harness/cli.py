@@ -1,0 +1,135 @@
+"""The command line of the lab: `tests/lab`.
+
+Exit status: 0 done, 1 it did not work (one sentence says why and what to do), 2 typed wrong, and
+that of the command for `run`, `enter`, `test`, `unit`, `bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from harness import commands
+from harness.errors import LabError
+from harness.places import SUITES, default_suite
+
+# The rest of the line belongs to another program, options and all.
+PASSED_ON = ("test", "unit", "bench")
+COMMAND_AFTER_DASHES = ("enter", "run")
+EXAMPLES = """\
+examples:
+  tests/lab up one.test two.test     two relays that can write to each other
+  tests/lab enter one.test           a shell on the first
+  tests/lab run -- curl -k https://one.test/
+  tests/lab test tests/relay/test_login.py -k wrong_password --sit
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of everything but what is passed on."""
+    top = argparse.ArgumentParser(
+        prog="tests/lab",
+        description="Whole chatmail relays in Debian containers, and clients around them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "--suite",
+        choices=SUITES,
+        default=None,
+        help="Debian suite of the machines (default: $SUITE or %(const)s)".replace(
+            "%(const)s", SUITES[0]
+        ),
+    )
+    add = top.add_subparsers(dest="command", required=True, metavar="COMMAND").add_parser
+    up = add("up", help="boot relays and show two Delta Chat clients talking through each")
+    up.add_argument("domains", nargs="*", metavar="DOMAIN", help="default: _chat.test")
+    up.add_argument(
+        "--ports",
+        default=None,
+        metavar="BASE",
+        help="forward 127.0.0.1:BASE+25 and so on (default: 10000, 11000 … per relay), or none",
+    )
+    add("down", help="take everything down")
+    add("list", help="list the machines")
+    enter = add("enter", help="a shell or a command on a machine")
+    enter.add_argument("machine", metavar="MACHINE")
+    add("run", help="a shell or a command among the clients")
+    logs = add("logs", help="journal of one machine or of all")
+    logs.add_argument("machine", nargs="?", metavar="MACHINE")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until interrupted")
+    add("image", help="build the machine image if it is not in the cache")
+    add("prepare", help="install what the host lacks, build the image, install the test clients")
+    add("test", help="run pytest among the clients, then take down what it started")
+    add("unit", help="run chatmaild's own tests in the machine image")
+    add("bench", help="run the benchmark among the clients, then take down what it started")
+    add("check", help="types, lint and formatting")
+    add("format", help="format the code")
+    return top
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command of the lab; its exit status."""
+    own, rest = _split(list(arguments))
+    given = parser().parse_args(own)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        suite = given.suite or default_suite()
+        os.environ["SUITE"] = suite
+        return _dispatch(given, suite, rest)
+    except LabError as problem:
+        print(f"lab: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; `tests/lab down` takes down what is left", file=sys.stderr)
+        return 130
+
+
+def _dispatch(given: argparse.Namespace, suite: str, rest: list[str]) -> int:
+    match given.command:
+        case "up":
+            return commands.up(given.domains, suite, given.ports)
+        case "enter":
+            return commands.enter(given.machine, rest)
+        case "logs":
+            return commands.logs(given.machine, follow=given.follow)
+        case "run":
+            return commands.run(rest, suite)
+        case "test" | "unit" | "bench" as name:
+            passing = {"test": commands.test, "unit": commands.unit, "bench": commands.bench}
+            return passing[name](rest, suite)
+        case name:
+            simple = {
+                "down": commands.down,
+                "list": commands.list_machines,
+                "image": commands.image,
+                "prepare": commands.prepare,
+                "check": commands.check,
+                "format": commands.format_code,
+            }
+            return simple[name](suite)
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Divide the line into what is ours and what is passed on."""
+    words = iter(enumerate(arguments))
+    for index, word in words:
+        if word == "--suite":
+            next(words, None)
+        elif not word.startswith("-"):
+            if word in PASSED_ON:
+                return arguments[: index + 1], arguments[index + 1 :]
+            if word in COMMAND_AFTER_DASHES and "--" in arguments:
+                dashes = arguments.index("--")
+                return arguments[:dashes], arguments[dashes + 1 :]
+            break
+    return arguments, []
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    """Let SIGTERM take the way of ^C, so that what was started is taken down."""
+    raise KeyboardInterrupt

@@ -1,0 +1,179 @@
+"""What the commands of `tests/lab` do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import check as code
+from harness import forward, host, inside, progress, show
+from harness import lab as labs
+from harness import unit as units
+from harness.errors import LabError
+from harness.evidence import SIT
+from harness.image import image as machine_image
+from harness.lab import Lab
+from harness.machine import machine, machines
+from harness.places import TESTS, Use, state
+from harness.process import host_path
+from harness.venv import python, venv
+
+DEFAULT_DOMAIN = "_chat.test"
+
+
+def prepare(suite: str) -> int:
+    """Install what the host lacks, build the image, install the clients' environment."""
+    host.prepare()
+    machine_image(suite)
+    venv()
+    return 0
+
+
+def image(suite: str) -> int:
+    """Build the image and print where it is."""
+    host.prepare()
+    print(machine_image(suite))
+    return 0
+
+
+def up(domains: Sequence[str], suite: str, ports: str | None) -> int:
+    """Boot relays, show them at work, say how to use them."""
+    base = _base(ports)
+    prepare(suite)
+    with Use():
+        return _up(domains or [DEFAULT_DOMAIN], suite, base, forwarding=ports != "none")
+
+
+def _up(domains: Sequence[str], suite: str, base: int | None, *, forwarding: bool) -> int:
+    lab = Lab(suite)
+    relays = [lab.relay(domain) for domain in domains]
+    for relay in relays:
+        lab.keep(relay)
+    forwards: dict[str, dict[int, int]] = {}
+    for number, relay in enumerate(relays):
+        if forwarding:
+            first = None if base is None else base + number * forward.STEP
+            wanted = list(relay.value.ports.values())
+            forwards[relay.domain] = forward.start(relay.machine, wanted, first)
+    names = [relay.domain for relay in relays]
+    status = inside.run([str(python()), "-m", "harness.show", *names], suite)
+    if status:
+        raise LabError(
+            "the relay is up, but the two clients could not talk through it (see above); "
+            f"look at: tests/lab logs {names[0]}"
+        )
+    for relay in relays:
+        print(f"\n{show.usage(relay, forwards.get(relay.domain, {}))}")
+    return 0
+
+
+def down(_suite: str) -> int:
+    """Take everything down."""
+    host.check_root()
+    labs.down()
+    return 0
+
+
+def list_machines(_suite: str) -> int:
+    """Print every machine with its state and addresses."""
+    forwards = forward.running()
+    for name, one in machines().items():
+        condition = "running" if one.running() else "off"
+        forwarded = sorted(forwards.get(name, {}).items())
+        ports = " ".join(f"{port}→{here}" for port, here in forwarded)
+        print(f"{name:24} {condition:8} {one.address:12} {one.address6:16} {ports}".rstrip())
+    return 0
+
+
+def enter(name: str, command: Sequence[str]) -> int:
+    """Become a command on a machine."""
+    host.check_root()
+    whole = machine(name).command(list(command) or ["bash", "-l"])
+    os.execvp(whole[0], whole)  # noqa: S606 (a list, and no shell is wanted)
+
+
+def run(command: Sequence[str], suite: str) -> int:
+    """Run a command among the clients."""
+    host.check_root()
+    with Use():
+        return inside.run(list(command) or [os.environ.get("SHELL", "/bin/bash")], suite)
+
+
+def logs(name: str | None, *, follow: bool) -> int:
+    """Show journals until they end, or with `follow` until interrupted."""
+    host.check_root()
+    wanted = [machine(name)] if name else [one for one in machines().values() if one.running()]
+    if not wanted:
+        raise LabError("no machine is running; start one with: tests/lab up")
+    options = ["--follow", "--lines=50"] if follow else []
+    command = ["journalctl", "--no-pager", "--output=short-precise", *options]
+    readers = [subprocess.Popen(one.command(command)) for one in wanted]
+    try:
+        return max(reader.wait() for reader in readers)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for reader in readers:
+            reader.terminate()
+            reader.wait()
+
+
+def test(arguments: Sequence[str], suite: str) -> int:
+    """Run pytest among the clients, and afterwards take down what that started."""
+    named = any(Path(word.partition("::")[0]).exists() for word in arguments)
+    paths = [] if named else [str(TESTS)]
+    plugin = ["-m", "pytest", "-p", "harness.pytest_plugin"]
+    return _among_clients([*plugin, *arguments, *paths], suite)
+
+
+def bench(arguments: Sequence[str], suite: str) -> int:
+    """Run the benchmark among the clients."""
+    if not (TESTS / "bench").is_dir():
+        raise LabError("this checkout has no benchmark (tests/bench)")
+    return _among_clients(["-m", "bench", *arguments], suite)
+
+
+def unit(arguments: Sequence[str], suite: str) -> int:
+    """Run chatmaild's tests in the machine image."""
+    host.prepare()
+    return units.run(suite, arguments)
+
+
+def check(_suite: str) -> int:
+    """Look at types, lint and formatting."""
+    host.prepare()
+    return code.check()
+
+
+def format_code(_suite: str) -> int:
+    """Format the code."""
+    host.prepare()
+    return code.format_code()
+
+
+def _among_clients(arguments: Sequence[str], suite: str) -> int:
+    prepare(suite)
+    marker = host_path(state() / SIT)
+    with Use() as use:
+        marker.unlink(missing_ok=True)
+        try:
+            _ = Lab(suite).dns
+            return inside.run([str(python()), *arguments], suite)
+        finally:
+            if marker.exists():
+                progress.say("· the lab stays up; take it down with: tests/lab down")
+            elif not use.alone():
+                progress.say("· another command uses this lab; the last one takes it down")
+            else:
+                with progress.step("taking down what was started"):
+                    Lab(suite).stop_all_but_kept()
+
+
+def _base(ports: str | None) -> int | None:
+    if ports in (None, "none"):
+        return None
+    if not ports.isdigit() or not 1000 <= int(ports) <= 64000:
+        raise LabError(f"--ports takes a number from 1000 to 64000 or none, not {ports}")
+    return int(ports)

@@ -1,0 +1,167 @@
+"""The machine image: a Debian root file system with every daemon that a relay may run.
+
+It is built once per suite and kept in the cache, in a directory named after a hash of everything
+that goes in, so a changed list of packages is a new image. Machines are overlays on it
+(`machine.py`); nothing ever writes to a finished image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+from harness import host, progress
+from harness.errors import CommandFailedError, LabError
+from harness.pki import authority
+from harness.places import CHECKOUT, HARNESS, UNUSED_SECONDS, cache, locked
+from harness.process import execute
+
+# fmt: off
+PACKAGES = [
+    "systemd", "systemd-sysv", "dbus", "iproute2", "ca-certificates",
+    "procps", "less", "curl", "openssl", "sqlite3",
+    "postfix", "dovecot-imapd", "dovecot-lmtpd", "dovecot-sqlite",
+    "nginx-light", "libnginx-mod-stream", "unbound", "knot", "opendkim",
+    "python3", "python3-milter", "python3-dkim", "python3-cryptography", "python3-dnspython",
+    "python3-aiohttp", "python3-bcrypt", "python3-segno", "python3-psutil",
+    "python3-jinja2", "python3-markdown-it", "python3-prometheus-client", "python3-pytest",
+    "python3-hypothesis", "coturn",
+]
+
+# Packages start nothing by themselves: a machine runs what its owner enables.
+PRESET = "disable *\n"
+# Of no use in a container, and each costs boot time.
+MASKED = [
+    "console-getty.service", "getty@.service", "systemd-firstboot.service", "ldconfig.service",
+    "systemd-journal-catalog-update.service", "systemd-update-done.service",
+    "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
+    "fstrim.timer", "man-db.timer",
+]
+ENABLED_BY_PACKAGES = [
+    "postfix", "dovecot", "nginx", "unbound", "unbound-resolvconf", "knot", "opendkim",
+    "coturn",
+]
+# fmt: on
+JOURNAL = (
+    "[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\nForwardToSyslog=no\nForwardToWall=no\n"
+)
+# invoke-rc.d(8) asks this program: 101 is no.
+NO_DAEMONS = (
+    "printf '#!/bin/sh\\nexit 101\\n' > \"$1/usr/sbin/policy-rc.d\"; "
+    'chmod 755 "$1/usr/sbin/policy-rc.d"'
+)
+BUILD_TIMEOUT_SECONDS = 1800
+
+
+def inputs(suite: str) -> dict[str, object]:
+    """Everything that decides what an image contains."""
+    dovecot = [HARNESS / "dovecot.py", CHECKOUT / "pkgs" / "dovecot" / "notify-delay-ms"]
+    return {
+        "suite": suite,
+        "packages": PACKAGES,
+        "preset": PRESET,
+        "masked": MASKED,
+        "journal": JOURNAL,
+        "ca": authority().certificate_text,
+        "dovecot": [
+            hashlib.sha256(part.read_bytes()).hexdigest() for part in dovecot if part.exists()
+        ],
+    }
+
+
+def image(suite: str) -> Path:
+    """The root directory of the suite's image, built now if it is not in the cache."""
+    key = hashlib.sha256(json.dumps(inputs(suite), sort_keys=True).encode()).hexdigest()[:12]
+    shelf = cache() / "images"
+    wanted = shelf / f"{suite}-{key}"
+    with locked(shelf / f"{suite}.lock"):
+        if not wanted.exists():
+            _remove_unfinished(shelf, suite)
+            with progress.step(f"building the machine image ({suite}; once, about a minute)"):
+                _build(suite, wanted)
+            _prune(shelf, suite)
+        os.utime(wanted)
+    return wanted
+
+
+def _build(suite: str, wanted: Path) -> None:
+    building = wanted.with_name(f".building-{wanted.name}")
+    # fmt: off
+    command = [
+        "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+        '--aptopt=Acquire::Retries "3"', *host.proxy_options(),
+        # Users and units of packages are made in the chroot; daemons must not be started there.
+        f"--essential-hook={NO_DAEMONS}", '--customize-hook=rm "$1/usr/sbin/policy-rc.d"',
+    ]
+    # fmt: on
+    if suite != "trixie":
+        # A testing suite's index expires within days on a mirror that lags behind.
+        command.append('--aptopt=Acquire::Check-Valid-Until "false"')
+    source = host.mirror()
+    try:
+        execute([*command, suite, str(building), source], timeout=BUILD_TIMEOUT_SECONDS)
+    except CommandFailedError as failure:
+        shutil.rmtree(building, ignore_errors=True)
+        reasons = [line for line in failure.output.splitlines() if line.startswith("E: ")]
+        reason = (reasons or ["it said nothing"])[0].removeprefix("E: ")
+        raise LabError(
+            f"the image of {suite} could not be built from {source} ({reason}); "
+            "check that this host reaches its Debian mirror: apt-get update"
+        ) from None
+    _furnish(building)
+    _patched_dovecot(building, suite)
+    building.rename(wanted)
+
+
+def _furnish(root: Path) -> None:
+    """Make of bare packages a machine that boots quickly and as nobody in particular."""
+    (root / "etc/systemd/system-preset").mkdir(parents=True, exist_ok=True)
+    (root / "etc/systemd/system-preset/00-lab.preset").write_text(PRESET)
+    (root / "etc/systemd/journald.conf.d").mkdir(parents=True, exist_ok=True)
+    (root / "etc/systemd/journald.conf.d/lab.conf").write_text(JOURNAL)
+    (root / "etc/machine-id").write_text("")
+    for name in ("etc/hostname", "etc/resolv.conf"):
+        (root / name).unlink(missing_ok=True)
+    certificates = root / "usr/local/share/ca-certificates"
+    certificates.mkdir(parents=True, exist_ok=True)
+    (certificates / "chatmail-lab.crt").write_text(authority().certificate_text)
+    _chroot(root, "update-ca-certificates", "--fresh")
+    for unit in ENABLED_BY_PACKAGES:
+        _chroot(root, "systemctl", "disable", "--quiet", unit, check=False)
+    _chroot(root, "systemctl", "mask", "--quiet", *MASKED)
+    _chroot(root, "systemctl", "set-default", "--quiet", "multi-user.target")
+    for keys in (root / "etc/ssl/private").glob("ssl-cert-snakeoil.key"):
+        keys.unlink()  # the same on every machine: no daemon may come to lean on it
+
+
+def _patched_dovecot(root: Path, suite: str) -> None:
+    """Let `harness.dovecot`, where present, put its own build of Dovecot in place of Debian's."""
+    if importlib.util.find_spec("harness.dovecot"):
+        module = importlib.import_module("harness.dovecot")
+        module.apply(root, suite, cache())
+
+
+def _chroot(root: Path, *command: str, check: bool = True) -> None:
+    environment = dict(os.environ, PATH="/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL="C.UTF-8")
+    execute(["chroot", str(root), *command], check=check, timeout=120, environment=environment)
+
+
+def _remove_unfinished(shelf: Path, suite: str) -> None:
+    for leftover in shelf.glob(f".building-{suite}-*"):
+        shutil.rmtree(leftover)
+
+
+def _prune(shelf: Path, suite: str) -> None:
+    """Remove the suite's images that nobody has used for days and no machine stands on."""
+    machines = Path("/run/chatmail-lab").glob("*/machines/*.json")
+    used = "".join(record.read_text() for record in machines)
+    for old in shelf.glob(f"{suite}-*"):
+        idle = time.time() - old.stat().st_mtime
+        if old.is_dir() and idle > UNUSED_SECONDS and str(old) not in used:
+            shutil.rmtree(old)

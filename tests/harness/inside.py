@@ -1,0 +1,109 @@
+"""Commands among the clients: the clients' network namespace, and names that resolve in the lab.
+
+resolv.conf and nsswitch.conf are replaced in a mount namespace of the command's own; the host keeps
+its. In LAB_HOST_PID the command finds the number of a process that stayed outside, by which the
+harness reaches the host from in there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import network
+from harness.dns import RESOLV_CONF
+from harness.errors import LabError
+from harness.pki import authority
+from harness.places import TESTS, default_suite, state
+from harness.process import HOST_PID_VARIABLE, host_path
+from harness.venv import venv
+
+# No resolver daemon of the host may answer for the lab: `dns` alone, and no nscd in front of it.
+NSSWITCH = """\
+passwd: files
+group: files
+shadow: files
+hosts: files dns
+services: files
+protocols: files
+"""
+ENTER = """
+set -e
+mount --bind "$1/resolv.conf" "$(readlink -f /etc/resolv.conf)"
+mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf
+if [ -d /run/nscd ]; then mount -t tmpfs none /run/nscd; fi
+shift
+exec "$@"
+"""
+
+
+def prefix() -> list[str]:
+    """The beginning of a host command that runs among the clients."""
+    files = state() / "clients"
+    where = host_path(files)
+    where.mkdir(parents=True, exist_ok=True)
+    (where / "resolv.conf").write_text(RESOLV_CONF)
+    (where / "nsswitch.conf").write_text(NSSWITCH)
+    for needed in (Path("/etc/resolv.conf"), Path("/etc/nsswitch.conf")):
+        if not needed.exists():
+            raise LabError(
+                f"this host has no {needed}, over which the lab lays its own; create an empty one"
+            )
+    link = network.clients()
+    # Slave: what the host mounts later is seen, what is mounted here is not.
+    private = ["unshare", "--mount", "--propagation", "slave", "--"]
+    return [
+        "nsenter",
+        f"--net={network.NETNS / link.namespace}",
+        "--",
+        *private,
+        "sh",
+        "-c",
+        ENTER,
+        "sh",
+        str(files),
+    ]
+
+
+def environment(suite: str) -> dict[str, str]:
+    """What a command among the clients finds in its environment."""
+    paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        HOST_PID_VARIABLE: os.environ.get(HOST_PID_VARIABLE) or str(os.getpid()),
+        "LAB_CA": str(authority().certificate_file),
+        "SUITE": suite,
+        "PYTHONPATH": ":".join(dict.fromkeys(paths)),
+        # So that `run -- pytest` and `run -- python` are those that have the clients.
+        "PATH": f"{venv() / 'bin'}:{os.environ['PATH']}",
+    }
+
+
+def run(command: Sequence[str], suite: str | None = None) -> int:
+    """Run a command among the clients on this terminal; its exit status.
+
+    A command that a signal ended has status 128 + number, as in a shell.
+    """
+    if os.environ.get(HOST_PID_VARIABLE):
+        raise LabError("this is already a command among the clients; run the command itself")
+    if not network.clients().path.exists():
+        raise LabError("the lab is not up; start it with: tests/lab up")
+    variables = environment(suite or default_suite())
+    if not shutil.which(command[0], path=variables["PATH"]):
+        raise LabError(f"the command `{command[0]}` is not on this host")
+    child = subprocess.Popen([*prefix(), *command], env=variables)
+    # ^C belongs to the command, which has got it too; this process waits for what it makes of it.
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        status = child.wait()
+    except KeyboardInterrupt:  # SIGTERM, see cli.py
+        child.terminate()
+        child.wait()
+        raise
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    return status if status >= 0 else 128 - status

@@ -1,0 +1,69 @@
+"""
+The habits of nixfmt that can be seen without it, and that every Nix file can be read at all.
+
+nixfmt is not packaged for every Debian. Where it is installed it decides; elsewhere this notices
+what a reviewer would: tabs, blanks at line ends, odd indentation, names from nowhere (`with lib;`).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from harness.places import CHECKOUT
+
+MAX_COLUMNS = 130
+HABITS = (
+    (re.compile(r"\t"), "a tab"),
+    (re.compile(r"[ \t]+$"), "blanks at the end of the line"),
+    (re.compile(r"^\s*with lib;"), "`with lib;`: nobody can see where a name comes from"),
+    # A string is one line however long it is: nixfmt does not break it either.
+    (re.compile(rf'^[^"]{{{MAX_COLUMNS + 1},}}$'), f"more than {MAX_COLUMNS} columns"),
+)
+
+
+def files() -> list[Path]:
+    """List every Nix file of the checkout that git tracks or would track."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.nix"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    return [CHECKOUT / name for name in listed if (CHECKOUT / name).exists()]
+
+
+def complaints(path: Path) -> list[str]:
+    """Say what is wrong with a file, each with its line."""
+    text = path.read_text()
+    found = [
+        f"{path}:{number}: {what}"
+        for number, line in enumerate(text.splitlines(), 1)
+        for habit, what in HABITS
+        if habit.search(line)
+    ]
+    if not text.endswith("\n") or text.endswith("\n\n"):
+        found.append(f"{path}: does not end in one line end")
+    return found
+
+
+def check() -> int:
+    """Print complaints about Nix files; 0 if there are none, else 1."""
+    paths = files()
+    print(f"· nix-instantiate --parse, {len(paths)} files", flush=True)
+    parsed = subprocess.run(
+        ["nix-instantiate", "--parse", *map(str, paths)],
+        stdout=subprocess.DEVNULL,
+        check=False,
+    ).returncode
+    found = [complaint for path in paths for complaint in complaints(path)]
+    print("\n".join(found), end="\n" if found else "")
+    formatter = shutil.which("nixfmt")
+    formatted = 0
+    if formatter:
+        print("· nixfmt --check", flush=True)
+        formatted = subprocess.run([formatter, "--check", *map(str, paths)], check=False).returncode
+    return int(bool(parsed or found or formatted))

@@ -1,0 +1,160 @@
+"""How a root file system becomes a running machine: overlay, control group, systemd-nspawn.
+
+The overlay is mounted in a mount namespace that only nspawn lives in, so nothing is left to unmount
+when it ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import socket
+from pathlib import Path
+
+from harness.errors import LabError
+from harness.places import lab_id, state
+from harness.process import Process, host_path, spawn, wait_until
+
+BOOT_SECONDS = 60
+CONSOLE = "console.log"
+
+# $1 control group or empty, $2 overlay options, $3 root; then the command that follows.
+MOUNT = """
+set -e
+if [ -n "$1" ]; then mkdir -p "$1"; echo $$ > "$1/cgroup.procs"; fi
+mount -t overlay overlay -o "$2" "$3"
+root=$3
+shift 3
+"""
+# /proc, because systemctl looks for it; the machine is off, so nobody else mounts it.
+OFFLINE = MOUNT + 'mount -t proc proc "$root/proc"; exec chroot "$root" "$@"'
+BOOT = MOUNT + 'exec systemd-nspawn --directory="$root" "$@"'
+
+
+def in_overlay(script: str, image: Path, disk: Path, control_group: str = "") -> list[str]:
+    """The beginning of a command that finds the machine's root mounted, for itself alone."""
+    layers = f"lowerdir={image},upperdir={disk / 'upper'},workdir={disk / 'work'}"
+    private = ["unshare", "--mount", "--propagation", "private", "--"]
+    return [*private, "sh", "-c", script, "sh", control_group, layers, str(disk / "root")]
+
+
+def boot(name: str, image: Path, disk: Path, namespace: Path) -> tuple[Process, Process]:
+    """Start a machine and wait for its systemd to be ready: (nspawn, the machine's PID 1).
+
+    Raises LabError with the end of its console when it does not come up.
+    """
+    notify = state() / f"ready-{namespace.name}"
+    log = host_path(disk / CONSOLE)
+    socket_path = host_path(notify)
+    socket_path.unlink(missing_ok=True)
+    scope = f"chatmail-lab-{lab_id()}-{_escaped(name)}"
+    command = [
+        *_scope(scope),
+        *in_overlay(BOOT, image, disk, control_group(name)),
+        "--quiet",
+        f"--machine={lab_id()}-{_escaped(name)}",
+        "--register=no",
+        "--keep-unit",
+        "--link-journal=no",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--notify-ready=yes",
+        # A sandbox with PrivateNetwork= brings up the loopback of its own namespace.
+        "--capability=CAP_NET_ADMIN",
+        f"--network-namespace-path={namespace}",
+        "--boot",
+    ]
+    # A machine gets its host's layout of control groups unless told otherwise, and systemd 257
+    # refuses the old one.
+    environment = dict(os.environ, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="1", NOTIFY_SOCKET=str(notify))
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
+        log.open("ab") as console,
+    ):
+        ready.bind(str(socket_path))
+        try:
+            nspawn = spawn(command, console, environment)
+            leader = _await_ready(ready, nspawn, BOOT_SECONDS)
+        except LabError as problem:
+            said = log.read_text(errors="replace").strip().splitlines()[-5:]
+            raise LabError(
+                f"machine {name}: {problem}; its console ends with: {' / '.join(said)}"
+            ) from None
+        finally:
+            socket_path.unlink(missing_ok=True)
+    return nspawn, leader
+
+
+def _await_ready(ready: socket.socket, nspawn: Process, timeout: float) -> Process:
+    """Follow nspawn's notifications (sd_notify(3)) until the machine says it has started."""
+    watch = os.pidfd_open(nspawn.pid)
+    leader: Process | None = None
+    try:
+        while True:
+            readable, _, _ = select.select([ready.fileno(), watch], [], [], timeout)
+            if not readable:
+                nspawn.end()
+                raise LabError(f"did not boot within {timeout:g} s")
+            if ready.fileno() not in readable:
+                raise LabError("ended while booting")
+            message = ready.recv(4096).decode(errors="replace")
+            if found := re.search(r"^X_NSPAWN_LEADER_PID=(\d+)$", message, re.MULTILINE):
+                leader = Process.of(int(found[1]))
+            if "Container running: Ready" in message and leader:
+                return leader
+    finally:
+        os.close(watch)
+
+
+def _escaped(name: str) -> str:
+    """A domain as the part of a machine's name; `_chat.test` and `chat.test` stay different."""
+    return re.sub(r"[^a-z0-9.-]", lambda odd: f"x{ord(odd[0]):02x}", name.lower())
+
+
+def _systemd_host() -> bool:
+    return host_path(Path("/run/systemd/system")).is_dir()
+
+
+def _scope(name: str) -> list[str]:
+    """Where systemd runs the host, ask it for a control group; it execs, so the PID stays."""
+    if not _systemd_host():
+        return []
+    return [
+        "systemd-run",
+        "--scope",
+        "--quiet",
+        "--collect",
+        f"--unit={name}",
+        f"--description={name}",
+        "--property=Delegate=yes",
+        "--",
+    ]
+
+
+def control_group(name: str) -> str:
+    """The directory of a machine's own control group; "" where systemd runs the host and gives one.
+
+    Two machines in one group would share their services: stopping one's would kill the other's.
+    """
+    if _systemd_host():
+        return ""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, where, kind, *_ = line.split()
+        if kind == "cgroup2":
+            return f"{where}/chatmail-lab-{lab_id()}-{_escaped(name)}"
+    return ""
+
+
+def remove_control_group(name: str) -> None:
+    """Remove the control group of a machine that has ended."""
+    top = control_group(name)
+    if not top or not host_path(Path(top)).exists():
+        return
+
+    def removed() -> bool:
+        for directory, _, _ in os.walk(host_path(Path(top)), topdown=False):
+            Path(directory).rmdir()  # busy for a moment after its last process has died
+        return True
+
+    wait_until(removed, f"removal of the control group {top}", timeout=10)

@@ -1,0 +1,207 @@
+"""Commands on the host, waiting with deadlines, and processes that outlive their command.
+
+Tests run inside the clients' network namespace and a mount namespace of their own (`inside.py`).
+`LAB_HOST_PID` then names a process that stayed outside, and every host command is taken there
+first, so a fixture can boot machines from within.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeVar
+
+from harness.errors import CommandFailedError, DeadlineError, LabError
+
+HOST_PID_VARIABLE = "LAB_HOST_PID"
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished command left behind."""
+
+    command: str
+    status: int
+    out: str
+    err: str
+
+
+def on_host(command: Sequence[str]) -> list[str]:
+    """The same command, run in the host's network and mount namespaces wherever the caller is."""
+    outside = os.environ.get(HOST_PID_VARIABLE)
+    if not outside:
+        return list(command)
+    spaces = f"/proc/{outside}/ns"
+    return ["nsenter", f"--net={spaces}/net", f"--mount={spaces}/mnt", "--", *command]
+
+
+def host_path(path: Path) -> Path:
+    """A path of the host's own tree, reachable from inside the clients' mount namespace too."""
+    outside = os.environ.get(HOST_PID_VARIABLE)
+    return Path(f"/proc/{outside}/root{path}") if outside else path
+
+
+def execute(
+    command: Sequence[str],
+    *,
+    stdin: str | bytes | None = None,
+    check: bool = True,
+    timeout: float = 60,
+    environment: dict[str, str] | None = None,
+) -> Result:
+    """Run a command where the caller is and wait for it, at most `timeout` seconds.
+
+    Raises CommandFailedError for a status other than 0 (unless `check` is off), DeadlineError when
+    the deadline passes.
+    """
+    shown = shlex.join(command)
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    try:
+        done = subprocess.run(
+            command,
+            input=data,
+            stdin=subprocess.DEVNULL if data is None else None,
+            capture_output=True,
+            timeout=timeout,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        said = (late.stderr or late.stdout or b"").decode(errors="replace").strip()
+        raise DeadlineError(
+            f"`{shown}` did not end within {timeout:g} s; it said: {said[-500:]}"
+        ) from None
+    except FileNotFoundError:
+        raise LabError(f"the command `{command[0]}` is missing on this host") from None
+    result = Result(
+        shown,
+        done.returncode,
+        done.stdout.decode(errors="replace"),
+        done.stderr.decode(errors="replace"),
+    )
+    if check and result.status:
+        raise CommandFailedError(shown, result.status, result.err or result.out)
+    return result
+
+
+def host(
+    command: Sequence[str],
+    *,
+    stdin: str | bytes | None = None,
+    check: bool = True,
+    timeout: float = 60,
+) -> Result:
+    """Like `execute`, but in the host's own namespaces (see the module's text)."""
+    return execute(on_host(command), stdin=stdin, check=check, timeout=timeout)
+
+
+def wait_until(
+    probe: Callable[[], Answer | None], what: str, *, timeout: float, step: float = 0.05
+) -> Answer:
+    """Ask until the answer is true, and return it; the one place of the harness that polls.
+
+    Where an event can be awaited (a machine's READY, a process' end) it is. `step` is the pause
+    between questions in seconds. A LabError or OSError raised by the probe counts as "not yet" and
+    is quoted when the deadline passes.
+    """
+    deadline = time.monotonic() + timeout
+    seen: object = None
+    while True:
+        try:
+            answer = probe()
+            if answer:
+                return answer
+            seen = answer
+        except (LabError, OSError) as problem:
+            seen = problem
+        if time.monotonic() >= deadline:
+            raise DeadlineError(f"{what}: not within {timeout:g} s; last seen: {seen}")
+        time.sleep(step)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process known by number and start time, never mistaken for the number's next owner."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """The process that has this number now."""
+        stat = _stat(pid)
+        if stat is None:
+            raise LabError(f"process {pid} ended before it could be recorded")
+        return cls(pid, stat[1])
+
+    def alive(self) -> bool:
+        """True while it runs; a zombie does not."""
+        stat = _stat(self.pid)
+        return stat is not None and stat[1] == self.started and stat[0] not in "ZX"
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for its end; False when `timeout` seconds pass first."""
+        try:
+            fd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return True
+        try:
+            ended = not self.alive() or bool(select.select([fd], [], [], timeout)[0])
+        finally:
+            os.close(fd)
+        if ended:
+            _reap(self.pid)
+        return ended
+
+    def end(self, grace: float = 5) -> None:
+        """SIGTERM, then after `grace` seconds SIGKILL."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if not self.alive():
+                break
+            os.kill(self.pid, number)
+            if self.wait(grace):
+                break
+        _reap(self.pid)
+
+
+def _stat(pid: int) -> tuple[str, int] | None:
+    """State letter and start time (clock ticks since boot) of a process, proc(5)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return fields[0], int(fields[19])
+
+
+def _reap(pid: int) -> None:
+    """Collect the status of a process if it is our own child."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def spawn(
+    command: Sequence[str], log: IO[bytes], environment: dict[str, str] | None = None
+) -> Process:
+    """Start a host command that outlives this one, in a session of its own, its output in `log`."""
+    started = subprocess.Popen(
+        on_host(command),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        env=environment,
+    )
+    process = Process.of(started.pid)
+    # It is meant to outlive its Popen object, which would otherwise warn of a child still running.
+    started.returncode = 0
+    return process

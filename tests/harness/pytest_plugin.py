@@ -1,0 +1,91 @@
+"""The lab in pytest: fixtures `lab` and `relay`, evidence of failures, `--sit`.
+
+`tests/lab test` loads it; another project's suite does by `-p harness.pytest_plugin`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+from harness import evidence
+from harness.evidence import SIT
+from harness.lab import Lab
+from harness.machine import machines
+from harness.places import SUITES, default_suite, state
+from harness.process import HOST_PID_VARIABLE, host_path
+from harness.relay import Relay
+
+DOMAIN = "_one.test"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the lab's options."""
+    group = parser.getgroup("lab", "relays in containers")
+    group.addoption(
+        "--sit",
+        action="store_true",
+        help="stop at the first failure, keep everything up and say how to walk in",
+    )
+    group.addoption(
+        "--suite", choices=SUITES, default=None, help="Debian suite of the machines ($SUITE)"
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say which Debian the machines are."""
+    return f"lab: machines are Debian {config.getoption('--suite') or default_suite()}"
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Lab:
+    """The lab; machines are booted when first asked for, and reused by later tests."""
+    if not os.environ.get(HOST_PID_VARIABLE):
+        pytest.fail(
+            "this test is a client of the lab; run it with: tests/lab test PATH", pytrace=False
+        )
+    return Lab(request.config.getoption("--suite"))
+
+
+@pytest.fixture(scope="session")
+def relay(lab: Lab) -> Relay:
+    """A running relay with default settings, shared by all tests."""
+    return lab.relay(DOMAIN)
+
+
+def pytest_runtest_setup() -> None:
+    """Begin with no transcripts."""
+    evidence.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Collect evidence while the machines are as the failure left them."""
+    report = yield
+    # A test that never met the lab says nothing about it.
+    if report.failed and machines() and {"lab", "relay"} & set(getattr(item, "fixturenames", ())):
+        place = evidence.collect(item.nodeid, report.longreprtext)
+        report.sections.append(("evidence", f"journals and transcripts: {place}"))
+        if item.config.getoption("--sit"):
+            host_path(state() / SIT).touch()
+            item.session.shouldstop = "a test failed and --sit keeps the relays up"
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """With --sit, say how to enter what was kept."""
+    if config.getoption("--sit") and host_path(state() / SIT).exists():
+        terminalreporter.section("the lab is still up")
+        for name, machine in machines().items():
+            if machine.running():
+                terminalreporter.write_line(
+                    f"  {name:20} {machine.address:14} tests/lab enter {name}"
+                )
+        terminalreporter.write_line("  among the clients:   tests/lab run")
+        terminalreporter.write_line("  take it down:        tests/lab down")

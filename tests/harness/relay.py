@@ -1,0 +1,214 @@
+"""A relay under test: the value of some settings, put on a machine and booted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import string
+from dataclasses import dataclass
+from typing import Any
+
+from harness import host, software
+from harness.archive import File
+from harness.dns import RESOLV_CONF, Dns
+from harness.errors import DeadlineError, LabError
+from harness.machine import Machine
+from harness.pki import authority
+from harness.process import Result
+from harness.value import Settings, Value, evaluate
+
+READY_SECONDS = 60
+CERTIFICATE = "/etc/ssl/chatmail/fullchain.pem"
+CERTIFICATE_KEY = "/etc/ssl/chatmail/key.pem"
+# What reads which files; a changed unit file speaks for its own unit.
+READERS = {
+    "/etc/postfix/": ("postfix.service",),
+    "/etc/dovecot/": ("dovecot.service",),
+    "/etc/nginx/": ("nginx.service",),
+    "/etc/unbound/": ("unbound.service",),
+    "/etc/chatmail/chatmaild.json": (
+        "chatmail-accounts.service",
+        "chatmail-filter.service",
+        "chatmail-tls.service",
+        "chatmail-echo.service",
+        "chatmail-turn.service",
+        "chatmail-web.service",
+        "chatmail-website.service",
+    ),
+    "/etc/chatmail/turnserver.conf": ("chatmail-turn.service",),
+    "/etc/chatmail/sender-login": ("postfix.service",),
+    "/etc/chatmail/tls-policy": ("postfix.service",),
+    "/etc/chatmail/postfix-tls": ("postfix.service",),
+    "/etc/ssl/chatmail/": ("postfix.service", "dovecot.service", "nginx.service"),
+}
+UNITS = "/etc/systemd/system/"
+
+
+@dataclass(repr=False)
+class Relay:
+    """A running relay.
+
+    `address` and `address6` are where clients reach it, `machine` is what it runs on.
+    """
+
+    domain: str
+    machine: Machine
+    dns: Dns
+    settings: dict[str, Any]
+    value: Value
+
+    def __repr__(self) -> str:
+        return f"<relay {self.domain} at {self.address}>"
+
+    @property
+    def address(self) -> str:
+        """Its IPv4 address."""
+        return self.machine.address
+
+    @property
+    def address6(self) -> str:
+        """Its IPv6 address."""
+        return self.machine.address6
+
+    def credentials(self) -> tuple[str, str]:
+        """Return a new address and password; the account comes into being at first login."""
+        accounts = self.value.daemons["accounts"]
+        alphabet = string.ascii_lowercase + string.digits
+        name = "".join(secrets.choice(alphabet) for _ in range(accounts["nameMaxLength"]))
+        password = secrets.token_urlsafe(max(16, accounts["passwordMinLength"]))
+        return f"{name}@{self.domain}", password
+
+    def chatmail(self, *arguments: str, check: bool = True, timeout: float = 60) -> Result:
+        """Run the operator's command on the relay."""
+        return self.machine.run(["chatmail", *arguments], check=check, timeout=timeout)
+
+    def publish(self) -> None:
+        """Publish the zone that the relay itself prints for its operator."""
+        self.dns.publish_zone_text(self.domain, self.chatmail("dns").out)
+
+    def wait_ready(self) -> None:
+        """Wait until every public port answers; a unit that failed is named with its journal."""
+        for port in sorted(self.value.ports.values()):
+            try:
+                self.machine.wait_for_port(port, timeout=READY_SECONDS)
+            except DeadlineError as late:
+                raise LabError(f"{late}{self._failures()}") from None
+        if failures := self._failures():
+            raise LabError(f"{self.domain}: not every unit started{failures}")
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Make it the relay of these settings; accounts, mail and the DKIM key stay.
+
+        What changed is written and the units that read it restarted, as a NixOS switch would.
+        """
+        wanted = whole(settings, self.domain, self.machine)
+        value = evaluate(wanted)
+        old, new = contents(self.value), contents(value)
+        changed = {path: file for path, file in new.items() if old.get(path) != file}
+        gone = sorted(old.keys() - new.keys())
+        self.machine.unpack(changed)
+        if ended := [path.removeprefix(UNITS) for path in gone if path.startswith(UNITS)]:
+            units = [unit for unit in ended if "/" not in unit]
+            self.machine.run(["systemctl", "disable", "--quiet", "--now", *units], check=False)
+            self.machine.run(["systemctl", "reset-failed", *units], check=False)
+        if gone:
+            self.machine.run(["rm", "-f", *gone])
+        self.machine.run(["systemd-sysusers"])
+        self.machine.run(["systemctl", "daemon-reload"])
+        self.machine.run(["systemctl", "enable", "--quiet", *value.units])
+        there = {*value.units, *(path.removeprefix(UNITS) for path in value.files)}
+        restart = [unit for unit in _readers([*changed, *gone]) if unit in there]
+        self.settings, self.value = wanted, value
+        self.machine.note("settings", json.dumps(wanted))
+        self.machine.note("contents", fingerprint(value, wanted))
+        if restart:
+            self.machine.run(["systemctl", "restart", *restart], timeout=READY_SECONDS)
+        self.wait_ready()
+
+    def _failures(self) -> str:
+        parts = []
+        for unit in self.machine.failed_units() if self.machine.running() else []:
+            lines = self.machine.journal(unit).splitlines()[-12:]
+            parts.append(f"\n{unit} failed:\n" + "\n".join(f"  {line}" for line in lines))
+        return "".join(parts)
+
+
+def whole(settings: Settings, domain: str, machine: Machine) -> dict[str, Any]:
+    """Settings with what a lab adds where nothing is said: addresses, a certificate by its CA.
+
+    The load average is that of the host, where tests may be the smaller part of what goes on. All
+    clients of a lab are one network, in which hundreds of people come into being.
+    """
+    complete = {
+        "addresses": {"ipv4": machine.address, "ipv6": machine.address6},
+        "admission": {"maxLoad": 0},
+        **settings,
+        "accounts": {
+            "perNetworkPerMinute": 100000,
+            "maxPerHour": 0,
+            **settings.get("accounts", {}),
+        },
+        "domain": domain,
+    }
+    if not domain.startswith("_") and "certificate" not in settings:
+        complete["certificate"] = {
+            "source": "files",
+            "file": CERTIFICATE,
+            "keyFile": CERTIFICATE_KEY,
+        }
+    return complete
+
+
+def contents(value: Value) -> dict[str, File]:
+    """Every file that makes a plain machine this relay, but for the certificate and its key."""
+    client = software.deltachat() if value.daemons["echo"] else {}
+    return plain(value.domain) | software.files() | client | value.files
+
+
+def plain(name: str) -> dict[str, File]:
+    """What any machine of the lab needs to know of itself and the world."""
+    return {
+        "/etc/hostname": File(f"{name}\n"),
+        "/etc/hosts": File("127.0.0.1 localhost\n::1 localhost\n"),
+        "/etc/resolv.conf": File(RESOLV_CONF),
+    }
+
+
+def fingerprint(value: Value, settings: Settings) -> str:
+    """One string that changes with anything that makes the relay."""
+    digest = hashlib.sha256()
+    for path, file in sorted(contents(value).items()):
+        digest.update(repr((path, file)).encode())
+    digest.update(repr((value.units, settings)).encode())
+    return digest.hexdigest()
+
+
+def install(machine: Machine, value: Value, settings: Settings) -> None:
+    """Put a relay on a machine that is switched off."""
+    for key, limit in value.sysctl.items():
+        host.raise_limit(key, limit)
+    files = contents(value)
+    certificate = settings.get("certificate", {})
+    if certificate.get("file") == CERTIFICATE:
+        chain, key = authority().certificate(
+            value.domain, f"www.{value.domain}", f"mta-sts.{value.domain}"
+        )
+        files |= {CERTIFICATE: File(chain), CERTIFICATE_KEY: File(key, mode="0600")}
+    machine.unpack(files)
+    machine.run(["systemd-sysusers"])
+    machine.run(["python3", "-m", "compileall", "-q", f"{software.PACKAGES}/chatmaild"])
+    machine.run(["systemctl", "enable", "--quiet", *value.units])
+    machine.note("settings", json.dumps(settings))
+
+
+def _readers(paths: list[str]) -> list[str]:
+    """Units to restart after these files changed."""
+    units: dict[str, None] = {}
+    for path in paths:
+        if path.startswith(UNITS):
+            units[path.removeprefix(UNITS).partition("/")[0].removesuffix(".d")] = None
+        for beginning, readers in READERS.items():
+            if path.startswith(beginning):
+                units |= dict.fromkeys(readers)
+    return sorted(units)

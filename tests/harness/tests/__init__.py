@@ -1,0 +1,1 @@
+"""The harness' own tests: machines, network, DNS, CA, without any relay."""

@@ -1,0 +1,116 @@
+"""The harness' way with relays: reuse, change, several at once, forwards, evidence."""
+
+from __future__ import annotations
+
+import os
+import smtplib
+from pathlib import Path
+
+import pytest
+
+from harness import evidence, forward, sockets
+from harness.errors import LabError
+from harness.lab import Lab
+from harness.process import HOST_PID_VARIABLE
+from harness.relay import Relay
+
+DOMAIN = "_harness.test"
+
+
+@pytest.fixture
+def own(lab: Lab) -> Relay:
+    """A relay that only these tests use."""
+    return lab.relay(DOMAIN)
+
+
+def announced_size(relay: Relay) -> int:
+    """The largest message that the relay says it takes, in bytes (RFC 1870)."""
+    with smtplib.SMTP(relay.address, 25, timeout=10) as smtp:
+        smtp.ehlo("client.test")
+        return int(smtp.esmtp_features["size"])
+
+
+def test_a_relay_that_has_not_changed_is_taken_as_it_is(lab: Lab, own: Relay) -> None:
+    """So that a hundred tests boot it once."""
+    assert lab.relay(DOMAIN).machine.leader == own.machine.leader
+
+
+def test_other_settings_make_another_relay(lab: Lab, own: Relay) -> None:
+    """Asking for other settings boots it anew, empty."""
+    other = lab.relay(DOMAIN, {"message": {"maxSize": 1_000_000}})
+
+    assert other.machine.leader != own.machine.leader
+    assert announced_size(other) == 1_000_000
+
+
+def test_a_reconfigured_relay_goes_on_with_its_key_and_accounts(own: Relay) -> None:
+    """What changed is written and read; the machine stays what it was."""
+    before = own.chatmail("dns").out
+
+    own.reconfigure({"message": {"maxSize": 2_000_000}})
+
+    assert announced_size(own) == 2_000_000
+    assert own.chatmail("dns").out == before
+
+
+def test_settings_that_make_no_relay_are_refused_with_the_value_s_own_words(lab: Lab) -> None:
+    """And leave no machine behind."""
+    with pytest.raises(LabError, match="typo"):
+        lab.relay("_wrong.test", {"typo": 1})
+
+    assert "_wrong.test" not in {relay.domain for relay in lab.relays()}
+    assert "_wrong.test" not in lab.dns.zones()
+
+
+def test_two_relays_run_at_once_and_know_each_other_by_name(lab: Lab, own: Relay) -> None:
+    """Each resolves the other's published zone through its own resolver, from the root down."""
+    other = lab.relay("_other.test")
+
+    for here, there in ((own, other), (other, own)):
+        found = here.machine.run(["getent", "ahosts", there.domain]).out
+        assert there.address in found
+        assert there.address6 in found
+    lab.stop(other)
+
+
+def test_a_relay_not_named_with_an_underscore_has_a_certificate_of_the_lab_s_ca(lab: Lab) -> None:
+    """Its clients verify it, as they would in the world."""
+    relay = lab.relay("verified.test")
+
+    said = relay.machine.run(
+        f"openssl s_client -connect {relay.address}:443 -servername verified.test"
+        " -verify_hostname verified.test -verify_return_error </dev/null"
+    )
+
+    assert "Verification: OK" in said.out
+    lab.stop(relay)
+
+
+def test_a_forwarded_port_of_the_host_leads_to_the_relay(own: Relay) -> None:
+    """The forwarder connects from among the clients, so it is one to the relay."""
+    ports = forward.start(own.machine, [25], None)
+    try:
+        host_network = Path(f"/proc/{os.environ[HOST_PID_VARIABLE]}/ns/net")
+        with sockets.connect(host_network, "127.0.0.1", ports[25]) as connection:
+            assert connection.recv(200).startswith(b"220 _harness.test")
+    finally:
+        forward.stop(own.machine.name)
+    assert own.machine.name not in forward.running()
+
+
+def test_evidence_has_the_journal_the_queue_and_the_transcripts(
+    own: Relay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And `last` leads to the newest."""
+    monkeypatch.setattr(evidence, "EVIDENCE", tmp_path)
+    evidence.attach("dialogue.txt", lambda: "< 220\n")
+
+    place = evidence.collect("tests/x.py::test_claim[a/b]", "it was not so")
+
+    assert (place / "failure.txt").read_text() == "it was not so"
+    assert (place / "dialogue.txt").read_text() == "< 220\n"
+    machine = place / own.machine.name
+    assert "postfix" in (machine / "journal.txt").read_text()
+    assert "Mail queue is empty" in (machine / "queue.txt").read_text()
+    assert (tmp_path / "last").resolve() == place
+    evidence.forget()

@@ -1,0 +1,96 @@
+"""A relay as a value: settings in, everything a machine must hold and run out.
+
+`modules/relay` is evaluated by the host's Nix in restricted mode: no NIX_PATH, no network, nothing
+of the host but that directory. What only a laboratory has otherwise than a Debian host (root
+servers of its own) goes in as the value's `override`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.archive import File
+from harness.dns import HINTS, UNBOUND_IN_THE_LAB
+from harness.errors import CommandFailedError, LabError
+from harness.places import RELAY_VALUE
+from harness.process import execute
+
+Settings = Mapping[str, Any]
+
+LAB_PEERS = [
+    "192.0.2.0-192.0.2.255",
+    "2001:db8::-2001:db8:0:0:ffff:ffff:ffff:ffff",
+]
+HINTS_FILE = "/etc/unbound/lab.hints"
+OVERRIDE = {
+    "unbound": {"rootHints": HINTS_FILE, "trustAnchorFile": None},
+    # The lab's own network has addresses of documentation, which nobody calls from elsewhere.
+    "turn": {"allowedPeers": LAB_PEERS},
+}
+EXPRESSION = """
+{ input }:
+let
+  given = builtins.fromJSON input;
+  value = import <relay> { inherit (given) settings override; };
+in
+if value.problems != [ ] then { inherit (value) problems; }
+else { inherit (value) problems ports sysctl chatmaild; inherit (value.rendered) files enable; }
+"""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What the harness takes from a relay's value.
+
+    `daemons` is the content of chatmaild.json, `units` what is enabled at boot: the relay's own
+    units and Debian's that belong to a relay. Ports are by service name.
+    """
+
+    domain: str
+    files: dict[str, File]
+    units: tuple[str, ...]
+    ports: dict[str, int]
+    sysctl: dict[str, int]
+    daemons: dict[str, Any]
+
+
+def evaluate(settings: Settings) -> Value:
+    """Evaluate the relay of these settings.
+
+    Raises LabError with the value's own sentences when it has `problems`.
+    """
+    given = json.dumps({"settings": settings, "override": OVERRIDE})
+    command = ["nix-instantiate", "--eval", "--strict", "--json"]
+    command += ["--option", "restrict-eval", "true", "-I", f"relay={RELAY_VALUE}"]
+    try:
+        said = execute([*command, "--argstr", "input", given, "--expr", EXPRESSION]).out
+    except CommandFailedError as failure:
+        raise LabError(f"the value of the relay does not evaluate:\n{failure.output}") from None
+    value = json.loads(said)
+    if value["problems"]:
+        raise LabError("these settings make no relay: " + " ".join(value["problems"]))
+    files = {
+        path: File(entry["text"], mode=entry.get("mode", "0644"))
+        for path, entry in value["files"].items()
+    }
+    return Value(
+        domain=value["chatmaild"]["domain"],
+        files=files | _lab_files(files),
+        units=tuple(dict.fromkeys([*value["enable"], *value["chatmaild"]["units"]])),
+        ports=value["ports"],
+        sysctl=value["sysctl"],
+        daemons=value["chatmaild"],
+    )
+
+
+def _lab_files(files: Mapping[str, File]) -> dict[str, File]:
+    """Make the relay's resolver ask the lab's root, also about names it would answer itself."""
+    unbound = files["/etc/unbound/unbound.conf"]
+    return {
+        "/etc/unbound/unbound.conf": File(f"{unbound.text!s}{UNBOUND_IN_THE_LAB}"),
+        HINTS_FILE: File(HINTS),
+        "/etc/resolv.conf": File("nameserver 127.0.0.1\n"),
+    }

@@ -1,0 +1,30 @@
+# What `nix flake check` runs: the packages with their own tests, the hosts, and the VM tests.
+{
+  pkgs,
+  packages,
+  example,
+}:
+let
+  inherit (pkgs) lib;
+  vm = file: pkgs.testers.runNixOSTest (import (./vm + "/${file}") { inherit pkgs lib; });
+in
+{
+  inherit (packages) chatmaild dovecot option-docs;
+
+  formatting = pkgs.runCommand "formatting" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
+    find ${../../.} -name '*.nix' -exec nixfmt --check {} +
+    touch $out
+  '';
+
+  basic = vm "basic.nix";
+  federation = vm "federation.nix";
+  acme = vm "acme.nix";
+  upgrade = vm "upgrade.nix";
+}
+# The example is a machine of the other kind, and a Raspberry Pi under emulation takes longer than anybody waits.
+// lib.optionalAttrs (pkgs.stdenv.hostPlatform.system == "x86_64-linux") {
+  example = example.config.system.build.toplevel;
+}
+// lib.optionalAttrs pkgs.stdenv.hostPlatform.isAarch64 {
+  raspberry-pi = vm "raspberry-pi.nix";
+}

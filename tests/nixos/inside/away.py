@@ -1,0 +1,43 @@
+"""What happens to mail for a relay that is switched off; the VM test runs these one by one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from harness.lab import Lab
+from harness.relay import Relay
+from relay import messages
+from relay.people import Person
+
+# From one run to the next.
+NOTES = Path("/tmp/away.json")
+
+
+@pytest.fixture
+def other(lab: Lab) -> Relay:
+    """The relay that is switched off in between."""
+    return lab.relay("_two.test")
+
+
+def test_bob_has_an_address(other: Relay) -> None:
+    """While his relay is there."""
+    bob = Person.on(other)
+    NOTES.write_text(json.dumps({"address": bob.address, "password": bob.password}))
+
+
+def test_alice_writes_to_him(relay: Relay) -> None:
+    """Her relay takes the message, whether his is there or not."""
+    notes = json.loads(NOTES.read_text())
+    alice = Person.on(relay)
+    message = messages.encrypted(alice.address, notes["address"])
+    alice.send(message, notes["address"])
+    NOTES.write_text(json.dumps(notes | {"message": messages.id_of(message)}))
+
+
+def test_bob_gets_it(other: Relay) -> None:
+    """When his relay is there again."""
+    notes = json.loads(NOTES.read_text())
+
+    assert Person(other, notes["address"], notes["password"]).wait_for(notes["message"], 60)

@@ -1,0 +1,51 @@
+# A stand-in for nixpkgs, for evaluating modules/, hosts/ and flake.nix where nixpkgs cannot be fetched: nixpkgs' own lib, the
+# options that we set (modules/), and packages that have names and paths but no content (packages.nix).
+{ lib }:
+let
+  packagesFor =
+    system:
+    import ./packages.nix {
+      inherit lib system;
+      nixosSystem = standIn.lib.nixosSystem;
+    };
+
+  standIn = {
+    outPath = "/nix/store/${lib.fixedWidthString 32 "0" ""}-nixpkgs";
+    lib = lib // {
+      nixosSystem =
+        {
+          modules,
+          specialArgs ? { },
+          system ? null,
+        }:
+        let
+          evaluated = lib.evalModules {
+            class = "nixos";
+            specialArgs = {
+              modulesPath = toString ./modules;
+            }
+            // specialArgs;
+            modules = modules ++ [
+              ./modules
+              (
+                { config, ... }:
+                {
+                  _module.args.pkgs = packagesFor config.nixpkgs.hostPlatform;
+                }
+              )
+            ];
+          };
+        in
+        evaluated
+        // {
+          # What NixOS does with `assertions` before it builds anything.
+          refusals = map (a: a.message) (lib.filter (a: !a.assertion) evaluated.config.assertions);
+        };
+    };
+    legacyPackages = lib.genAttrs [
+      "aarch64-linux"
+      "x86_64-linux"
+    ] packagesFor;
+  };
+in
+standIn

@@ -1,0 +1,2 @@
+# nixos/tests/common/acme/server: pebble as https://acme.test/dir.
+{ }

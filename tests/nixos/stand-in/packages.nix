@@ -1,0 +1,106 @@
+# Packages without content, by the names that this repository uses and no others: a misspelt one is an error here as there.
+{
+  lib,
+  system,
+  nixosSystem,
+}:
+let
+  package = name: {
+    type = "derivation";
+    inherit name system;
+    pname = name;
+    version = "0";
+    outPath = "/nix/store/${lib.fixedWidthString 32 "0" ""}-${name}";
+    drvPath = "/nix/store/${lib.fixedWidthString 32 "0" ""}-${name}.drv";
+    meta.mainProgram = name;
+    override = _: package name;
+    overrideAttrs = _: package name;
+  };
+  # A package that says what it was made of, for tests to look into.
+  made = name: parts: package name // { inherit parts; };
+
+  python = names: lib.genAttrs names package;
+  python3Packages =
+    python [
+      "aiohttp"
+      "aioice"
+      "aiosmtplib"
+      "bcrypt"
+      "cryptography"
+      "deltachat-rpc-client"
+      "dkimpy"
+      "dnspython"
+      "hypothesis"
+      "imap-tools"
+      "jinja2"
+      "markdown-it-py"
+      "mypy"
+      "pgpy"
+      "pillow"
+      "psutil"
+      "pymilter"
+      "pytest"
+      "pytest-timeout"
+      "pytestCheckHook"
+      "segno"
+      "setuptools"
+      "zxing-cpp"
+    ]
+    // {
+      inherit lib;
+      buildPythonApplication = attributes: made attributes.pname attributes;
+      callPackage = lib.callPackageWith (self // python3Packages);
+    };
+
+  self =
+    lib.genAttrs [
+      "coreutils"
+      "coturn"
+      "coturn"
+      "deltachat-rpc-server"
+      "dovecot"
+      "gnumake"
+      "knot-dns"
+      "nixfmt"
+      "nixfmt-tree"
+      "openssh"
+      "raspberrypi-armstubs"
+      "raspberrypifw"
+      "ruff"
+      "ubootRaspberryPi3_64bit"
+      "ubootRaspberryPi4_64bit"
+    ] package
+    // {
+      inherit lib python3Packages;
+      stdenv.hostPlatform = {
+        inherit system;
+        isAarch64 = system == "aarch64-linux";
+      };
+      # Where nixpkgs' own test set-ups are.
+      path = toString ./.;
+      callPackage = lib.callPackageWith (self // { pkgs = self; });
+      python3 = package "python3" // {
+        withPackages = f: made "python3-env" (f python3Packages);
+      };
+      mkShellNoCC = made "shell";
+      writeText = name: text: made name { inherit text; };
+      linkFarm = name: entries: made name { inherit entries; };
+      writeShellApplication = attributes: made attributes.name attributes;
+      runCommand =
+        name: attributes: script:
+        made name { inherit attributes script; };
+      nixosOptionsDoc = attributes: {
+        optionsCommonMark = made "options.md" attributes;
+      };
+      testers.runNixOSTest =
+        module:
+        let
+          evaluated = import ./test-driver.nix {
+            inherit lib nixosSystem module;
+            pkgs = self;
+          };
+        in
+        package "vm-test-run-${evaluated.name}" // { inherit (evaluated) nodes testScript; };
+    };
+in
+self

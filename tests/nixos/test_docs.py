@@ -1,0 +1,83 @@
+"""Claims about the documentation: complete, current, and true where that can be asked."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from types import ModuleType
+
+import pytest
+from data.relay_value import nix as plain_nix
+from data.test_settings import leaves
+
+from nixos.evaluation import REPOSITORY, nix
+
+DOCS = REPOSITORY / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), REPOSITORY / "hosts" / "README.md"]
+
+
+@pytest.fixture
+def generate() -> ModuleType:
+    """The generator, docs/generate.py."""
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_option_reference_is_current(generate: ModuleType) -> None:
+    """It is made from the declarations."""
+    current = generate.reference() == generate.REFERENCE.read_text()
+
+    assert current, "docs/options.md is out of date; run: python3 docs/generate.py"
+
+
+def test_the_option_reference_is_complete(generate: ModuleType) -> None:
+    """Every setting of the relay, and what only NixOS has."""
+    settings = {
+        f"services.chatmail.{'.'.join(path)}"
+        for path, _ in leaves(plain_nix('import (relay + "/settings.nix")'))
+    }
+    shown = set(re.findall(r"^## `(.*)`$", generate.REFERENCE.read_text(), re.MULTILINE))
+
+    assert settings < shown
+    assert {"services.chatmail.enable", "services.chatmail.openFirewall"} < shown
+
+
+def test_every_option_says_what_it_does() -> None:
+    """In whole sentences, with a default unless it must be given."""
+    options = nix(
+        "map (o: { inherit (o) name description; hasDefault = o ? default || o.readOnly; }) "
+        '(lib.filter (o: lib.hasPrefix "services.chatmail" o.name) '
+        "(lib.optionAttrSetToDocList (see.host { }).options))"
+    )
+
+    for option in options:
+        assert option["description"].strip().endswith("."), option["name"]
+        assert option["hasDefault"] or option["name"] == "services.chatmail.domain"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_only_what_is_there(page: object) -> None:
+    """Files, options and links of this repository that a page mentions exist."""
+    assert page in PAGES
+    path = next(known for known in PAGES if known == page)
+    text = path.read_text()
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (path.parent / link).exists(), link
+    for file in re.findall(r"`((?:modules|hosts|docs|tests|pkgs)/[\w./-]+)`", text):
+        assert (REPOSITORY / file).exists(), file
+    reference = (DOCS / "options.md").read_text()
+    for option in re.findall(r"`services\.chatmail\.([A-Za-z.]+)", text):
+        assert f"services.chatmail.{option.rstrip('.')}" in reference, option
+
+
+def test_the_disk_of_the_example_is_the_one_that_the_page_makes() -> None:
+    """Labels are what the two have in common."""
+    page = (REPOSITORY / "hosts" / "README.md").read_text()
+    disk = (REPOSITORY / "hosts" / "example" / "disk.nix").read_text()
+
+    for label in re.findall(r"by-label/(\w+)", disk):
+        assert re.search(rf"-L {label}\b", page), label

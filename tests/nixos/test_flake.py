@@ -1,0 +1,169 @@
+"""Claims about flake.nix, its lock, the hosts and the templates, with the stand-in as nixpkgs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nixos.evaluation import NIXOS, REPOSITORY, find_lib, nix
+
+OUTPUTS = (
+    '(let flake = (import (repository + "/flake.nix")).outputs '
+    "{ self = flake // { outPath = repository; }; inherit nixpkgs; }; in flake)"
+)
+SYSTEMS = {"aarch64-linux", "x86_64-linux"}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the flake needs, and beside it the stand-in as a flake of its own."""
+    copy = tmp_path / "checkout"
+    for name in ("docs", "hosts", "modules", "pkgs", "tests/nixos"):
+        ignored = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis")
+        shutil.copytree(REPOSITORY / name, copy / name, ignore=ignored)
+    for name in ("flake.nix", "flake.lock"):
+        shutil.copy(REPOSITORY / name, copy)
+    stand_in = tmp_path / "nixpkgs"
+    shutil.copytree(NIXOS / "stand-in", stand_in)
+    shutil.copytree(f"{find_lib()}/lib", stand_in / "lib")
+    flake = "{ outputs = _: import ./default.nix { lib = import ./lib; }; }\n"
+    (stand_in / "flake.nix").write_text(flake)
+    return copy
+
+
+def test_nix_flake_check_has_nothing_to_say(checkout: Path) -> None:
+    """Nix' own idea of what a flake's outputs are; every check and host is evaluated."""
+    features = ("--extra-experimental-features", "nix-command flakes")
+    replaced = ("--override-input", "nixpkgs", f"path:{checkout.parent / 'nixpkgs'}")
+    done = subprocess.run(
+        ["nix", *features, "flake", "check", "--no-build", "--offline", *replaced],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_lock_is_the_pin_of_the_release(checkout: Path) -> None:
+    """A lock that does not belong to the input would be replaced by whatever is newest."""
+    lock = json.loads((checkout / "flake.lock").read_text())
+    node = lock["nodes"]["nixpkgs"]
+
+    assert lock["version"] == 7
+    assert lock["nodes"]["root"]["inputs"] == {"nixpkgs": "nixpkgs"}
+    assert node["locked"]["rev"] == "a5cc6f2c37bf518436dc8d1c288ccd0c43c2f4c4"
+    assert re.fullmatch(r"sha256-[A-Za-z0-9+/]{43}=", node["locked"]["narHash"])
+    url = "github:{owner}/{repo}/{ref}".format(**node["original"])
+    assert f'inputs.nixpkgs.url = "{url}";' in (checkout / "flake.nix").read_text()
+
+
+def test_both_systems_get_everything() -> None:
+    """A Raspberry Pi is no second-class host."""
+    outputs = ("packages", "checks", "apps", "devShells", "formatter")
+    names = nix(
+        f"lib.genAttrs {json.dumps(outputs).replace(',', '')} "
+        f"(o: lib.mapAttrs (_: lib.attrNames) {OUTPUTS}.${{o}})"
+    )
+
+    for output in outputs:
+        assert set(names[output]) == SYSTEMS
+    packages = {"chatmaild", "default", "dovecot", "option-docs", "rpi-image"}
+    assert set(names["packages"]["x86_64-linux"]) == packages
+    vm_tests = {"acme", "basic", "federation", "upgrade"}
+    for system in SYSTEMS:
+        assert vm_tests <= set(names["checks"][system])
+    assert "raspberry-pi" in names["checks"]["aarch64-linux"]
+
+
+@pytest.mark.parametrize(
+    ("name", "platform"), [("example", "x86_64-linux"), ("raspberry-pi", "aarch64-linux")]
+)
+def test_a_host_evaluates_for_its_platform(name: str, platform: str) -> None:
+    """What README tells to build can be built."""
+    seen = nix(
+        f"let s = {OUTPUTS}.nixosConfigurations.{name}; in {{ inherit (s) refusals; "
+        "platform = s.config.nixpkgs.hostPlatform; version = s.config.system.stateVersion; "
+        'root = s.config.fileSystems."/".device; }'
+    )
+
+    assert seen["refusals"] == []
+    assert seen["platform"] == platform
+    assert seen["version"] == "26.05"
+    assert seen["root"].startswith("/dev/disk/by-label/")
+
+
+def test_the_example_is_only_settings() -> None:
+    """What a relay is stands in one place; a host names itself and its hardware."""
+    text = (REPOSITORY / "hosts" / "example" / "default.nix").read_text()
+
+    for word in ("postfix", "dovecot", "nginx", "firewall", "mkForce"):
+        assert word not in text
+
+
+def test_the_image_boots_what_it_says(tmp_path: Path) -> None:
+    """Firmware, loader and device trees of every board that the file promises."""
+    seen: dict[str, Any] = nix(
+        f"let s = {OUTPUTS}.nixosConfigurations.raspberry-pi.config; in {{ "
+        "firmware = s.sdImage.populateFirmwareCommands; root = s.sdImage.populateRootCommands; "
+        "image = s.system.build.sdImage.name; }"
+    )
+
+    assert seen["image"] == "chatmail-raspberry-pi.img.zst"
+    for file in ("bootcode.bin", "start*.elf", "u-boot-rpi3.bin", "u-boot-rpi4.bin", "config.txt"):
+        assert file in seen["firmware"]
+    for board in ("rpi-3-b", "rpi-zero-2-w", "rpi-4-b", "rpi-cm4"):
+        assert f"{board}.dtb" in seen["firmware"]
+    assert "firmware/chatmail.txt" in seen["firmware"]
+    assert "-d files/boot" in seen["root"]
+
+
+@pytest.mark.parametrize("name", ["server", "raspberry-pi"])
+def test_a_template_is_a_working_beginning(name: str, tmp_path: Path) -> None:
+    """Only names have to be filled in; the ones that stand there are in the right places."""
+    shutil.copytree(REPOSITORY / "hosts" / "templates" / name, tmp_path, dirs_exist_ok=True)
+    if name == "server":
+        # What nixos-generate-config writes.
+        (tmp_path / "hardware-configuration.nix").write_text(
+            '{ nixpkgs.hostPlatform = "x86_64-linux"; '
+            'fileSystems."/" = { device = "/dev/vda1"; fsType = "ext4"; }; }'
+        )
+    seen = nix(
+        f"let s = ((import {tmp_path}/flake.nix).outputs {{ inherit nixpkgs; "
+        f"chatmail = {OUTPUTS}; }}).nixosConfigurations.relay; in {{ inherit (s) refusals; "
+        "inherit (s.config.services.chatmail.relay) active; }"
+    )
+
+    assert seen == {"refusals": [], "active": True}
+
+
+def test_no_overlay_is_forced() -> None:
+    """It is an offer; the module finds its packages by itself."""
+    offered = nix(
+        f"lib.attrNames ({OUTPUTS}.overlays.default nixpkgs.legacyPackages.x86_64-linux {{ }})"
+    )
+
+    assert offered == ["chatmail-dovecot", "chatmaild"]
+    assert not re.search(r"overlays\s*=", (REPOSITORY / "modules" / "options.nix").read_text())
+
+
+def test_the_package_has_the_dependencies_of_its_project() -> None:
+    """Nixpkgs calls them by the same names; a new one in pyproject.toml must reach the package."""
+    seen = nix(
+        f"let p = {OUTPUTS}.packages.x86_64-linux.chatmaild.parts; in {{ "
+        "dependencies = map (d: d.name) p.dependencies; inherit (p.meta) mainProgram; }"
+    )
+    text = (REPOSITORY / "pkgs" / "chatmaild" / "pyproject.toml").read_text()
+    wanted = re.search(r"^dependencies = \[(.*?)\]", text, re.DOTALL | re.MULTILINE)
+
+    assert wanted
+    assert sorted(seen["dependencies"]) == sorted(re.findall(r'"([\w-]+)', wanted[1]))
+    assert seen["mainProgram"] == "chatmail"

@@ -1,0 +1,231 @@
+"""Claims about services.chatmail: its options, its refusals, and that every setting arrives."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from data.relay_value import RELAY
+from data.relay_value import nix as plain_nix
+from data.test_settings import WAITING, leaves, other, with_setting
+
+from nixos.evaluation import NIXOS, REPOSITORY, EvaluationError, chatmail, host, nix
+
+Settings = dict[str, Any]
+
+GOOD: Settings = {
+    "domain": "chat.example.org",
+    "certificate": {"email": "operator@example.org"},
+}
+
+
+def settings_with(path: tuple[str, ...], value: object) -> Settings:
+    """GOOD with one setting changed."""
+    changed: Settings = with_setting(path, value)
+    changed["certificate"] = GOOD["certificate"] | changed.get("certificate", {})
+    return changed
+
+
+def refusals(settings: Settings) -> list[str]:
+    """What NixOS would say instead of building."""
+    found: list[str] = nix(f"{chatmail(settings)}.refusals")
+    return found
+
+
+def test_a_domain_and_an_address_for_acme_are_enough() -> None:
+    """Two lines make a relay; nothing else has to be known to begin."""
+    assert refusals(GOOD) == []
+
+
+def test_a_lab_relay_needs_only_its_domain() -> None:
+    """No authority is asked for a certificate of a `_`-domain."""
+    assert refusals({"domain": "_lab.test"}) == []
+
+
+def test_a_relay_that_is_not_enabled_changes_nothing() -> None:
+    """Importing the module must not make a mail server."""
+    set_by_us = nix(
+        f"let s = {host('{ }')}; in {{ inherit (s) refusals; units = s.config.systemd.services; "
+        "ports = s.config.networking.firewall.allowedTCPPorts; "
+        "etc = s.config.environment.etc; users = builtins.attrNames s.config.users.users; }"
+    )
+
+    assert set_by_us == {"refusals": [], "units": {}, "ports": [], "etc": {}, "users": ["root"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({}, "`domain` is missing: write a domain name in lower case"),
+        ({"domain": "Chat"}, '`domain` is "Chat", but wants a domain name'),
+        (
+            {"domain": "chat.example.org"},
+            'write\n`services.chatmail.certificate.email = "you@example.org"`',
+        ),
+        (
+            GOOD | {"accounts": {"nameMinLength": 12}},
+            "`accounts.nameMinLength` (12) is above `accounts.nameMaxLength` (9)",
+        ),
+        (
+            GOOD | {"certificate": {"source": "files"}},
+            '`certificate.source = "files"` needs both `certificate.file` and',
+        ),
+        (
+            {"domain": "_lab.test", "certificate": {"source": "acme"}},
+            "no ACME authority gives a certificate for `_lab.test`",
+        ),
+        (GOOD | {"retention": {"largeMailDays": 30}}, "`retention.largeMailDays` (30) is above"),
+        (GOOD | {"push": {"proxy": "here"}}, '`push.proxy` is "here", but wants a URL'),
+    ],
+)
+def test_refuses_a_wrong_combination_with_one_sentence(settings: Settings, sentence: str) -> None:
+    """The operator reads what to write instead, before anything is built."""
+    found = refusals(settings)
+
+    assert len(found) == 1
+    assert found[0].startswith("services.chatmail: ")
+    assert sentence in found[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "wants"),
+    [
+        ({"sending": {"perMinute": 0}}, "between 1 and 100000"),
+        ({"mailbox": {"maxSize": "5 GB"}}, "unsigned integer"),
+        ({"registration": "friends"}, '"open", "invite", "closed"'),
+        ({"retention": {"mailDays": 0}}, "between 1 and 36500"),
+        ({"certificate": {"keyFile": f"/nix/store/{'0' * 32}-key.pem"}}, "not in the Nix store"),
+        ({"sending": {"perMinut": 5}}, "does not exist"),
+    ],
+)
+def test_refuses_a_value_of_the_wrong_type(settings: Settings, wants: str) -> None:
+    """NixOS names the option and what it wants."""
+    with pytest.raises(EvaluationError, match=re.escape(wants)):
+        refusals(GOOD | settings)
+
+
+def test_every_setting_reaches_the_system() -> None:
+    """A setting that nothing reads would be a promise that nobody keeps."""
+    together = {"certificate.source", "certificate.file", "certificate.keyFile"}
+    declared = {
+        ".".join(path): (path, declaration)
+        for path, declaration in leaves(plain_nix('import (relay + "/settings.nix")'))
+        if ".".join(path) not in together | {"domain"}
+    }
+    # The usual other value is refused here, because it is below that of large mail.
+    values = {"retention.mailDays": 30}
+    systems = "; ".join(
+        f'"{name}" = {chatmail(settings_with(path, values.get(name) or other(declaration)))}'
+        for name, (path, declaration) in declared.items()
+    )
+    unread = nix(
+        f"let usual = see.outcome {chatmail(GOOD)}; in lib.attrNames "
+        f"(lib.filterAttrs (_: s: see.outcome s == usual) {{ {systems}; }})"
+    )
+
+    # Read by NixOS alone.
+    assert set(unread) == WAITING - {"certificate.email"}
+
+
+def test_certificate_files_are_used_as_they_are() -> None:
+    """No authority is asked, and no unit makes another pair."""
+    files = {"source": "files", "file": "/srv/c.pem", "keyFile": "/srv/k.pem"}
+    seen = nix(f"see.outcome {chatmail(GOOD | {'certificate': files})}")
+
+    assert seen["acme"]["certs"] == {}
+    assert "chatmail-certificate" not in seen["services"]
+    assert "/srv/k.pem, /srv/c.pem" in seen["texts"]["main"]
+    assert "ssl_server_key_file = /srv/k.pem" in seen["texts"]["dovecot"]
+    assert "ssl_certificate_key /srv/k.pem;" in seen["texts"]["nginx"]
+
+
+def test_the_firewall_opens_what_the_relay_listens_for_and_can_stay_closed() -> None:
+    """A relay behind its own closed firewall would be none; who filters elsewhere says so."""
+    ports = "config.networking.firewall.allowedTCPPorts"
+
+    assert sorted(nix(f"{chatmail(GOOD)}.{ports}")) == [25, 80, 143, 443, 465, 587, 993]
+    assert nix(f"{chatmail(GOOD | {'openFirewall': False})}.{ports}") == []
+    ranges = "config.networking.firewall.allowedUDPPortRanges"
+    turn = {"turn": {"minPort": 50000, "maxPort": 50100}}
+    assert nix(f"{chatmail(GOOD | turn)}.{ranges}") == [
+        {"from": 3478, "to": 3478},
+        {"from": 50000, "to": 50100},
+    ]
+    assert nix(f"{chatmail(GOOD | {'turn': {'enable': False}})}.{ranges}") == []
+
+
+def test_the_value_can_be_looked_at() -> None:
+    """`nixos-option services.chatmail.relay.dns` answers without a running relay."""
+    seen = nix(f"{chatmail(GOOD)}.config.services.chatmail.relay")
+
+    assert seen["dns"]["records"]
+    assert seen["problems"] == []
+
+
+def all_systems() -> str:
+    """Return every kind of system there is, so that together they use everything."""
+    files = GOOD | {"certificate": {"source": "files", "file": "/srv/c", "keyFile": "/srv/k"}}
+    return (
+        f"[ {chatmail(GOOD)} {chatmail({'domain': '_lab.test'})} {chatmail(files)} "
+        '(see.directory "/hosts/example") (see.directory "/hosts/raspberry-pi") ]'
+    )
+
+
+# The stand-in has these because we read them.
+READ = {
+    "boot.loader.generic-extlinux-compatible.populateCmd",
+    "security.pki.caBundle",
+    "services.nginx.defaultMimeTypes",
+    "services.nginx.group",
+    "system.build",
+}
+
+
+def test_the_stand_in_declares_what_we_set_and_nothing_else() -> None:
+    """What is declared and unused would hide a misspelling; undeclared does not evaluate."""
+    seen = nix(
+        f"let systems = {all_systems()}; in {{ "
+        "declared = lib.unique (lib.concatMap see.allDeclared systems); "
+        "set = lib.unique (lib.concatMap see.setByUs systems); }"
+    )
+
+    assert set(seen["declared"]) - set(seen["set"]) == READ
+    assert set(seen["set"]) <= set(seen["declared"])
+
+
+def test_options_inside_submodules_are_used_too() -> None:
+    """The same for what is below `systemd.services.<name>` and its like, by name."""
+    texts = "\n".join(
+        path.read_text()
+        for directory in ("modules", "hosts")
+        for path in (REPOSITORY / directory).rglob("*.nix")
+    )
+    inner = nix(
+        f"let o = {chatmail(GOOD)}.options; types = [ o.systemd.services.type "
+        "o.systemd.sockets.type o.users.users.type o.security.acme.certs.type "
+        "o.fileSystems.type o.environment.etc.type ]; "
+        'inner = lib.concatMap (t: lib.optionAttrSetToDocList (t.getSubOptions [ "x" ])) types; '
+        'in lib.unique (map (o: lib.last o.loc) (lib.filter (o: !lib.elem "_module" o.loc) inner))'
+    )
+
+    assert "serviceConfig" in inner
+    for name in inner:
+        assert re.search(rf"\b{name}\b", texts), name
+
+
+def test_no_file_of_the_modules_forces_what_is_the_operators() -> None:
+    """Overlays, nixpkgs.* and `with lib` are not a module's to bring; every mkForce says why."""
+    for path in (REPOSITORY / "modules").glob("*.nix"):
+        text = path.read_text()
+        assert "with lib;" not in text, path
+        assert not re.search(r"^\s*nixpkgs\.", text, re.MULTILINE), path
+        for match in re.finditer(r"mkForce", text):
+            before = text[: match.start()].splitlines()[-4:]
+            assert any(line.strip().startswith("#") for line in before), path
+
+
+def test_the_stand_in_is_found_where_the_tests_look() -> None:
+    """A moved directory would otherwise make every test above skip or pass for nothing."""
+    assert (NIXOS / "stand-in" / "default.nix").is_file()
+    assert (RELAY / "settings.nix").is_file()

@@ -1,0 +1,132 @@
+"""Claims about the VM tests, which need nixpkgs to run: whatever can be known of them without."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import dns, network
+
+from nixos.evaluation import NIXOS, REPOSITORY, nix
+
+VM = sorted(path.stem for path in (NIXOS / "vm").glob("*.nix") if path.stem != "lab")
+TEST = (
+    f"(name: nixpkgs.legacyPackages.aarch64-linux.testers.runNixOSTest (import ({NIXOS}/vm "
+    '+ "/${name}.nix") { inherit lib; pkgs = nixpkgs.legacyPackages.aarch64-linux; }))'
+)
+
+
+@pytest.fixture(scope="module")
+def tests() -> dict[str, Any]:
+    """Every VM test: its script, and what NixOS would refuse of its nodes."""
+    found: dict[str, Any] = nix(
+        f"lib.genAttrs {json.dumps(VM).replace(',', '')} (name: let t = {TEST} name; in {{ "
+        "inherit (t) testScript; refusals = lib.mapAttrs (_: n: n.refusals) t.nodes; "
+        "units = lib.mapAttrs (_: n: lib.attrNames n.config.systemd.services) t.nodes; "
+        "addresses = lib.mapAttrs (_: n: map (a: a.address) "
+        "(n.config.networking.interfaces.eth1 or { ipv4.addresses = [ ]; }).ipv4.addresses) "
+        "t.nodes; })"
+    )
+    return found
+
+
+def test_every_vm_test_is_a_check() -> None:
+    """A file that nothing runs is decor."""
+    named = re.findall(r'vm "([\w-]+)\.nix"', (NIXOS / "checks.nix").read_text())
+
+    assert sorted(named) == VM
+
+
+@pytest.mark.parametrize("name", VM)
+def test_its_nodes_evaluate(tests: dict[str, Any], name: str) -> None:
+    """With the stand-in's options, types and merges."""
+    assert tests[name]["refusals"]
+    assert all(refusals == [] for refusals in tests[name]["refusals"].values())
+
+
+@pytest.mark.parametrize("name", VM)
+def test_its_script_compiles(tests: dict[str, Any], name: str) -> None:
+    """Python, once Nix has put it together."""
+    assert compile(tests[name]["testScript"], name, "exec")
+
+
+@pytest.mark.parametrize("name", VM)
+def test_its_script_names_units_and_nodes_that_are_there(tests: dict[str, Any], name: str) -> None:
+    """A unit that no node has would be waited for until the deadline."""
+    script = tests[name]["testScript"]
+    units = {unit for units in tests[name]["units"].values() for unit in units}
+    units |= {"multi-user.target"}
+    named = re.findall(r"(?:start|restart|show[^\n]*|cat) ([\w.-]+)\.service", script)
+    named += re.findall(r'wait_for_unit\("([^"]+)"', script)
+
+    # What must not be there is asked for by `fail`.
+    absent = set(re.findall(r'fail\("systemctl cat ([\w-]+)', script))
+    assert set(named) - absent <= units
+
+
+def test_scripts_are_typed(tests: dict[str, Any], tmp_path: Path) -> None:
+    """By the driver's words as tests/nixos/driver.pyi has them; the real driver checks again."""
+    if importlib.util.find_spec("mypy") is None:
+        pytest.skip("mypy is not installed beside this Python; `make test` has it")
+    (tmp_path / "driver.pyi").write_text((NIXOS / "driver.pyi").read_text())
+    for name, test in tests.items():
+        nodes = "".join(f"{node}: Machine\n" for node in test["refusals"])
+        script = f"from driver import *\nmachine: Machine\n{nodes}{test['testScript']}"
+        (tmp_path / f"{name.replace('-', '_')}.py").write_text(script)
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), "."]
+    done = subprocess.run(
+        [*command, "--config-file", "/dev/null", "--check-untyped-defs"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_network_is_the_labs(tests: dict[str, Any]) -> None:
+    """Claims and harness know these addresses; they stand in Python and in Nix."""
+    hints = nix(f"(import {NIXOS}/vm/lab.nix {{ inherit lib; pkgs = {'{}'}; }}).hints")
+    names = nix(f"(import {NIXOS}/vm/lab.nix {{ inherit lib; pkgs = {'{}'}; }}).ownNames")
+
+    assert hints == dns.HINTS
+    assert tuple(names) == dns.OWN_NAMES
+    assert tests["basic"]["addresses"]["dns"] == [network.address4(network.DNS)]
+    clients = tests["basic"]["addresses"]["client"]
+    assert len(clients) > 1
+    assert clients[0] == "192.0.2.100"
+
+
+def test_claims_run_inside_are_there(tests: dict[str, Any]) -> None:
+    """Files and names that a script hands to pytest on the client."""
+    for test in tests.values():
+        for path in re.findall(r"lab-claims ([\w/.]+)", test["testScript"]):
+            assert (REPOSITORY / "tests" / path).exists(), path
+    away = (NIXOS / "inside" / "away.py").read_text()
+    for name in re.findall(r'away\.format\("(\w+)"\)', tests["federation"]["testScript"]):
+        assert f"def test_{name}(" in away
+
+
+def test_the_client_has_what_the_claims_import(tests: dict[str, Any]) -> None:
+    """A package that is missing there would be seen only on a machine with nixpkgs."""
+    lab = (NIXOS / "vm" / "lab.nix").read_text()
+    packages = {name.replace("-", "_") for name in re.findall(r"ps\.([\w-]+)", lab)}
+    given = {"dkimpy": "dkim", "dnspython": "dns", "pillow": "PIL", "zxing_cpp": "zxingcpp"}
+    modules = {given.get(name, name) for name in packages}
+    imported = {
+        match[1]
+        for directory in ("relay", "harness", "nixos/inside")
+        for path in (REPOSITORY / "tests" / directory).glob("*.py")
+        for match in re.finditer(r"^(?:import|from) (\w+)", path.read_text(), re.MULTILINE)
+    }
+    ours = {"harness", "relay", "nixos", "data"}
+
+    assert imported - sys.stdlib_module_names - ours <= modules

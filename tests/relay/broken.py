@@ -1,0 +1,81 @@
+"""A relay to be broken, the names of its parts, and how they are stopped, killed and spoken to."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.relay import Relay
+
+DOMAIN = "_faults.test"
+SETTINGS = {"sending": {"perMinute": 100000, "burst": 100000}, "connections": {"perAddress": 200}}
+CONFIG = "/etc/chatmail/chatmaild.json"
+FILTER = "chatmail-filter.service"
+ACCOUNTS = "chatmail-accounts.service"
+WEB = "chatmail-web.service"
+ACCOUNTS_WHOLE = ("chatmail-accounts-grant.socket", "chatmail-accounts-dict.socket", ACCOUNTS)
+BACK_SECONDS = 10
+
+# Says standard input to the UNIX socket named by the first argument, prints the answer.
+TALK = """
+import socket, sys
+peer = socket.socket(socket.AF_UNIX)
+peer.settimeout(10)
+peer.connect(sys.argv[1])
+answer = b""
+try:
+    words = sys.stdin.buffer.read()
+    peer.sendall(words)
+    # Who asks to be hung up on stays until then: a server takes half a connection for none.
+    if b"Connection: close" not in words:
+        peer.shutdown(socket.SHUT_WR)
+except (BrokenPipeError, ConnectionResetError):
+    pass
+try:
+    while data := peer.recv(65536):
+        answer += data
+except ConnectionResetError:
+    pass
+sys.stdout.buffer.write(answer)
+"""
+
+
+@contextmanager
+def stopped(relay: Relay, *units: str) -> Iterator[None]:
+    """Keep units stopped for the length of a block."""
+    relay.machine.run(["systemctl", "stop", *units])
+    yield
+    relay.machine.run(["systemctl", "start", *units])
+    for unit in units:
+        relay.machine.wait_for_unit(unit)
+
+
+def pid(relay: Relay, unit: str) -> int:
+    """Return the number of a unit's main process, 0 if there is none."""
+    shown = relay.machine.run(["systemctl", "show", "-P", "MainPID", unit])
+    return int(shown.out)
+
+
+def kill(relay: Relay, unit: str) -> None:
+    """Kill a unit's main process without a word."""
+    relay.machine.run(["kill", "-9", str(pid(relay, unit))])
+
+
+def queued(relay: Relay) -> list[dict[str, object]]:
+    """Return what is in Postfix' queue (postqueue(1), -j)."""
+    return [json.loads(line) for line in relay.machine.run(["postqueue", "-j"]).out.splitlines()]
+
+
+def deliver_now(relay: Relay) -> None:
+    """Have Postfix try everything that waits, now."""
+    relay.machine.run(["postqueue", "-f"])
+
+
+def talk(relay: Relay, socket: str, words: bytes) -> bytes:
+    """Say something to a UNIX socket of the relay until it hangs up; what it answered."""
+    path = relay.value.daemons["paths"][socket]
+    return relay.machine.run(["python3", "-c", TALK, path], input=words).out.encode()

@@ -1,0 +1,44 @@
+"""People and places that claims about a relay are told with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from relay.people import Person
+from relay.strangers import Stranger
+
+if TYPE_CHECKING:
+    from harness.lab import Lab
+    from harness.relay import Relay
+
+
+@pytest.fixture
+def alice(relay: Relay) -> Person:
+    """Somebody with a new address, because everybody has a budget of messages per minute."""
+    return Person.on(relay)
+
+
+@pytest.fixture
+def bob(relay: Relay) -> Person:
+    """Somebody else with a new address on the relay."""
+    return Person.on(relay)
+
+
+@pytest.fixture(scope="session")
+def stranger(lab: Lab) -> Stranger:
+    """Another mail server, whose DKIM key the DNS knows."""
+    return Stranger.at(lab.dns, "stranger.test")
+
+
+@pytest.fixture(scope="session")
+def public_relay(lab: Lab) -> Relay:
+    """A relay with a certificate that the world believes, as all but those named `_` have."""
+    return lab.relay("two.test", {"privacy": {"mail": "privacy@two.test"}})
+
+
+@pytest.fixture(scope="session")
+def strict_relay(lab: Lab) -> Relay:
+    """A relay whose operator wants no cleartext from outside."""
+    return lab.relay("_strict.test", {"incoming": {"cleartext": False}})

@@ -1,0 +1,127 @@
+"""Messages that cannot be encrypted: handshakes before there is a key, reports, and their abuse."""
+
+from __future__ import annotations
+
+from relay import openpgp
+from relay.messages import (
+    PHRASE,
+    Builder,
+    compose,
+    multipart,
+    parted,
+)
+
+
+def secure_join(
+    sender: str,
+    recipient: str,
+    step: str = "vc-request",
+    text: str | None = None,
+    extra: tuple[str, ...] = (),
+) -> bytes:
+    """Ask for a key, which cannot be encrypted yet; `text` and `extra` parts are abuse of it."""
+    content_text = f"secure-join: {step}" if text is None else text
+    part = f'Content-Type: text/plain; charset="utf-8"\n\n{content_text}\n'
+    fields = (f"Secure-Join: {step}", "Secure-Join-Invitenumber: HrbIJRHYHkj")
+    return compose(
+        sender, recipient, parted(part, *extra), content_type=multipart("mixed"), fields=fields
+    )
+
+
+def vc_request(sender: str, recipient: str) -> bytes:
+    """Ask a person for their key."""
+    return secure_join(sender, recipient)
+
+
+def vg_request(sender: str, recipient: str) -> bytes:
+    """Ask to join a group."""
+    return secure_join(sender, recipient, "vg-request")
+
+
+def join_with_text(sender: str, recipient: str) -> bytes:
+    """A request with a sentence below it."""
+    return secure_join(sender, recipient, text=f"secure-join: vc-request\n{PHRASE}")
+
+
+def join_with_other_text(sender: str, recipient: str) -> bytes:
+    """A request only by its header."""
+    return secure_join(sender, recipient, text=PHRASE)
+
+
+def join_with_part(sender: str, recipient: str) -> bytes:
+    """A request with a readable part beside it."""
+    return secure_join(sender, recipient, extra=(f"Content-Type: text/plain\n\n{PHRASE}\n",))
+
+
+def join_of_other_step(sender: str, recipient: str) -> bytes:
+    """A later step, which is always encrypted."""
+    return secure_join(sender, recipient, "vc-auth-required")
+
+
+def join_as_html(sender: str, recipient: str) -> bytes:
+    """The right words in a part of another type, which may hide more."""
+    part = "Content-Type: text/html\n\nsecure-join: vc-request\n"
+    fields = ("Secure-Join: vc-request",)
+    return compose(sender, recipient, parted(part), content_type=multipart("mixed"), fields=fields)
+
+
+def setup_message(sender: str, recipient: str, text: str = "Here is my key.") -> bytes:
+    """Hand over a key to one's other devices (Autocrypt Level 1, section 5.1)."""
+    key = openpgp.encrypt_with_secret("key", "1234")
+    parts = (
+        f"Content-Type: text/plain\n\n{text}\n",
+        f"Content-Type: application/autocrypt-setup\n\n{key}\n",
+    )
+    return compose(
+        sender,
+        recipient,
+        parted(*parts),
+        content_type=multipart("mixed"),
+        subject="Autocrypt Setup Message",
+        fields=("Autocrypt-Setup-Message: v1",),
+    )
+
+
+def report(
+    sender: str, recipient: str, *, automatic: bool = True, subtype: str = "report"
+) -> bytes:
+    """Tell a sender that a mail was not delivered (RFC 3464), as mail servers do."""
+    parts = (
+        "Content-Type: text/plain; charset=us-ascii\n\nThe mail system could not deliver it.\n",
+        (
+            "Content-Type: message/delivery-status\n\n"
+            "Reporting-MTA: dns; mx.stranger.test\n\n"
+            "Final-Recipient: rfc822; gone@stranger.test\nAction: failed\nStatus: 5.1.1\n"
+        ),
+    )
+    return compose(
+        sender,
+        recipient,
+        parted(*parts),
+        content_type=multipart(subtype, "report-type=delivery-status; "),
+        subject="Undelivered Mail Returned to Sender",
+        fields=("Auto-Submitted: auto-replied",) if automatic else (),
+    )
+
+
+def report_without_auto_submitted(sender: str, recipient: str) -> bytes:
+    """A report that does not say it was made by a machine."""
+    return report(sender, recipient, automatic=False)
+
+
+def mixed_instead_of_report(sender: str, recipient: str) -> bytes:
+    """Any text under the name of the mail system."""
+    return report(sender, recipient, subtype="mixed")
+
+
+JOINS: tuple[Builder, ...] = (vc_request, vg_request)
+"""Cannot be encrypted yet."""
+
+ABUSED_JOINS: tuple[Builder, ...] = (
+    join_with_text,
+    join_with_other_text,
+    join_with_part,
+    join_of_other_step,
+    join_as_html,
+)
+"""Text for people in the clothes of a handshake."""

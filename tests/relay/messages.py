@@ -1,0 +1,186 @@
+"""Every kind of message a relay meets, as bytes with CRLF.
+
+All builders take sender and recipient, so that a kind can be a parameter of a claim.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from email.utils import formatdate
+
+from relay import openpgp
+
+Builder = Callable[[str, str], bytes]
+
+BOUNDARY = "18f2e3cb8fd1a4b1_boundary"
+MAX_SIZE = 31457280
+"""The default of `message.maxSize`, in octets."""
+PHRASE = "the quick brown fox tells a secret"
+"""What the cleartext messages say, to look for it where it must not be."""
+
+
+def new_id(sender: str) -> str:
+    """Make a Message-ID that no other message has, with its brackets."""
+    return f"<{uuid.uuid4()}@{sender.rpartition('@')[2]}>"
+
+
+def id_of(message: bytes) -> str:
+    """Read the Message-ID of a message, with its brackets."""
+    found = re.search(rb"^Message-ID: *(<[^>]+>)", message, re.MULTILINE | re.IGNORECASE)
+    assert found, message[:500]
+    return found[1].decode()
+
+
+def header(message: bytes, name: str) -> list[str]:
+    """Read all fields of a name, unfolded, in the order in which they stand."""
+    head = message.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+    unfolded = re.sub(r"\r\n(?=[ \t])", "", head).split("\r\n")
+    fields = [line.partition(":") for line in unfolded]
+    return [value.strip() for key, _, value in fields if key.lower() == name.lower()]
+
+
+def body(message: bytes) -> bytes:
+    """Return what stands below the header."""
+    return message.partition(b"\r\n\r\n")[2]
+
+
+def crlf(text: str) -> bytes:
+    """Encode text of any line ends as it travels."""
+    return text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
+
+
+def compose(
+    sender: str,
+    recipient: str,
+    content: str | bytes,
+    *,
+    content_type: str = "text/plain; charset=utf-8",
+    subject: str = "[...]",
+    fields: tuple[str, ...] = (),
+) -> bytes:
+    """Put the usual header, and `fields` (whole lines), above a content."""
+    lines = [
+        f"From: <{sender}>",
+        f"To: <{recipient}>",
+        f"Subject: {subject}",
+        f"Date: {formatdate()}",
+        f"Message-ID: {new_id(sender)}",
+        "Chat-Version: 1.0",
+        "MIME-Version: 1.0",
+        f"Content-Type: {content_type}",
+        *fields,
+    ]
+    raw = crlf(content) if isinstance(content, str) else content
+    return crlf("\n".join([*lines, "", ""])) + raw
+
+
+def parted(*parts: str, preamble: str = "", epilogue: str = "") -> str:
+    """Join parts, each with its own header, with the boundary between them."""
+    opened = "".join(f"--{BOUNDARY}\n{part}\n" for part in parts)
+    return f"{preamble}{opened}--{BOUNDARY}--\n{epilogue}"
+
+
+def multipart(subtype: str, parameters: str = "") -> str:
+    """Name a multipart type with the boundary that `parted` uses."""
+    return f'multipart/{subtype}; {parameters}boundary="{BOUNDARY}"'
+
+
+ENCRYPTED_TYPE = multipart("encrypted", 'protocol="application/pgp-encrypted"; ')
+
+
+def control_part(version: str = "Version: 1", media_type: str = "application/pgp-encrypted") -> str:
+    """Build the first part of PGP/MIME (RFC 3156, section 4) as chatmail core writes it."""
+    return (
+        f'Content-Type: {media_type}; charset="utf-8"\n'
+        "Content-Description: PGP/MIME version identification\n"
+        f"Content-Transfer-Encoding: 7bit\n\n{version}\n"
+    )
+
+
+def data_part(armor: str, media_type: str = "application/octet-stream") -> str:
+    """Build the second part of PGP/MIME as chatmail core writes it."""
+    return (
+        f'Content-Type: {media_type}; name="encrypted.asc"; charset="utf-8"\n'
+        "Content-Description: OpenPGP encrypted message\n"
+        'Content-Disposition: inline; filename="encrypted.asc";\n'
+        f"Content-Transfer-Encoding: 7bit\n\n{armor}\n"
+    )
+
+
+def pgp_mime(
+    sender: str, recipient: str, armor: str, *, subject: str = "[...]", fields: tuple[str, ...] = ()
+) -> bytes:
+    """Wrap any armour as chatmail core does."""
+    content = parted(control_part(), data_part(armor))
+    return compose(
+        sender, recipient, content, content_type=ENCRYPTED_TYPE, subject=subject, fields=fields
+    )
+
+
+def armor_for(sender: str, recipient: str, text: str = "hello") -> str:
+    """Encrypt to both ends, as clients do for their own other devices."""
+    inner = f'Content-Type: text/plain; charset="utf-8"; protected-headers="v1"\n\n{text}\n'
+    return openpgp.encrypt(inner, recipient, sender)
+
+
+def encrypted(
+    sender: str, recipient: str, text: str = "hello", fields: tuple[str, ...] = ()
+) -> bytes:
+    """Encrypt truly, with two keys."""
+    return pgp_mime(sender, recipient, armor_for(sender, recipient, text), fields=fields)
+
+
+def symmetric(sender: str, recipient: str) -> bytes:
+    """Encrypt with a shared secret: how Secure-Join begins since core 2.45."""
+    secret = openpgp.encrypt_with_secret("secure-join: vc-request-pubkey", "from the QR code")
+    return pgp_mime(sender, recipient, secret)
+
+
+def packets_for(sender: str, recipient: str, text: str = "hello") -> list[tuple[int, bytes]]:
+    """Take the packets of a message encrypted to both ends apart: tag and content of each."""
+    return openpgp.packets(openpgp.dearmored(armor_for(sender, recipient, text)))
+
+
+def old_format(sender: str, recipient: str) -> bytes:
+    """Session keys in the packet format of old; the data packet has no number in it."""
+    *keys, data = packets_for(sender, recipient)
+    old = b"".join(openpgp.old_packet(*key) for key in keys)
+    return pgp_mime(sender, recipient, openpgp.armored(old + openpgp.packet(*data)))
+
+
+def partial_lengths(sender: str, recipient: str) -> bytes:
+    """A data packet in chunks, as rPGP streams it."""
+    *keys, data = packets_for(sender, recipient, "hello " * 500)
+    head = b"".join(openpgp.packet(*key) for key in keys)
+    return pgp_mime(sender, recipient, openpgp.armored(head + openpgp.partial_packet(*data)))
+
+
+def encrypted_of_size(sender: str, recipient: str, size: int) -> bytes:
+    """Build an encrypted message of exactly `size` octets, CRLFs counted as two."""
+    frame = len(pgp_mime(sender, recipient, openpgp.armored(openpgp.sealed(0, recipient))))
+    # 48 octets become a line of 64 characters and its CRLF; a header line takes up the rest.
+    ciphertext = max(0, (size - frame - 600) * 48 // 66)
+    armor = openpgp.armored(openpgp.sealed(ciphertext, recipient))
+    missing = size - len(pgp_mime(sender, recipient, armor, fields=("X-Filler: ",)))
+    message = pgp_mime(sender, recipient, armor, fields=("X-Filler: " + "x" * missing,))
+    assert len(message) == size
+    return message
+
+
+def cleartext(sender: str, recipient: str) -> bytes:
+    """Build an ordinary mail."""
+    return compose(sender, recipient, f"{PHRASE}\n", subject="A newsletter")
+
+
+def version_header(sender: str, recipient: str) -> bytes:
+    """A `Version:` line in the armour, as GnuPG of old writes it."""
+    armor = openpgp.armored(
+        openpgp.dearmored(armor_for(sender, recipient)), headers="Version: GnuPG v2\n"
+    )
+    return pgp_mime(sender, recipient, armor)
+
+
+ENCRYPTED: tuple[Builder, ...] = (encrypted, symmetric, old_format, partial_lengths)
+"""Passes everywhere."""

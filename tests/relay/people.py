@@ -1,0 +1,147 @@
+"""People with an address on a relay, and what they do: log in, send, wait for a message."""
+
+from __future__ import annotations
+
+import base64
+import smtplib
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imap_tools import BaseMailBox, MailBox
+
+from relay.dialogue import SECONDS, Dialogue, insecure
+from relay.messages import id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.relay import Relay
+
+ARRIVAL_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Person:
+    """An address with its password. The account comes into being when it is first used."""
+
+    relay: Relay
+    address: str
+    password: str
+
+    @classmethod
+    def on(cls, relay: Relay) -> Person:
+        """Make somebody new, who is logged in once, so that mail finds the account."""
+        person = cls(relay, *relay.credentials())
+        with person.mailbox():
+            pass
+        return person
+
+    @contextmanager
+    def mailbox(self) -> Iterator[BaseMailBox]:
+        """Log in through IMAP with TLS and select INBOX."""
+        with MailBox(self.relay.address, ssl_context=insecure(), timeout=SECONDS).login(
+            self.address, self.password
+        ) as box:
+            yield box
+
+    @contextmanager
+    def smtp(
+        self, *, source: str | None = None, name: str = "client.test"
+    ) -> Iterator[smtplib.SMTP]:
+        """Log in on port 465, from the clients' address `source` if given."""
+        place = (source, 0) if source else None
+        with smtplib.SMTP_SSL(
+            self.relay.address,
+            465,
+            local_hostname=name,
+            timeout=SECONDS,
+            context=insecure(),
+            source_address=place,
+        ) as session:
+            session.login(self.address, self.password)
+            yield session
+
+    def submission(self, port: int = 465) -> Dialogue:
+        """Log in line by line on 465, 587 or 443, the three ports that take mail from clients."""
+        tls = {465: insecure(), 443: insecure("smtp"), 587: None}[port]
+        smtp = Dialogue.connect(self.relay.address, port, tls)
+        smtp.expect("220 ")
+        smtp.say("EHLO client.test").expect("250 ")
+        if port == 587:
+            smtp.starttls()
+        return smtp.plain_login(self.address, self.password)
+
+    def send(self, message: bytes, *recipients: str, sender: str | None = None) -> None:
+        """Submit a message; raises what smtplib raises."""
+        with self.smtp() as session:
+            session.sendmail(self.address if sender is None else sender, recipients, message)
+
+    def wait_for(self, message: bytes | str, seconds: float = ARRIVAL_SECONDS) -> bytes:
+        """Wait until a message (or a Message-ID) is in INBOX; the octets stored there."""
+        wanted = message if isinstance(message, str) else id_of(message)
+        return self._wait(f'HEADER Message-ID "{wanted}"', wanted, seconds)
+
+    def wait_for_any(self, seconds: float = ARRIVAL_SECONDS) -> bytes:
+        """Wait until there is a message in INBOX; the octets of the newest."""
+        return self._wait("ALL", "any message", seconds)
+
+    def _wait(self, criteria: str, what: str, seconds: float) -> bytes:
+        deadline = time.monotonic() + seconds
+        with self.mailbox() as box:
+            while not (found := box.uids(criteria)):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise AssertionError(f"{what} did not arrive within {seconds:g} s")
+                # Short, for what came in between the search and now is not told again.
+                box.idle.wait(timeout=min(left, 0.5))
+            return _octets(box, found[-1])
+
+    def inbox(self) -> list[bytes]:
+        """Fetch every message of INBOX in the order of arrival, octets as stored."""
+        with self.mailbox() as box:
+            return [_octets(box, uid) for uid in box.uids()]
+
+    def inbox_after(self, sentinel: bytes) -> Sequence[str]:
+        """Wait for a message sent last; the Message-IDs of all that came before it.
+
+        Mail to one mailbox is delivered in the order in which it was accepted, so what is not there
+        now was not accepted.
+        """
+        self.wait_for(sentinel)
+        return [id_of(message) for message in self.inbox() if id_of(message) != id_of(sentinel)]
+
+
+def _octets(box: BaseMailBox, uid: str) -> bytes:
+    _, data = box.client.uid("fetch", uid, "(BODY.PEEK[])")
+    content: bytes = data[0][1]
+    return content
+
+
+def imap_login(relay: Relay, address: str, password: str) -> str:
+    """Try to log in through IMAP; "" or what the relay said."""
+    name, word = address.encode(), password.encode()
+    with Dialogue.connect(relay.address, 993, insecure()) as imap:
+        imap.line()
+        # Literals hold what quoted strings cannot.
+        imap.say(f"a LOGIN {{{len(name)}+}}").send(name)
+        imap.say(f" {{{len(word)}+}}").send(word).say("")
+        said = imap.until("a")[-1]
+    return "" if said.startswith("a OK ") else said.partition(" NO ")[2] or said
+
+
+def smtp_login(relay: Relay, address: str, password: str) -> str:
+    """Try to log in through submission; "" or what the relay said."""
+    token = base64.b64encode(f"\0{address}\0{password}".encode()).decode()
+    with Dialogue.connect(relay.address, 465, insecure()) as smtp:
+        smtp.expect("220 ")
+        smtp.say("EHLO client.test").expect("250 ")
+        said = smtp.say(f"AUTH PLAIN {token}").reply()
+    return "" if said.startswith("235 ") else said
+
+
+def exists(relay: Relay, address: str) -> bool:
+    """Whether the relay has an account of this address, as Dovecot sees it when mail comes."""
+    return relay.machine.run(["doveadm", "user", address], check=False).status == 0

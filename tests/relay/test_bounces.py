@@ -1,0 +1,217 @@
+"""Bounces: one, signed and readable, to whoever sent the message; none to anybody else."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import dkim
+import dns.resolver
+import pytest
+from harness.process import wait_until
+from harness.stranger import MailServer
+
+from relay import messages
+from relay.people import Person
+from relay.strangers import Stranger, deliver
+from relay.test_outgoing_tls import hurry
+
+if TYPE_CHECKING:
+    from harness.lab import Lab
+    from harness.relay import Relay
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def sender(lab: Lab) -> Relay:
+    """A relay whose certificate everybody believes."""
+    return lab.relay("bouncing.test")
+
+
+@pytest.fixture
+def alice(sender: Relay) -> Person:
+    """Somebody who writes."""
+    return Person.on(sender)
+
+
+@pytest.fixture(scope="module")
+def classic(lab: Lab) -> MailServer:
+    """A classic mail server that refuses some recipients and takes everything for others."""
+    return MailServer.up(lab, "classic.test")
+
+
+@pytest.fixture(scope="module")
+def victim(lab: Lab) -> MailServer:
+    """A server that has nothing to do with any of it."""
+    return MailServer.up(lab, "victim.test")
+
+
+def queued(relay: Relay) -> list[str]:
+    """Return the senders of what waits in the queue."""
+    lines = relay.machine.run(["postqueue", "-j"]).out.splitlines()
+    return [json.loads(line)["sender"] for line in lines]
+
+
+def is_good_bounce(bounce: bytes, person: Person, recipient: str, message: bytes, why: str) -> None:
+    """People and programs can read it, another server believes it, it says what became of what."""
+    domain = person.relay.domain
+    assert messages.header(bounce, "From") == [f"Mail Delivery System <MAILER-DAEMON@{domain}>"]
+    assert messages.header(bounce, "To") == [person.address]
+    assert messages.header(bounce, "Return-Path") == ["<>"]
+    assert messages.header(bounce, "Auto-Submitted") == ["auto-replied"]
+    assert messages.header(bounce, "Content-Type")[0].startswith("multipart/report")
+    text = " ".join(messages.body(bounce).decode().split())
+    assert "could not be delivered" in text
+    assert "Action: failed" in text
+    assert f"Final-Recipient: rfc822; {recipient}" in text
+    assert why in text
+    assert messages.id_of(message) in text
+    assert dkim.verify(bounce, dnsfunc=_txt)
+
+
+def _txt(name: bytes, timeout: float = 5) -> bytes:
+    answer = dns.resolver.resolve(name.decode(), "TXT", lifetime=timeout)
+    return b"".join(answer[0].strings)
+
+
+def only_bounce(person: Person) -> bytes:
+    """Wait for a bounce, and see that nothing follows it."""
+    person.wait_for_any(seconds=40)
+    last = messages.encrypted(person.address, person.address)
+    person.send(last, person.address)
+    person.wait_for(last)
+    [bounce] = [mail for mail in person.inbox() if b"multipart/report" in mail]
+    return bounce
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("unknown", "550 5.1.1 <unknown@classic.test>"),
+        ("refused", "554 5.7.1 <refused@classic.test>"),
+    ],
+)
+def test_what_another_server_refuses_is_told_once(
+    alice: Person, classic: MailServer, name: str, why: str
+) -> None:
+    """The words of that server are in it, for whoever has to find out."""
+    recipient = f"{name}@{classic.domain}"
+    message = messages.encrypted(alice.address, recipient)
+    alice.send(message, recipient)
+
+    is_good_bounce(only_bounce(alice), alice, recipient, message, why)
+
+
+def test_an_unknown_address_of_another_relay_is_told_once(
+    alice: Person, public_relay: Relay
+) -> None:
+    """Relays take mail for every name, so that names cannot be tried out, and answer afterwards."""
+    recipient = public_relay.credentials()[0]
+    message = messages.encrypted(alice.address, recipient)
+    alice.send(message, recipient)
+
+    alice.wait_for_any(seconds=40)
+    [bounce] = alice.inbox()
+    assert messages.header(bounce, "From")[0].endswith(f"<MAILER-DAEMON@{public_relay.domain}>")
+    assert recipient in messages.body(bounce).decode()
+    assert messages.header(bounce, "Content-Type")[0].startswith("multipart/report")
+
+
+def test_a_full_mailbox_is_told_in_the_end(lab: Lab) -> None:
+    """Mail waits for room, here a quarter of a minute, and is not lost in silence."""
+    settings = {"message": {"maxSize": "64K"}, "mailbox": {"maxSize": "200K"}}
+    relay = lab.relay("full.test", settings)
+    # What makes room in full mailboxes must not be quicker than the mail.
+    relay.machine.run("systemctl stop chatmail-trim.socket chatmail-trim.service")
+    hurry(relay)
+    alice, bob = Person.on(relay), Person.on(relay)
+    # One after the other: several at once would all find room and together take more than there is.
+    for _ in range(3):
+        message = messages.encrypted_of_size(alice.address, bob.address, 60_000)
+        alice.send(message, bob.address)
+        bob.wait_for(message)
+    alice.send(messages.encrypted_of_size(alice.address, bob.address, 60_000), bob.address)
+
+    def failed() -> list[bytes]:
+        return [mail for mail in alice.inbox() if b"Action: failed" in mail]
+
+    wait_until(failed, "a bounce", timeout=60, step=0.5)
+    text = " ".join(messages.body(failed()[0]).decode().split())
+    assert "Quota exceeded (mailbox for user is full)" in text
+    assert f"Final-Recipient: rfc822; {bob.address}" in text
+    assert messages.header(failed()[0], "DKIM-Signature")
+
+
+def test_a_relay_that_stays_away_is_told_in_the_end(lab: Lab) -> None:
+    """After two days, here a quarter of a minute, the sender is told what was tried."""
+    relay = lab.relay("hurried.test")
+    hurry(relay)
+    alice = Person.on(relay)
+    lab.dns.publish("gone.test", [("@", "MX", "10 mx.gone.test."), ("mx", "A", "192.0.2.99")])
+    recipient = "someone@gone.test"
+    message = messages.encrypted(alice.address, recipient)
+    alice.send(message, recipient)
+
+    def failed() -> list[bytes]:
+        return [mail for mail in alice.inbox() if b"Action: failed" in mail]
+
+    wait_until(failed, "a bounce", timeout=60, step=0.5)
+    [bounce] = failed()
+    is_good_bounce(bounce, alice, recipient, message, "connect to mx.gone.test[192.0.2.99]:25")
+
+
+def test_a_stranger_cannot_aim_a_bounce_at_somebody_else(
+    sender: Relay, stranger: Stranger, victim: MailServer, lab: Lab
+) -> None:
+    """Signed by his own domain, in the victim's name, to nobody: taken, and not answered."""
+    nobody, _ = sender.credentials()
+    message = messages.encrypted(stranger.address(), nobody)
+    deliver(sender, stranger.signed(message), f"target@{victim.domain}", nobody)
+    # A full mailbox, a refusal later on: the same way, for the envelope is what bounces go by.
+    wait_until(lambda: queued(sender) == [], "the queue is empty", timeout=20)
+
+    # What is sent to the victim next must be the first thing that arrives.
+    bob = Person.on(sender)
+    last = messages.encrypted(bob.address, f"target@{victim.domain}")
+    bob.send(last, f"target@{victim.domain}")
+    victim.wait_for(messages.id_of(last))
+    assert len(victim.received()) == 1
+
+
+def test_an_honest_stranger_learns_that_nobody_is_there(sender: Relay, classic: MailServer) -> None:
+    """Where DKIM proves the envelope's domain as well, the bounce goes out, signed."""
+    nobody, _ = sender.credentials()
+    there = f"honest@{classic.domain}"
+    message = messages.cleartext(there, nobody)
+    classic.send(message, there, nobody)
+
+    def bounces() -> list[bytes]:
+        return [mail for mail in classic.received() if nobody.encode() in mail]
+
+    wait_until(bounces, "a bounce at the classic server", timeout=30)
+    [bounce] = bounces()
+    assert messages.id_of(message).encode() in bounce
+    assert dkim.verify(bounce, dnsfunc=_txt)
+
+
+def test_mail_of_the_null_sender_is_never_answered(sender: Relay, stranger: Stranger) -> None:
+    """RFC 5321, section 4.5.5: or two servers would write to each other for ever."""
+    nobody, _ = sender.credentials()
+    deliver(sender, stranger.signed(messages.encrypted(stranger.address(), nobody)), "", nobody)
+
+    wait_until(lambda: queued(sender) == [], "the queue is empty", timeout=20)
+    assert "MAILER-DAEMON" not in sender.machine.run(["postqueue", "-p"]).out
+
+
+def test_mail_with_another_envelope_still_arrives(bob: Person, stranger: Stranger) -> None:
+    """Mailing services have envelopes of their own; newsletters are only not answered."""
+    message = messages.encrypted(stranger.address(), bob.address)
+    stranger.deliver(bob.relay, message, bob.address, sender="bounce-17@service.test")
+    aligned = messages.encrypted(stranger.address(), bob.address)
+    stranger.deliver(bob.relay, aligned, bob.address, sender=f"bounce-17@mail.{stranger.domain}")
+
+    assert messages.header(bob.wait_for(message), "Return-Path") == ["<>"]
+    assert messages.header(bob.wait_for(aligned), "Return-Path") == [
+        f"<bounce-17@mail.{stranger.domain}>"
+    ]

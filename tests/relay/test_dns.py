@@ -1,0 +1,225 @@
+"""The relay's DNS records: printed, compared with the name servers', written to a primary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import dns.resolver
+import pytest
+from harness.dns import UPDATE_KEY
+from harness.network import DNS, address4
+
+if TYPE_CHECKING:
+    from harness.lab import Lab
+    from harness.process import Result
+    from harness.relay import Relay
+
+DOMAIN = "records.test"
+KEY_FILE = "/root/update.key"
+
+
+@pytest.fixture(scope="module")
+def target(lab: Lab) -> Relay:
+    """A relay whose zone is damaged in every way."""
+    return lab.relay(DOMAIN, {"reports": {"mail": f"reports@{DOMAIN}"}})
+
+
+@pytest.fixture(scope="module")
+def zone(target: Relay) -> str:
+    """Return the zone as the relay wants it."""
+    return target.chatmail("dns").out
+
+
+def check(target: Relay, text: str) -> Result:
+    """Publish a zone and have the relay look at it."""
+    target.dns.publish_zone_text(DOMAIN, text)
+    return target.chatmail("dns", "--check", check=False)
+
+
+def without(pattern: str) -> Callable[[str], str]:
+    """Leave out the lines that match; there must be some."""
+
+    def change(text: str) -> str:
+        kept = [line for line in text.splitlines() if not re.search(pattern, line)]
+        assert len(kept) < len(text.splitlines()), pattern
+        return "\n".join(kept)
+
+    return change
+
+
+def instead(pattern: str, by: str) -> Callable[[str], str]:
+    """Replace within the zone; there must be something to replace."""
+
+    def change(text: str) -> str:
+        changed, count = re.subn(pattern, by, text, flags=re.MULTILINE)
+        assert count, pattern
+        return changed
+
+    return change
+
+
+def and_also(line: str) -> Callable[[str], str]:
+    """Add a record."""
+    return lambda text: f"{text}\n{line}\n"
+
+
+def spread(text: str) -> str:
+    """Cut every TXT value in strings of twenty octets, as web forms and people do."""
+
+    def cut(match: re.Match[str]) -> str:
+        whole = match[2].replace('" "', "").strip('"')
+        parts = [whole[start : start + 20] for start in range(0, len(whole), 20)]
+        return match[1] + " ".join(f'"{part}"' for part in parts)
+
+    return re.sub(r"^(.* IN TXT )(.*)$", cut, text, flags=re.MULTILINE)
+
+
+def test_the_zone_it_prints_is_the_zone_it_wants(target: Relay, zone: str) -> None:
+    """One source: what an operator pastes passes the relay's own look at it."""
+    said = check(target, zone)
+
+    assert said.status == 0
+    assert said.out == f"{DOMAIN}: every record is right at 1 name server\n"
+
+
+def test_it_has_what_other_servers_ask_for(target: Relay, zone: str) -> None:
+    """MTA-STS, reports about TLS, and the key of the certificate for DANE."""
+    key = target.machine.run(
+        f"openssl pkey -in {target.value.daemons['paths']['certificateKey']} -pubout -outform DER"
+        " | sha256sum"
+    ).out.split()[0]
+    assert f"_25._tcp.{DOMAIN}. 3600 IN TLSA 3 1 1 {key}\n" in zone
+    assert f'_smtp._tls.{DOMAIN}. 3600 IN TXT "v=TLSRPTv1; rua=mailto:reports@{DOMAIN}"\n' in zone
+    assert re.search(rf'^_mta-sts\.{DOMAIN}\. .* TXT "v=STSv1; id=[0-9a-f]+"$', zone, re.MULTILINE)
+    published = dns.resolver.resolve(f"_mta-sts.{DOMAIN}", "TXT")
+    assert published[0].strings[0].decode() in zone
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "told"),
+    [
+        (without(" MX "), 1, f"missing: {DOMAIN}. MX 10 {DOMAIN}."),
+        (without("opendkim._domainkey"), 1, f"missing: opendkim._domainkey.{DOMAIN}. TXT v=DKIM1"),
+        (without("^_mta-sts"), 1, f"missing: _mta-sts.{DOMAIN}. TXT v=STSv1; id="),
+        (without(" AAAA "), 1, f"missing: {DOMAIN}. AAAA 2001:db8::"),
+        (instead(r" A 192\S+", " A 192.0.2.200"), 1, f"wrong: {DOMAIN}. A is 192.0.2.200"),
+        (
+            and_also("@ MX 20 backup.test."),
+            1,
+            f"wrong: {DOMAIN}. MX is 10 {DOMAIN} and 20 backup.test",
+        ),
+        (instead("p=MII", "p=MIJ"), 1, "wrong: opendkim._domainkey"),
+        (
+            and_also('@ TXT "v=spf1 -all"'),
+            0,
+            f"wrong: {DOMAIN}. TXT is v=spf1 -all and v=spf1 a ~all",
+        ),
+        (without("_dmarc"), 0, f"missing: _dmarc.{DOMAIN}. TXT v=DMARC1"),
+        (without("TLSA"), 0, f"missing: _25._tcp.{DOMAIN}. TLSA 3 1 1 "),
+        (instead("3 1 1 ....", "3 1 1 0000"), 0, f"wrong: _25._tcp.{DOMAIN}. TLSA is 3 1 1 0000"),
+    ],
+)
+def test_says_what_is_missing_or_wrong(
+    target: Relay, zone: str, change: Callable[[str], str], status: int, told: str
+) -> None:
+    """Each fault by name, with what should be there; only what is required fails the command."""
+    said = check(target, change(zone))
+
+    assert told in said.out
+    assert said.status == status
+
+
+def test_says_everything_at_once(target: Relay) -> None:
+    """An operator goes to the provider's form once: with an empty zone, each record is told."""
+    said = check(target, '@ TXT "something else"')
+
+    wanted = re.findall(r"^(\S+) 3600 IN (\S+) ", target.chatmail("dns").out, re.MULTILINE)
+    for name, kind in wanted:
+        assert f"missing: {name} {kind} " in said.out
+    assert said.out.index("required (") < said.out.index("recommended (")
+    assert said.status == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        spread,
+        instead(r"v=DKIM1;k=rsa;", "v=DKIM1; k=rsa; "),
+        and_also('@ TXT "site-verification=1234"'),
+        # Providers without aliases, or that resolve them themselves.
+        lambda text: without("^mta-sts")(text) + "\nmta-sts A {ipv4}\nmta-sts AAAA {ipv6}\n",
+        # A key kept at another name.
+        lambda text: (
+            instead("^opendkim._domainkey", "elsewhere")(text)
+            + "\nopendkim._domainkey CNAME elsewhere\n"
+        ),
+    ],
+)
+def test_does_not_complain_about_how_providers_do_it(
+    target: Relay, zone: str, change: Callable[[str], str]
+) -> None:
+    """Other strings, spaces, neighbours and aliases mean the same."""
+    addresses = {"ipv4": target.address, "ipv6": target.address6}
+    said = check(
+        target,
+        change(zone).replace("{ipv4}", addresses["ipv4"]).replace("{ipv6}", addresses["ipv6"]),
+    )
+
+    assert said.out == f"{DOMAIN}: every record is right at 1 name server\n"
+    assert said.status == 0
+
+
+def test_a_secondary_that_does_not_answer_is_named_and_the_others_count(
+    target: Relay, zone: str
+) -> None:
+    """What can be known is told; the primary may be hidden, its secondaries are what others ask."""
+    said = check(target, f"{zone}\n@ NS second\nsecond A {address4(113)}\n")
+
+    assert f"no answer: second.{DOMAIN} ({address4(113)}): " in said.out
+    assert f"{DOMAIN}: every record is right at 1 name server" in said.out
+    assert said.status == 0
+
+
+def test_a_domain_that_is_not_delegated_is_one_sentence(target: Relay) -> None:
+    """Before the registrar is done nothing can be looked at, and that is the thing to say."""
+    target.dns.remove(DOMAIN)
+    said = target.chatmail("dns", "--check", check=False)
+
+    assert said.status == 1
+    assert len(said.err.splitlines()) == 1
+    assert "Traceback" not in said.err
+
+
+def test_writes_the_records_itself(target: Relay, zone: str) -> None:
+    """With a key for RFC 2136 nothing is pasted; records of others stay, old ones of ours go."""
+    target.machine.write(KEY_FILE, UPDATE_KEY, mode="0600")
+    target.dns.publish_zone_text(
+        DOMAIN,
+        '@ TXT "site-verification=1234"\n@ TXT "v=spf1 -all"\n@ MX 5 old.test.\nwww A 192.0.2.9',
+    )
+    update = ("dns", "--update", "--server", address4(DNS), "--key-file", KEY_FILE)
+    for _ in range(2):
+        said = target.chatmail(*update)
+        assert re.fullmatch(rf"\d+ records written to {DOMAIN}\. at \S+\n", said.out)
+
+        looked = target.chatmail("dns", "--check", check=False)
+        assert looked.out == f"{DOMAIN}: every record is right at 1 name server\n"
+        texts = [b"".join(record.strings) for record in dns.resolver.resolve(DOMAIN, "TXT")]
+        assert sorted(texts) == [b"site-verification=1234", b"v=spf1 a ~all"]
+    target.dns.publish_zone_text(DOMAIN, zone)
+
+
+def test_a_wrong_key_writes_nothing_and_is_one_sentence(target: Relay, zone: str) -> None:
+    """The operator learns whose fault it is."""
+    target.dns.publish_zone_text(DOMAIN, zone)
+    wrong = UPDATE_KEY.replace("bGFi", "bGFj")
+    target.machine.write(KEY_FILE, wrong, mode="0600")
+    update = ("dns", "--update", "--server", address4(DNS), "--key-file", KEY_FILE)
+
+    said = target.chatmail(*update, check=False)
+
+    assert said.status == 1
+    assert said.err.startswith(f"chatmail dns: {address4(DNS)} does not accept the TSIG key")
+    assert len(said.err.splitlines()) == 1

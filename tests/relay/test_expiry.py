@@ -1,0 +1,192 @@
+"""What happens at night: old mail goes, and those who are connected see no more than that."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from relay import mailboxes, messages
+from relay.people import Person, exists, imap_login
+from relay.test_imap import logged_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.relay import Relay
+
+INOTIFY = """
+for hibernate in $(pgrep -x imap-hibernate); do
+    ls -l "/proc/$hibernate/fd" | grep -q inotify && exit 0
+done
+exit 1
+"""
+
+
+@pytest.fixture
+def old(alice: Person, bob: Person) -> Callable[..., str]:
+    """Lay an old message into bob's mailbox; its path."""
+
+    def plant(days: float, size: int = 5_000, folder: str = "") -> str:
+        text = messages.encrypted_of_size(alice.address, bob.address, size)
+        return mailboxes.plant(bob.relay, bob.address, text, days, folder)
+
+    mailboxes.awake(bob.relay)
+    return plant
+
+
+def test_mail_goes_when_its_days_are_over(bob: Person, old: Callable[..., str]) -> None:
+    """Twenty days for a small message, seven for a large one, in every folder."""
+    with bob.mailbox() as box:
+        box.folder.create("Archive")
+    for folder in ("", "Archive"):
+        old(20.5, folder=folder)
+        old(7.5, 300_000, folder)
+    kept = {old(19.5), old(7.5), old(6.5, 300_000), old(19.5, folder="Archive")}
+
+    said = mailboxes.expire(bob.relay)
+
+    assert mailboxes.files(bob.relay, bob.address) == kept
+    assert "removed 2 messages" in said
+    assert bob.address not in said
+
+
+def test_the_quota_knows_what_is_gone(bob: Person, old: Callable[..., str]) -> None:
+    """Clients show it, and the next delivery is judged by it."""
+    for _ in range(3):
+        old(21, 500_000)
+    old(1, 500_000)
+    before = mailboxes.used(bob)
+
+    mailboxes.expire(bob.relay)
+
+    assert before == pytest.approx(2_000_000, abs=1024)
+    assert mailboxes.used(bob) == pytest.approx(500_000, abs=1024)
+
+
+def test_a_client_in_idle_sees_expunges(bob: Person, old: Callable[..., str]) -> None:
+    """It was asleep when the mail went, is told so, and goes on with the same connection."""
+    old(21)
+    old(21)
+    old(1)
+    with logged_in(bob) as imap:
+        assert "* 3 EXISTS" in imap.answer("SELECT INBOX")
+        imap.say("b IDLE")
+        assert imap.line().startswith("+")
+
+        mailboxes.expire(bob.relay)
+
+        assert {imap.line(), imap.line()} <= {"* 1 EXPUNGE", "* 2 EXPUNGE"}
+        imap.say("DONE")
+        assert imap.until("b")[-1].startswith("b OK")
+        lines = imap.answer("FETCH 1:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
+        assert [line for line in lines if line.startswith("* 1 FETCH")]
+        assert lines[-1].startswith("a OK")
+
+
+def test_a_hibernated_client_sees_expunges(bob: Person, old: Callable[..., str]) -> None:
+    """At night nearly all clients hibernate; Dovecot wakes those whose mail goes."""
+    old(21)
+    old(1)
+    with logged_in(bob) as imap:
+        assert "* 2 EXISTS" in imap.answer("SELECT INBOX")
+        imap.say("b IDLE")
+        assert imap.line().startswith("+")
+        # imap_hibernate_timeout is 30 s.
+        bob.relay.machine.wait_until(INOTIFY, timeout=45)
+
+        mailboxes.expire(bob.relay)
+
+        said = [line for line in iter(imap.line, "* 1 EXPUNGE") if line != "* OK Still here"]
+        assert said == []
+        imap.say("DONE")
+        assert imap.until("b")[-1].startswith("b OK")
+
+
+def test_a_client_that_reads_meanwhile_is_not_cut(bob: Person, old: Callable[..., str]) -> None:
+    """The message it asks for is gone: an answer about that, and the connection stays."""
+    old(21)
+    kept = old(1)
+    with logged_in(bob) as imap:
+        assert "* 2 EXISTS" in imap.answer("SELECT INBOX")
+
+        mailboxes.expire(bob.relay)
+
+        assert imap.answer("FETCH 1 (BODY.PEEK[])")[-1][:4] in {"a NO", "a OK"}
+        assert imap.answer("NOOP")[-1].startswith("a OK")
+        assert "* SEARCH 1" in imap.answer("SEARCH ALL")
+    files = mailboxes.files(bob.relay, bob.address)
+    assert {path.partition(":")[0].rpartition("/")[2] for path in files} == {
+        kept.rpartition("/")[2]
+    }
+
+
+def test_a_relay_that_was_away_waits_a_week(bob: Person, old: Callable[..., str]) -> None:
+    """Switched off for a month, all its mail is old; people come first, then the night."""
+    path = old(25)
+    bob.relay.machine.run(["rm", "-f", "/var/lib/chatmail/expiry.json"])
+
+    said = mailboxes.expire(bob.relay)
+
+    assert mailboxes.files(bob.relay, bob.address) == {path}
+    assert "the relay was away" in said
+
+
+def test_the_operator_can_look_before(bob: Person, old: Callable[..., str]) -> None:
+    """`chatmail expire --dry-run` names what would go and leaves it."""
+    path = old(25)
+
+    shown = bob.relay.chatmail("expire", "--dry-run").out
+
+    assert re.search(r"^  old mail +[1-9][0-9]* messages", shown, re.MULTILINE)
+    assert mailboxes.files(bob.relay, bob.address) == {path}
+    assert "done" in bob.relay.chatmail("expire").out
+    assert not mailboxes.files(bob.relay, bob.address)
+
+
+def test_a_timer_starts_it_every_night(relay: Relay) -> None:
+    """And after a night that was missed."""
+    wanted = "--property=ActiveState,Persistent,NextElapseUSecRealtime"
+    shown = relay.machine.run(["systemctl", "show", "chatmail-expire.timer", wanted]).out
+
+    assert "ActiveState=active" in shown
+    assert "Persistent=yes" in shown
+    assert "NextElapseUSecRealtime=n/a" not in shown
+
+
+def test_an_account_that_nobody_uses_goes_with_everything(alice: Person, bob: Person) -> None:
+    """After ninety days without a login; one that came back on the last day stays."""
+    relay = bob.relay
+    mailboxes.awake(relay)
+    for person in (alice, bob):
+        text = messages.encrypted_of_size(alice.address, bob.address, 5_000)
+        mailboxes.plant(relay, person.address, text, 1)
+    mailboxes.last_seen(relay, bob.address, 91)
+    mailboxes.last_seen(relay, alice.address, 91)
+    with alice.mailbox():
+        pass
+
+    said = mailboxes.expire(relay)
+
+    assert "1 of 2 idle accounts" in said
+    assert bob.address not in said
+    assert not exists(relay, bob.address)
+    assert relay.machine.run(["test", "-e", mailboxes.home(relay, bob.address)], check=False).status
+    assert exists(relay, alice.address)
+    assert mailboxes.files(relay, alice.address)
+    assert imap_login(relay, bob.address, bob.password)
+
+
+def test_a_connected_client_of_a_deleted_account_is_cut(bob: Person) -> None:
+    """Otherwise it would go on reading what does not exist."""
+    mailboxes.awake(bob.relay)
+    with logged_in(bob) as imap:
+        imap.answer("SELECT INBOX")
+        imap.say("b IDLE")
+        assert imap.line().startswith("+")
+        mailboxes.last_seen(bob.relay, bob.address, 91)
+
+        mailboxes.expire(bob.relay)
+
+        assert imap.ended()

@@ -1,0 +1,260 @@
+"""What breaks, breaks softly: mail is late and never lost, and daemons come back by themselves."""
+
+from __future__ import annotations
+
+import json
+import smtplib
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.process import wait_until
+
+from relay.broken import (
+    ACCOUNTS,
+    ACCOUNTS_WHOLE,
+    BACK_SECONDS,
+    CONFIG,
+    DOMAIN,
+    FILTER,
+    SETTINGS,
+    WEB,
+    deliver_now,
+    kill,
+    pid,
+    queued,
+    stopped,
+    talk,
+)
+from relay.dialogue import Dialogue, insecure
+from relay.messages import encrypted, id_of
+from relay.people import Person, exists, imap_login, smtp_login
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.lab import Lab
+    from harness.relay import Relay
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def relay(lab: Lab) -> Relay:
+    """A relay of its own: what is broken here must not break others' tests."""
+    return lab.relay(DOMAIN, SETTINGS)
+
+
+@pytest.fixture(autouse=True)
+def _whole(relay: Relay) -> Iterator[None]:
+    """Every test begins and ends with a relay that works."""
+    yield
+    units = [*ACCOUNTS_WHOLE, FILTER, WEB, "dovecot.service", "postfix.service"]
+    relay.machine.run(["systemctl", "start", *units])
+    for unit in units:
+        relay.machine.wait_for_unit(unit)
+
+
+def test_without_the_filter_nobody_is_served_and_nothing_passes(
+    relay: Relay, alice: Person, bob: Person
+) -> None:
+    """A client is told to come again (421), also in a session opened before; then mail flows."""
+    before, sentinel = (encrypted(alice.address, bob.address) for _ in range(2))
+    with alice.smtp() as open_session, stopped(relay, FILTER):
+        for port, tls in ((465, insecure()), (25, None)):
+            with Dialogue.connect(relay.address, port, tls) as smtp:
+                smtp.expect("421 ")
+        with pytest.raises((smtplib.SMTPException, OSError)) as told:
+            open_session.sendmail(alice.address, [bob.address], before)
+        code = getattr(told.value, "smtp_code", None)
+        assert code in (None, 421, 451), told.value
+        assert queued(relay) == []
+    alice.send(sentinel, bob.address)
+    assert bob.inbox_after(sentinel) == []
+
+
+@pytest.mark.parametrize("unit", [FILTER, ACCOUNTS, WEB])
+def test_killed_daemon_is_back_by_itself(relay: Relay, unit: str) -> None:
+    """Nobody is there to restart it; kill -9 stands for every crash."""
+    killed = pid(relay, unit)
+    kill(relay, unit)
+    wait_until(lambda: pid(relay, unit) not in (0, killed), f"{unit} is back", timeout=BACK_SECONDS)
+    relay.machine.wait_for_unit(unit, timeout=BACK_SECONDS)
+    # Each of the three takes part in one of these.
+    person = Person.on(relay)
+    message = encrypted(person.address, person.address)
+    person.send(message, person.address)
+    person.wait_for(message)
+    new = talk(relay, "webSocket", b"POST /new HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert new.startswith(b"HTTP/1.1 200 "), new
+
+
+def test_without_the_accounts_daemon_known_people_go_on(
+    relay: Relay, alice: Person, bob: Person
+) -> None:
+    """Logins of known people come from the book and mail is delivered; nothing bounces."""
+    message = encrypted(alice.address, bob.address)
+    with stopped(relay, *ACCOUNTS_WHOLE):
+        relay.machine.run(["doveadm", "auth", "cache", "flush"])
+        assert imap_login(relay, alice.address, alice.password) == ""
+        alice.send(message, bob.address)
+        bob.wait_for(message, seconds=60)
+    assert alice.inbox() == []
+
+
+def test_without_the_accounts_daemon_new_people_are_told_to_try_later(relay: Relay) -> None:
+    """Not "wrong password", which a client would show and give up at; and no account by accident.
+
+    In SMTP Postfix has one answer for every refusal of Dovecot's: 535.
+    """
+    address, password = relay.credentials()
+    with stopped(relay, *ACCOUNTS_WHOLE):
+        assert "UNAVAILABLE" in imap_login(relay, address, password)
+        assert smtp_login(relay, address, password).startswith(("454 ", "535 "))
+    assert not exists(relay, address)
+    assert imap_login(relay, address, password) == ""
+
+
+BROKEN_BOOKS = {
+    "missing": 'rm "$1"',
+    "empty": ': > "$1"',
+    "overwritten": 'printf "this is no database, but long enough to look at" > "$1"',
+    "damaged": 'dd if=/dev/urandom of="$1" bs=1024 seek=1 count=7 conv=notrunc status=none',
+}
+
+
+@pytest.mark.parametrize("damage", BROKEN_BOOKS)
+def test_with_a_broken_account_book_everybody_is_told_to_try_later(
+    relay: Relay, alice: Person, bob: Person, damage: str
+) -> None:
+    """The journal names the file; mail waits instead of bouncing; a repaired book is the old one.
+
+    A missing book must not become an empty one, where an address belongs to whoever comes first.
+    """
+    machine, book = relay.machine, relay.value.daemons["paths"]["accountBook"]
+    message = encrypted(alice.address, bob.address)
+    start = machine.cursor()
+    with alice.smtp() as session:
+        machine.run(["systemctl", "stop", *ACCOUNTS_WHOLE, "dovecot.service"])
+        machine.run(
+            [
+                "sh",
+                "-ec",
+                'mkdir /root/book; mv "$1"* /root/book; cp -p "/root/book/${1##*/}" "$1"',
+                "sh",
+                book,
+            ]
+        )
+        machine.run(["sh", "-ec", BROKEN_BOOKS[damage], "sh", book])
+        try:
+            machine.run(["systemctl", "start", *ACCOUNTS_WHOLE[:2], "dovecot.service"])
+            machine.run(["systemctl", "start", "--no-block", ACCOUNTS])
+            wait_until(
+                lambda: book in machine.journal(ACCOUNTS, after=start),
+                "the journal names the account book",
+                timeout=20,
+            )
+            assert "UNAVAILABLE" in imap_login(relay, alice.address, alice.password)
+            assert "UNAVAILABLE" in imap_login(relay, *relay.credentials())
+            session.sendmail(alice.address, [bob.address], message)
+            wait_until(
+                lambda: [mail for mail in queued(relay) if mail["queue_name"] == "deferred"],
+                "the message waits",
+                timeout=60,
+            )
+        finally:
+            machine.run(["systemctl", "stop", *ACCOUNTS_WHOLE, "dovecot.service"])
+            machine.run(
+                [
+                    "sh",
+                    "-ec",
+                    'rm -f "$1"*; mv /root/book/* "${1%/*}"; rmdir /root/book',
+                    "sh",
+                    book,
+                ]
+            )
+            machine.run(["systemctl", "reset-failed", ACCOUNTS], check=False)
+            machine.run(["systemctl", "start", *ACCOUNTS_WHOLE, "dovecot.service"])
+    machine.wait_for_unit(ACCOUNTS)
+    deliver_now(relay)
+    bob.wait_for(message)
+    assert alice.inbox() == []
+
+
+@pytest.mark.parametrize("unit", [FILTER, ACCOUNTS, WEB])
+def test_unknown_key_in_the_configuration_stops_the_start_and_is_named(
+    relay: Relay, unit: str
+) -> None:
+    """A typing error must not become a default; the operator reads what was perhaps meant."""
+    machine = relay.machine
+    right = machine.read(CONFIG)
+    wrong = json.loads(right)
+    wrong["sending"]["perMinut"] = wrong["sending"]["perMinute"]
+    start = machine.cursor()
+    machine.write(CONFIG, json.dumps(wrong))
+    try:
+        assert machine.run(["systemctl", "restart", unit], check=False, timeout=30).status != 0
+        said = machine.journal(unit, after=start)
+    finally:
+        machine.write(CONFIG, right)
+        machine.run(["systemctl", "reset-failed", unit], check=False)
+        machine.run(["systemctl", "restart", unit])
+    machine.wait_for_unit(unit)
+    assert f"{CONFIG}: unknown key `sending.perMinut`" in said
+    assert "sending.perMinute" in said
+
+
+def test_without_dovecot_mail_waits(relay: Relay, alice: Person, bob: Person) -> None:
+    """The queue holds it, nothing bounces, and it is delivered when Dovecot is back."""
+    message = encrypted(alice.address, bob.address)
+    with alice.smtp() as session, stopped(relay, "dovecot.service"):
+        session.sendmail(alice.address, [bob.address], message)
+        wait_until(
+            lambda: [mail for mail in queued(relay) if mail["queue_name"] == "deferred"],
+            "the message waits",
+            timeout=30,
+        )
+    deliver_now(relay)
+    bob.wait_for(message)
+    assert alice.inbox() == []
+
+
+def test_filter_killed_under_load_loses_nothing(relay: Relay, bob: Person) -> None:
+    """Of twenty connections what was acknowledged is delivered, and nothing else is."""
+    connections, messages, killed_after = 20, 20, 100
+    acknowledged: list[str] = []
+    enough = threading.Event()
+    sender = Person.on(relay)
+
+    def send() -> None:
+        left = [encrypted(sender.address, bob.address) for _ in range(messages)]
+        while left:
+            try:
+                with sender.smtp() as session:
+                    while left:
+                        session.sendmail(sender.address, [bob.address], left[-1])
+                        acknowledged.append(id_of(left.pop()))
+                        if len(acknowledged) >= killed_after:
+                            enough.set()
+            except (smtplib.SMTPException, OSError):
+                # Refused or cut off: as clients do, come again with a message of its own number.
+                left[-1:] = [encrypted(sender.address, bob.address)] if left else []
+
+    threads = [threading.Thread(target=send, daemon=True) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    assert enough.wait(60)
+    kill(relay, FILTER)
+    for thread in threads:
+        thread.join(timeout=120)
+        assert not thread.is_alive()
+    wait_until(lambda: not queued(relay), "everything accepted is delivered", timeout=60)
+    delivered = [id_of(message) for message in bob.inbox()]
+    assert len(acknowledged) == connections * messages
+    assert sorted(delivered) == sorted(acknowledged)
+
+
+def test_no_daemon_showed_a_traceback(relay: Relay) -> None:
+    """After all of the above: every fault was expected, and said in a sentence."""
+    journal = relay.machine.journal()
+    assert "Traceback" not in journal

@@ -1,0 +1,143 @@
+"""A stranger's bounded flood on port 25, from sixteen addresses, while people go on."""
+
+from __future__ import annotations
+
+import smtplib
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import evidence, network
+from harness.process import wait_until
+
+from relay import messages
+from relay.dialogue import Dialogue
+from relay.people import Person
+from relay.strangers import Stranger, port_25
+
+if TYPE_CHECKING:
+    from harness.relay import Relay
+
+pytestmark = pytest.mark.timeout(180)
+
+SOURCES = [network.address4(number) for number in network.CLIENTS]
+FLOODING = 8
+"""Addresses that send; the others hold idle connections."""
+SENDERS = 48
+QUIET, BUSY_SECONDS = 8, 8.0
+# What a person still calls working; undisturbed it takes a tenth of a second.
+PATIENCE_SECONDS = 10.0
+
+
+@contextmanager
+def flood(relay: Relay, stranger: Stranger, target: str) -> Iterator[list[str]]:
+    """Send forged mail, mail to nobody, broken TLS and nothing at all, as fast as it goes."""
+    over = threading.Event()
+    replies: list[str] = []
+    forged = messages.encrypted(stranger.address(), target)
+    nobody = f"nobody12@{relay.domain}"
+
+    def send(source: str) -> None:
+        while not over.is_set():
+            try:
+                with port_25(relay, source=source) as session:
+                    while not over.is_set():
+                        try:
+                            session.sendmail(stranger.address(), [target, nobody], forged)
+                        except smtplib.SMTPDataError as error:
+                            replies.append(str(error.smtp_code))
+            except (smtplib.SMTPException, OSError) as error:
+                replies.append(type(error).__name__)
+
+    threads = [threading.Thread(target=send, args=(SOURCES[n % FLOODING],)) for n in range(SENDERS)]
+    with ExitStack() as idle:
+        # As many connections as one address may hold, from several, that never say a word.
+        held = [
+            idle.enter_context(Dialogue.connect(relay.address, 25, source=source))
+            for source in SOURCES[FLOODING:]
+            for _ in range(50)
+        ]
+        for connection in held:
+            connection.expect("220 ")
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: len(replies) > 100, "the flood flows", timeout=60)
+            replies.clear()
+            yield replies
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(30)
+
+
+def day(relay: Relay) -> float:
+    """Log in, send, and have it arrive; seconds."""
+    began = time.monotonic()
+    alice, bob = Person.on(relay), Person.on(relay)
+    message = messages.encrypted(alice.address, bob.address)
+    alice.send(message, bob.address)
+    bob.wait_for(message)
+    return time.monotonic() - began
+
+
+def test_a_flood_on_port_25_does_not_stop_people(relay: Relay, stranger: Stranger) -> None:
+    """New addresses, logins, sending, arrival: port 25 has processes and limits of its own."""
+    quiet = [day(relay) for _ in range(QUIET)]
+    busy = []
+    target = Person.on(relay)
+    with flood(relay, stranger, target.address) as replies:
+        began = time.monotonic()
+        while time.monotonic() - began < BUSY_SECONDS:
+            busy.append(day(relay))
+        refused = len(replies) / (time.monotonic() - began)
+
+    figures = (
+        f"a new pair of people, one message: undisturbed median {statistics.median(quiet):.2f} s,"
+        f" slowest {max(quiet):.2f} s; in the flood median {statistics.median(busy):.2f} s,"
+        f" slowest {max(busy):.2f} s; {refused:.0f} forgeries refused a second from {SENDERS}"
+        f" senders, beside {50 * (len(SOURCES) - FLOODING)} idle connections"
+    )
+    evidence.attach("flood.txt", lambda: figures)
+    print(figures)
+    assert max(busy) < PATIENCE_SECONDS, figures
+    assert replies
+    assert set(replies) == {"554"}, set(replies)
+    assert target.inbox() == []
+
+
+def test_one_address_cannot_hold_all_connections(relay: Relay) -> None:
+    """The fifty-first connection of an address is turned away, and others still get in."""
+    with ExitStack() as held:
+        connections = [
+            held.enter_context(Dialogue.connect(relay.address, 25, source=SOURCES[0]))
+            for _ in range(relay.settings.get("connections", {}).get("perAddress", 50))
+        ]
+        for connection in connections:
+            connection.expect("220 ")
+        with Dialogue.connect(relay.address, 25, source=SOURCES[0]) as more:
+            more.expect("421 4.7.0 ")
+        with Dialogue.connect(relay.address, 25, source=SOURCES[1]) as other:
+            other.expect("220 ")
+
+
+def test_names_cannot_be_tried_out(relay: Relay, bob: Person, stranger: Stranger) -> None:
+    """A name that exists and one that does not are answered alike, to the end of the message."""
+    nobody, _ = relay.credentials()
+    answers = []
+    for name in (bob.address, nobody):
+        message = stranger.signed(messages.encrypted(stranger.address(), name))
+        with port_25(relay) as session:
+            session.ehlo()
+            said = [session.verify(name), session.mail(stranger.address()), session.rcpt(name)]
+            said.append(session.data(message))
+            answers.append([(code, text.split(b" queued as ")[0]) for code, text in said])
+    known, unknown = (
+        [(code, text.replace(name.encode(), b"NAME")) for code, text in said]
+        for said, name in zip(answers, (bob.address, nobody), strict=True)
+    )
+    assert known == unknown

@@ -1,0 +1,296 @@
+"""Port 25: mail from other servers, which must prove whose it is, and what they get back."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from typing import TYPE_CHECKING
+
+import dkim
+import dns.resolver
+import pytest
+
+from relay import messages
+from relay.dialogue import Dialogue, insecure
+from relay.strangers import Stranger, deliver, port_25
+
+if TYPE_CHECKING:
+    from harness.lab import Lab
+    from harness.relay import Relay
+
+    from relay.people import Person
+
+NO_SIGNATURE = (554, b"5.7.1 No DKIM signature found")
+NO_VALID_SIGNATURE = (554, b"5.7.1 No valid DKIM signature found")
+
+
+def refused(relay: Relay, message: bytes, sender: str, recipient: str) -> tuple[int, bytes]:
+    """Hand over what must not be taken; the reply at the end of the message."""
+    with pytest.raises(smtplib.SMTPDataError) as error:
+        deliver(relay, message, sender, recipient)
+    text = error.value.smtp_error
+    return error.value.smtp_code, text if isinstance(text, bytes) else text.encode()
+
+
+def test_takes_nothing_without_tls(relay: Relay, bob: Person) -> None:
+    """Between servers, too, nobody on the way is to see who writes to whom."""
+    with Dialogue.connect(relay.address, 25) as smtp:
+        smtp.expect("220 ")
+        assert "STARTTLS" in smtp.say("EHLO mx.stranger.test").expect("250 ")
+
+        smtp.say("MAIL FROM:<someone@stranger.test>").expect(
+            "530 5.7.0 Must issue a STARTTLS command first"
+        )
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+@pytest.mark.parametrize(
+    ("version", "taken"), [(ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_1, False)]
+)
+def test_other_servers_may_be_as_old_as_tls_1_2(
+    relay: Relay, version: ssl.TLSVersion, taken: bool
+) -> None:
+    """Servers are slower to renew than clients, but what came before is broken (RFC 8996)."""
+    with Dialogue.connect(relay.address, 25) as smtp:
+        smtp.expect("220 ")
+        smtp.say("EHLO mx.stranger.test").expect("250 ")
+        smtp.say("STARTTLS").expect("220 ")
+        if taken:
+            smtp.secure(insecure(versions=(version, version)))
+            smtp.say("EHLO mx.stranger.test").expect("250 ")
+        else:
+            with pytest.raises(ssl.SSLError):
+                smtp.secure(insecure(versions=(version, version)))
+
+
+def test_offers_no_login(relay: Relay) -> None:
+    """Passwords are for the ports of clients; here they would only be guessed."""
+    with port_25(relay) as session:
+        session.ehlo()
+
+        assert not session.has_extn("auth")
+        assert session.docmd("AUTH", "PLAIN AGEAYg==")[0] in (502, 503)
+
+
+def test_takes_what_its_domain_signed(bob: Person, stranger: Stranger) -> None:
+    """A valid signature of exactly the domain in From lets mail in, whatever the envelope."""
+    first = messages.encrypted(stranger.address(), bob.address)
+    second = messages.encrypted(stranger.address(), bob.address)
+    stranger.deliver(bob.relay, first, bob.address)
+    stranger.deliver(bob.relay, second, bob.address, sender="bounces@lists.elsewhere.test")
+
+    bob.wait_for(first)
+    bob.wait_for(second)
+
+
+def test_refuses_what_nobody_signed(bob: Person, stranger: Stranger) -> None:
+    """Without a signature anybody could have written it."""
+    message = messages.encrypted(stranger.address(), bob.address)
+
+    assert refused(bob.relay, message, stranger.address(), bob.address) == NO_SIGNATURE
+
+
+@pytest.mark.parametrize(
+    ("changed", "into"),
+    [
+        (b"Subject: [...]", b"Subject: other"),
+        (b"-----END PGP MESSAGE-----", b"-----END PGP MESSAGE-----\r\nmore"),
+        (b"From: <", b"From: Somebody <"),
+        (b"; s=mail;", b"; s=unknown;"),
+    ],
+)
+def test_refuses_what_was_changed_after_signing(
+    bob: Person, stranger: Stranger, changed: bytes, into: bytes
+) -> None:
+    """A signature that does not fit is worth no more than none."""
+    message = stranger.signed(messages.encrypted(stranger.address(), bob.address))
+    altered = message.replace(changed, into, 1)
+    assert altered != message
+
+    assert refused(bob.relay, altered, stranger.address(), bob.address) == NO_VALID_SIGNATURE
+
+
+def test_refuses_a_field_twice_that_may_be_there_once(bob: Person, stranger: Stranger) -> None:
+    """The signature covers one of them, and a reader may show the other."""
+    message = stranger.signed(messages.encrypted(stranger.address(), bob.address))
+    for field in (
+        b"Subject: other\r\n",
+        b"Content-Type: text/plain\r\n",
+        b"To: <other@elsewhere.test>\r\n",
+    ):
+        assert (
+            refused(bob.relay, field + message, stranger.address(), bob.address)
+            == NO_VALID_SIGNATURE
+        )
+
+
+def test_refuses_the_signature_of_another_domain(bob: Person, stranger: Stranger, lab: Lab) -> None:
+    """Everybody can sign as themselves; that says nothing about the address a reader sees."""
+    other = Stranger.at(lab.dns, "other.test")
+    message = other.signed(messages.encrypted(stranger.address(), bob.address))
+
+    assert refused(bob.relay, message, other.address(), bob.address) == NO_VALID_SIGNATURE
+
+
+def test_refuses_the_signature_of_a_parent_domain(bob: Person, stranger: Stranger) -> None:
+    """Alignment is strict: whoever shares a parent domain is not the same."""
+    message = messages.encrypted(f"someone@mail.{stranger.domain}", bob.address)
+
+    assert (
+        refused(bob.relay, stranger.signed(message), stranger.address(), bob.address)
+        == NO_VALID_SIGNATURE
+    )
+
+
+def test_refuses_a_signature_without_a_published_key(bob: Person, stranger: Stranger) -> None:
+    """The key in the DNS is the whole proof."""
+    message = messages.encrypted("someone@unheard-of.test", bob.address)
+    signed = stranger.signed(message, domain="unheard-of.test")
+
+    assert refused(bob.relay, signed, stranger.address(), bob.address) == NO_VALID_SIGNATURE
+
+
+def test_refuses_the_key_of_somebody_else(bob: Person, stranger: Stranger, lab: Lab) -> None:
+    """A signature that claims a domain is checked against that domain's own key."""
+    other = Stranger.at(lab.dns, "victim.test")
+    message = messages.encrypted(other.address(), bob.address)
+    signed = stranger.signed(message, domain=other.domain)
+
+    assert refused(bob.relay, signed, stranger.address(), bob.address) == NO_VALID_SIGNATURE
+
+
+def test_one_valid_signature_among_others_is_enough(
+    bob: Person, stranger: Stranger, lab: Lab
+) -> None:
+    """Mail that passed a mailing service carries its signature as well."""
+    other = Stranger.at(lab.dns, "service.test")
+    message = messages.encrypted(stranger.address(), bob.address)
+    deliver(bob.relay, other.signed(stranger.signed(message)), other.address(), bob.address)
+
+    bob.wait_for(message)
+
+
+@pytest.mark.parametrize(
+    ("field", "wanted"),
+    [
+        ("From: <someone@stranger.test>, <other@stranger.test>", b"Invalid FROM header: "),
+        ("X-Nothing: here", b"Invalid FROM header: "),
+        ("From: <someone@[192.0.2.99]>", b"Invalid FROM domain literal: 192.0.2.99 does not match"),
+    ],
+)
+def test_refuses_an_author_that_cannot_be_told(
+    bob: Person, stranger: Stranger, field: str, wanted: bytes
+) -> None:
+    """What is not one address, or the address of another host, is nobody's."""
+    message = messages.encrypted(stranger.address(), bob.address)
+    changed = message.replace(f"From: <{stranger.address()}>".encode(), field.encode())
+
+    code, text = refused(bob.relay, changed, stranger.address(), bob.address)
+
+    assert code == 500
+    assert text.startswith(wanted)
+
+
+def test_takes_an_address_literal_from_that_address(bob: Person) -> None:
+    """A relay without a domain name is its address, and that is proof enough."""
+    with port_25(bob.relay, source="192.0.2.103") as session:
+        message = messages.encrypted("someone@[192.0.2.103]", bob.address)
+        session.sendmail("someone@[192.0.2.103]", [bob.address], message)
+
+    bob.wait_for(message)
+
+
+@pytest.mark.parametrize("envelope", ["{alice}", "{bob}", "webmaster@{domain}"])
+def test_strangers_send_in_nobodys_name(
+    bob: Person, alice: Person, stranger: Stranger, envelope: str
+) -> None:
+    """An envelope sender of the relay's own would aim bounces at its people."""
+    sender = envelope.format(alice=alice.address, bob=bob.address, domain=bob.relay.domain)
+    message = stranger.signed(messages.encrypted(stranger.address(), bob.address))
+
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as error:
+        deliver(bob.relay, message, sender, bob.address)
+
+    code, text = error.value.recipients[bob.address]
+    assert code == 553
+    assert b"Sender address rejected: not logged in" in text
+
+
+def test_a_forged_author_of_the_relay_is_refused(
+    bob: Person, alice: Person, stranger: Stranger
+) -> None:
+    """From outside nobody writes as one of the relay's people, signed or not."""
+    message = messages.encrypted(alice.address, bob.address)
+    own = stranger.signed(message)
+    claimed = stranger.signed(message, domain=bob.relay.domain)
+
+    assert refused(bob.relay, message, stranger.address(), bob.address) == NO_SIGNATURE
+    assert refused(bob.relay, own, stranger.address(), bob.address) == NO_VALID_SIGNATURE
+    assert refused(bob.relay, claimed, stranger.address(), bob.address) == NO_VALID_SIGNATURE
+
+
+def test_refuses_an_octet_too_many_from_servers_as_well(bob: Person, stranger: Stranger) -> None:
+    """The limit is one for all, and said at the envelope to a server that tells the size."""
+    with port_25(bob.relay) as session:
+        session.ehlo()
+        code, text = session.mail(stranger.address(), [f"SIZE={messages.MAX_SIZE + 1}"])
+
+    assert (code, text) == (552, b"5.3.4 Message size exceeds fixed limit")
+
+
+def test_eight_bit_mail_and_lone_dots_arrive_unchanged(bob: Person, stranger: Stranger) -> None:
+    """Newsletters are written in every language, and a dot on a line of its own is text."""
+    text = "Grüße\n.\n..\n你好\n"
+    message = messages.compose(stranger.address(), bob.address, text, subject="Grüße")
+    stranger.deliver(bob.relay, message, bob.address)
+
+    assert messages.body(bob.wait_for(message)) == messages.crlf(text)
+
+
+def test_mail_to_nobody_is_answered_to_its_sender(alice: Person) -> None:
+    """People read its text, programs the report in it, other servers its signature."""
+    nobody, _ = alice.relay.credentials()
+    alice.send(messages.encrypted(alice.address, nobody), nobody)
+
+    bounce = alice.wait_for_any()
+
+    assert re.search(rf"MAILER-DAEMON@{alice.relay.domain}\b", messages.header(bounce, "From")[0])
+    assert messages.header(bounce, "To") == [alice.address]
+    assert messages.header(bounce, "Auto-Submitted") == ["auto-replied"]
+    assert messages.header(bounce, "Content-Type")[0].startswith("multipart/report;")
+    assert messages.header(bounce, "Return-Path") == ["<>"]
+    text = messages.body(bounce).decode().lower()
+    assert "undelivered" in messages.header(bounce, "Subject")[0].lower()
+    assert "could not\r\nbe delivered" in text
+    assert nobody in text
+    assert len(messages.header(bounce, "DKIM-Signature")) == 1
+
+
+def test_what_the_relay_sends_verifies_with_its_published_key(alice: Person, bob: Person) -> None:
+    """Other servers take nothing without a signature, be it a message or a bounce."""
+    nobody, _ = alice.relay.credentials()
+    message = messages.encrypted(alice.address, bob.address)
+    alice.send(message, bob.address, nobody)
+
+    for arrived in (bob.wait_for(message), alice.wait_for_any()):
+        signature = messages.header(arrived, "DKIM-Signature")
+        assert len(signature) == 1
+        assert f"d={alice.relay.domain};" in signature[0]
+        assert dkim.verify(arrived, dnsfunc=_txt)
+
+
+def test_a_stranger_gets_no_bounce_for_mail_that_was_refused(
+    bob: Person, stranger: Stranger
+) -> None:
+    """Refusing within the conversation leaves the answer to the server that asks."""
+    relay = bob.relay
+    message = messages.encrypted(stranger.address(), bob.address)
+    refused(relay, message, "victim@elsewhere.test", bob.address)
+
+    assert "victim@elsewhere.test" not in relay.machine.run(["postqueue", "-j"]).out
+
+
+def _txt(name: bytes, timeout: float = 5) -> bytes:
+    answer = dns.resolver.resolve(name.decode(), "TXT", lifetime=timeout)
+    return b"".join(answer[0].strings)

@@ -1,0 +1,115 @@
+"""How fast, how large, how many: each limit to the octet, and what is said beyond it."""
+
+from __future__ import annotations
+
+import smtplib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from relay import handshakes, messages
+from relay.dialogue import Dialogue, insecure
+
+if TYPE_CHECKING:
+    from harness.relay import Relay
+
+    from relay.people import Person
+
+
+def test_limits_the_rate_of_one_account_and_of_nobody_else(alice: Person, bob: Person) -> None:
+    """Ten at once are a group chat, hundreds are spam, and a 4xx makes clients try again."""
+    refused: tuple[int, bytes] | None = None
+    sent = 0
+    with alice.smtp() as session:
+        while refused is None and sent < 180:
+            message = messages.encrypted(alice.address, bob.address)
+            try:
+                session.sendmail(alice.address, [bob.address], message)
+            except smtplib.SMTPRecipientsRefused as late:
+                refused = late.recipients[bob.address]
+            else:
+                sent += 1
+
+    assert refused is not None
+    assert 10 <= sent < 180
+    assert refused[0] == 450
+    wanted = f"4.7.1: Too much mail from <{alice.address}>, rate limited until "
+    assert refused[1].decode().startswith(wanted)
+    last = messages.encrypted(bob.address, alice.address)
+    bob.send(last, alice.address)
+    alice.wait_for(last)
+
+
+def test_nobody_uses_up_the_budget_of_others(alice: Person, bob: Person) -> None:
+    """A limit counted by the address given would let anybody silence anybody."""
+    for _ in range(2):
+        # Twice six, because Postfix answers slowly after the tenth error of a connection.
+        with bob.submission(465) as smtp:
+            for _ in range(6):
+                smtp.say(f"MAIL FROM:<{alice.address}>").reply()
+                smtp.say(f"RCPT TO:<{bob.address}>").expect("553 ")
+                smtp.say("RSET").expect("250 ")
+
+    message = messages.encrypted(alice.address, bob.address)
+    alice.send(message, bob.address)
+    bob.wait_for(message)
+
+
+def test_one_message_has_many_recipients_and_counts_once(alice: Person, bob: Person) -> None:
+    """Clients learn the limit from METADATA and send the rest as another message."""
+    limit = alice.relay.value.daemons["sending"]["maxRecipients"]
+    recipients = [bob.address, *(f"nobody{n:03}@{alice.relay.domain}" for n in range(limit))]
+    with alice.submission(465) as smtp:
+        smtp.say(f"MAIL FROM:<{alice.address}>").expect("250 ")
+        smtp.send("".join(f"RCPT TO:<{one}>\r\n" for one in recipients).encode())
+        said = [smtp.reply() for _ in recipients]
+
+    assert {reply[:3] for reply in said[:limit]} == {"250"}
+    assert said[limit].startswith("452 4.5.3 ")
+
+
+def test_takes_the_largest_message_whole(alice: Person, bob: Person) -> None:
+    """A message of exactly the limit is sent, and arrives octet for octet."""
+    message = messages.encrypted_of_size(alice.address, bob.address, messages.MAX_SIZE)
+    alice.send(message, bob.address)
+
+    arrived = bob.wait_for(message, seconds=60)
+
+    assert messages.body(arrived) == messages.body(message)
+
+
+def test_refuses_one_octet_too_many(alice: Person, bob: Person) -> None:
+    """Said at the envelope to a client that tells the size, and to others after the message."""
+    message = messages.encrypted_of_size(alice.address, bob.address, messages.MAX_SIZE + 1)
+    with alice.submission(465) as smtp:
+        told = smtp.say(f"MAIL FROM:<{alice.address}> SIZE={len(message)}").reply()
+        smtp.say("RSET").expect("250 ")
+        smtp.data(alice.address, bob.address).send(message)
+        untold = smtp.say(".").reply()
+
+    assert told.startswith("552 5.3.4 ")
+    assert untold.startswith("552 ")
+    assert "size" in untold.lower() or "too big" in untold.lower()
+
+
+def test_tells_the_largest_size(relay: Relay) -> None:
+    """Clients refuse what is too large before they upload it (RFC 1870)."""
+    with Dialogue.connect(relay.address, 465, insecure()) as smtp:
+        smtp.expect("220 ")
+        said = smtp.say("EHLO client.test").expect("250 ")
+
+    assert f"SIZE {messages.MAX_SIZE}" in said
+
+
+def test_refuses_lines_that_would_not_survive(alice: Person) -> None:
+    """Lines beyond RFC 5322's 998 octets are folded on the way, which breaks the signature."""
+    longest = handshakes.setup_message(alice.address, alice.address, "x" * 998)
+    too_long = handshakes.setup_message(alice.address, alice.address, "x" * 999)
+    alice.send(longest, alice.address)
+
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        alice.send(too_long, alice.address)
+
+    wanted = b"Failed to parse message: a line is longer than 998 octets"
+    assert (refused.value.smtp_code, refused.value.smtp_error) == (500, wanted)
+    assert messages.body(alice.wait_for(longest)) == messages.body(longest)

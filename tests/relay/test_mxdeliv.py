@@ -1,0 +1,165 @@
+"""`POST /mxdeliv`: delivery over HTTPS between relays, with the checks and the words of port 25."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import smtplib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from relay import messages
+from relay.dialogue import insecure
+from relay.people import Person
+from relay.strangers import Stranger, deliver
+
+if TYPE_CHECKING:
+    from harness.relay import Relay
+
+
+def post(
+    relay: Relay,
+    body: bytes,
+    sender: str | None,
+    *recipients: str,
+    method: str = "POST",
+    source: str | None = None,
+    fields: tuple[tuple[str, str], ...] = (),
+) -> tuple[int, str]:
+    """Hand a message over as a relay does; the status and the text that comes back."""
+    place = (source, 0) if source else None
+    connection = http.client.HTTPSConnection(
+        relay.address, 443, context=insecure(), timeout=60, source_address=place
+    )
+    connection.putrequest(method, "/mxdeliv", skip_host=True)
+    connection.putheader("Host", relay.domain)
+    if sender is not None:
+        connection.putheader("X-MAIL-FROM", sender)
+    for recipient in recipients:
+        connection.putheader("X-MAIL-TO", recipient)
+    for name, value in fields:
+        connection.putheader(name, value)
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders()
+    # A server may refuse before it has read everything.
+    with contextlib.suppress(OSError):
+        connection.send(body)
+    response = connection.getresponse()
+    text = response.read().decode().strip()
+    connection.close()
+    return response.status, text
+
+
+def by_smtp(relay: Relay, body: bytes, sender: str, *recipients: str) -> str:
+    """Hand the same over on port 25; the reply that refuses it, or "250 OK"."""
+    try:
+        deliver(relay, body, sender, *recipients)
+    except smtplib.SMTPDataError as error:
+        code, text = error.smtp_code, error.smtp_error
+    except smtplib.SMTPSenderRefused as error:
+        code, text = error.smtp_code, error.smtp_error
+    except smtplib.SMTPRecipientsRefused as error:
+        [(code, text)] = error.recipients.values()
+    else:
+        return "250 OK"
+    return f"{code} {text.decode() if isinstance(text, bytes) else text}"
+
+
+def test_takes_a_message_for_several_recipients(
+    alice: Person, bob: Person, stranger: Stranger
+) -> None:
+    """One request, a header for each; dots and long bodies arrive as they were."""
+    message = messages.encrypted(stranger.address(), bob.address)
+    signed = stranger.signed(message)
+    assert post(bob.relay, signed, stranger.address(), alice.address, bob.address) == (
+        200,
+        "250 OK",
+    )
+    for person in (alice, bob):
+        assert messages.body(person.wait_for(message)) == messages.body(message)
+
+    dotted = messages.compose(stranger.address(), bob.address, ".\n..\n.hidden\nx\n.\n")
+    assert post(bob.relay, stranger.signed(dotted), "", bob.address) == (200, "250 OK")
+    assert messages.body(bob.wait_for(dotted)) == messages.body(dotted)
+
+
+@pytest.mark.parametrize(
+    "case", ["unsigned", "altered", "own-domain", "foreign", "author", "nobody-signed-envelope"]
+)
+def test_answers_what_port_25_answers(
+    alice: Person, bob: Person, stranger: Stranger, case: str
+) -> None:
+    """Whoever is refused there is refused here, with the same words, in a status of 400."""
+    message = messages.encrypted(stranger.address(), bob.address)
+    signed = stranger.signed(message)
+    sender, recipient, body = stranger.address(), bob.address, signed
+    if case == "unsigned":
+        body = message
+    elif case == "altered":
+        body = signed.replace(b"Subject: [...]", b"Subject: [..]")
+    elif case == "own-domain":
+        sender = alice.address
+    elif case == "foreign":
+        recipient = "somebody@elsewhere.test"
+    elif case == "author":
+        body = b"From: <x@victim.test>\r\n" + signed
+    else:
+        sender = "not an address"
+
+    status, text = post(bob.relay, body, sender, recipient)
+
+    assert status == 400
+    if case == "nobody-signed-envelope":
+        assert text == "501 5.1.7 Bad sender address syntax"
+    else:
+        assert text == by_smtp(bob.relay, body, sender, recipient)
+        assert re.match(r"[45]\d\d ", text)
+
+
+def test_the_peer_is_the_one_who_connected(bob: Person) -> None:
+    """An address literal must be the sender's own, and nobody can claim another by a header."""
+    own, other = "192.0.2.103", "192.0.2.104"
+    message = messages.encrypted(f"someone@[{own}]", bob.address)
+    claims = (("X-Real-IP", own), ("X-Forwarded-For", own))
+
+    status, text = post(
+        bob.relay, message, f"someone@[{own}]", bob.address, source=other, fields=claims
+    )
+    assert (status, text) == (
+        400,
+        f"500 Invalid FROM domain literal: {own} does not match origin IP {other}",
+    )
+    assert post(bob.relay, message, f"someone@[{own}]", bob.address, source=own) == (200, "250 OK")
+    bob.wait_for(message)
+
+
+def test_the_limit_is_that_of_port_25(bob: Person, stranger: Stranger) -> None:
+    """The 1 MB of nginx itself would refuse every picture; one octet above ours is too many."""
+    message = messages.encrypted_of_size(stranger.address(), bob.address, 5_000_000)
+    assert post(bob.relay, stranger.signed(message), stranger.address(), bob.address)[0] == 200
+    bob.wait_for(message)
+
+    too_large = b"x" * (messages.MAX_SIZE + 1)
+    assert post(bob.relay, too_large, stranger.address(), bob.address) == (
+        413,
+        "552 Message exceeds maximum size",
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_other_methods_are_refused(relay: Relay, method: str) -> None:
+    """405, as the contract says."""
+    assert post(relay, b"", None, method=method)[0] == 405
+
+
+def test_addresses_cannot_carry_commands(relay: Relay, bob: Person) -> None:
+    """What stands in a header goes into an SMTP line, so it must be an address and no more."""
+    for recipient in ("", "a b", "<x>", "a@b> NOTIFY=NEVER", "ü@b"):
+        try:
+            status, text = post(relay, b"x", "", recipient)
+        except UnicodeEncodeError:
+            continue
+        assert (status, text) == (400, "501 5.1.3 Bad recipient address syntax")
+    assert post(relay, b"x", "") == (400, "501 5.1.3 Bad recipient address syntax")

@@ -1,0 +1,172 @@
+"""What the operator sees: the command `chatmail`, and a journal in which nothing is wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import dns.resolver
+import pytest
+
+from relay import messages
+
+if TYPE_CHECKING:
+    from harness.relay import Relay
+
+    from relay.people import Person
+
+WARNING = 4
+"""syslog(3)'s number for warnings; what is worse has a smaller one."""
+
+
+def test_status_says_that_all_is_well(relay: Relay) -> None:
+    """One look after an installation or an alarm: each part by name, nothing wrong, exit 0."""
+    checks = {check["name"]: check for check in json.loads(relay.chatmail("status", "--json").out)}
+    shown = relay.chatmail("status").out
+
+    assert set(relay.value.daemons["units"]) <= set(checks)
+    assert {"certificate", "disk", "mail queue", "DKIM key", "accounts"} <= set(checks)
+    assert [check for check in checks.values() if not check["ok"]] == []
+    assert "WRONG" not in shown
+
+
+def test_status_names_what_is_down(relay: Relay) -> None:
+    """The unit that does not run is the one marked, and the exit code is for scripts."""
+    relay.machine.run(["systemctl", "stop", "chatmail-web.socket", "chatmail-web.service"])
+    try:
+        said = relay.chatmail("status", check=False)
+    finally:
+        relay.machine.run(["systemctl", "start", "chatmail-web.socket", "chatmail-web.service"])
+
+    assert said.status == 1
+    wrong = [line for line in said.out.splitlines() if line.startswith("WRONG")]
+    assert len(wrong) == 1
+    assert "chatmail-web.service" in wrong[0]
+    assert "inactive" in wrong[0]
+
+
+def test_dns_prints_the_zone_that_the_relay_needs(public_relay: Relay) -> None:
+    """Pasted at a provider it makes a working relay, the key of this very host included."""
+    text = public_relay.chatmail("dns").out
+    lines = [line.split(" ", 4) for line in text.splitlines() if line and not line.startswith(";")]
+    found = {(name, kind): data for name, _, _, kind, data in lines}
+
+    assert found["two.test.", "A"] == public_relay.address
+    assert found["two.test.", "AAAA"] == public_relay.address6
+    assert found["two.test.", "MX"] == "10 two.test."
+    assert found["www.two.test.", "CNAME"] == "two.test."
+    assert found["mta-sts.two.test.", "CNAME"] == "two.test."
+    assert found["_mta-sts.two.test.", "TXT"].startswith('"v=STSv1; id=')
+    assert found["opendkim._domainkey.two.test.", "TXT"].startswith('"v=DKIM1;k=rsa;p=')
+    assert found["two.test.", "TXT"] == '"v=spf1 a ~all"'
+    assert found["_dmarc.two.test.", "TXT"] == '"v=DMARC1;p=reject;adkim=s;aspf=s"'
+    assert found["_adsp._domainkey.two.test.", "TXT"] == '"dkim=discardable"'
+    for service, port in (("submission", 587), ("submissions", 465), ("imap", 143), ("imaps", 993)):
+        assert found[f"_{service}._tcp.two.test.", "SRV"] == f"0 1 {port} two.test."
+
+
+def test_the_printed_zone_is_understood_by_a_name_server(public_relay: Relay) -> None:
+    """The lab publishes exactly what is printed; what comes back is whole, the long key too."""
+
+    def texts(name: str) -> str:
+        answer = dns.resolver.resolve(name, "TXT", lifetime=10)
+        return b"".join(answer[0].strings).decode()
+
+    key = texts("opendkim._domainkey.two.test")
+
+    assert key.startswith("v=DKIM1;k=rsa;p=MII")
+    assert key.endswith(";s=email;t=s")
+    unsplit = public_relay.chatmail("dns", "--unsplit").out
+    assert f'"{key}"' in unsplit
+    assert texts("_dmarc.two.test") == "v=DMARC1;p=reject;adkim=s;aspf=s"
+
+
+def test_a_self_signed_relay_promises_no_verified_tls(relay: Relay) -> None:
+    """A policy that nobody can verify would only keep mail away."""
+    assert "mta-sts" not in relay.chatmail("dns").out
+
+
+def test_accounts_lists_who_is_there(relay: Relay, alice: Person) -> None:
+    """How many, since when, how large; for people and for programs."""
+    today = relay.machine.run(["date", "-u", "+%F"]).out.strip()
+    # The login is answered first and written down after.
+    relay.machine.wait_until(
+        f"chatmail accounts show {alice.address} | grep -x 'last login  {today}'"
+    )
+    listed = json.loads(relay.chatmail("accounts", "list", "--json").out)
+    shown = relay.chatmail("accounts", "show", alice.address).out
+
+    mine = next(entry for entry in listed if entry["address"] == alice.address)
+    assert mine["created"] == mine["last_login"] == today
+    assert mine["blocked"] is False
+    assert alice.address in relay.chatmail("accounts", "list").out
+    assert alice.address in shown
+    assert alice.password not in shown
+
+
+def test_accounts_says_that_there_is_no_such_account(relay: Relay) -> None:
+    """One sentence on standard error, and exit 1: typed right, and not there."""
+    said = relay.chatmail("accounts", "show", f"nobodyhere@{relay.domain}", check=False)
+
+    assert said.status == 1
+    assert said.out == ""
+    assert said.err == f"chatmail accounts: there is no account nobodyhere@{relay.domain}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ([], "required"),
+        (["stauts"], "did you mean `status`?"),
+        (["acounts"], "did you mean `accounts`?"),
+        (["accounts"], "required"),
+        (["accounts", "delete-everything"], "invalid choice"),
+        (["status", "--jsn"], "did you mean `--json`?"),
+        (["dns", "now"], "unrecognized"),
+    ],
+)
+def test_a_wrong_word_is_told_with_the_right_one(relay: Relay, words: list[str], hint: str) -> None:
+    """Exit 2 says that nothing was done, and the message what was meant."""
+    said = relay.chatmail(*words, check=False)
+
+    assert said.status == 2
+    assert hint in said.err
+    assert "Traceback" not in said.err
+
+
+def test_daemons_name_a_wrong_key_in_their_configuration(relay: Relay) -> None:
+    """A mistyped setting stops the start with its name, in one sentence."""
+    path = "/tmp/wrong.json"
+    config = dict(relay.value.daemons)
+    config["sending"] = {"perMinut": 60, "burst": 10, "maxRecipients": 1000}
+    relay.machine.write(path, json.dumps(config))
+
+    for daemon in ("chatmail-accounts", "chatmail-filter", "chatmail-web"):
+        said = relay.machine.run([daemon, "--config", path, "--check-config"], check=False)
+
+        assert said.status == 1
+        assert "`sending.perMinut`" in said.err
+        assert "did you mean `sending.perMinute`?" in said.err
+        assert len(said.err.strip().splitlines()) == 1
+
+
+def test_everyday_use_leaves_no_warning(relay: Relay, alice: Person, bob: Person) -> None:
+    """A journal with warnings of every day hides the one that matters."""
+    cursor = relay.machine.cursor()
+    message = messages.encrypted(alice.address, bob.address)
+    alice.send(message, bob.address)
+    bob.wait_for(message)
+    nobody, _ = relay.credentials()
+    alice.send(messages.encrypted(alice.address, nobody), nobody)
+    alice.wait_for_any()
+
+    relay.machine.run(["journalctl", "--sync"])
+    command = ["journalctl", "--output=json", f"--after-cursor={cursor}", f"--priority={WARNING}"]
+    told = [json.loads(line) for line in relay.machine.run(command).out.splitlines()]
+
+    assert [(entry.get("SYSLOG_IDENTIFIER"), entry.get("MESSAGE")) for entry in told] == []
+
+
+def test_no_unit_has_failed(relay: Relay) -> None:
+    """Every unit of the machine, its own and the system's."""
+    assert relay.machine.failed_units() == []

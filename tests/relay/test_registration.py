@@ -1,0 +1,323 @@
+"""Who gets an address: everyone, the invited, or nobody; and never too many at once."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import network
+
+from relay.dialogue import insecure
+from relay.people import Person, exists, imap_login, smtp_login
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.lab import Lab
+    from harness.relay import Relay
+
+pytestmark = pytest.mark.timeout(180)
+
+INVITED = {"registration": "invite"}
+PER_MINUTE = 10
+LIMITED = {"accounts": {"perNetworkPerMinute": PER_MINUTE}}
+AT_ONCE = 3 * PER_MINUTE + 1
+
+
+@pytest.fixture(scope="module")
+def invited(lab: Lab) -> Relay:
+    """A relay by invitation only."""
+    return lab.relay("_invited.test", INVITED)
+
+
+@pytest.fixture(scope="module")
+def limited(lab: Lab) -> Relay:
+    """A relay with the limits it has outside of a lab."""
+    return lab.relay("_limited.test", LIMITED)
+
+
+def ask(
+    relay: Relay, path: str = "/new", *, source: str = "", address: str = "", method: str = "POST"
+) -> tuple[int, dict[str, Any]]:
+    """Ask for an address as a client does, from an address of the clients; status and answer."""
+    connection = http.client.HTTPSConnection(
+        address or relay.address,
+        timeout=15,
+        context=insecure(),
+        source_address=(source, 0) if source else None,
+    )
+    connection.request(method, path, headers={"Host": relay.domain})
+    response = connection.getresponse()
+    content = response.read()
+    connection.close()
+    return response.status, json.loads(content)
+
+
+def invite(relay: Relay, *options: str) -> tuple[int, str]:
+    """Make an invite; its number, and the path that a client asks."""
+    made = json.loads(relay.chatmail("invites", "add", "--json", *options).out)
+    found = re.fullmatch(rf"DCACCOUNT:https://{re.escape(relay.domain)}(/new\?t=.+)", made["link"])
+    assert found, made
+    return made["id"], found[1]
+
+
+def test_an_invite_makes_an_account(invited: Relay) -> None:
+    """From the operator's command over the link to the first login, and then for good."""
+    _, path = invite(invited)
+
+    status, answer = ask(invited, path)
+
+    assert status == 200
+    assert imap_login(invited, answer["email"], answer["password"]) == ""
+    assert smtp_login(invited, answer["email"], answer["password"]) == ""
+
+
+def test_nobody_comes_in_without_an_invite(invited: Relay) -> None:
+    """Neither by asking nor by logging in with a name of one's own making."""
+    for path in ("/new", "/new?t=", "/new?t=wrong", "/new?t=%00%ff", "/new?t=" + "x" * 3000):
+        status, answer = ask(invited, path)
+        assert status == 403, path
+        assert answer["reason"].endswith(".")
+
+    address, password = invited.credentials()
+    assert "AUTHENTICATIONFAILED" in imap_login(invited, address, password)
+    assert smtp_login(invited, address, password).startswith("535 ")
+    assert not exists(invited, address)
+
+
+def test_each_reason_tells_what_to_do(invited: Relay) -> None:
+    """The app shows it to a person with a phone in the hand."""
+    _, path = invite(invited)
+    answer = ask(invited, path)[1]
+    imap_login(invited, answer["email"], answer["password"])
+    expired, later = invite(invited, "--days", "1", "--uses", "5")
+    book = invited.value.daemons["paths"]["accountBook"]
+    script = (
+        "import sqlite3, sys; book = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "book.execute('UPDATE invites SET last_day = 1 WHERE id = ?', sys.argv[2:])"
+    )
+    invited.machine.run(["python3", "-c", script, book, str(expired)])
+
+    assert "used up" in ask(invited, path)[1]["reason"]
+    assert "expired" in ask(invited, later)[1]["reason"]
+    assert "not valid" in ask(invited, "/new?t=AAAAAAAAAAAAAAAAAAAAAA")[1]["reason"]
+    assert "by invitation only" in ask(invited, "/new")[1]["reason"]
+
+
+def test_an_invite_for_two_makes_two_however_many_ask(invited: Relay) -> None:
+    """Ten get a name, all log in at the same moment, and two are in."""
+    _, path = invite(invited, "--uses", "2")
+    answers = [ask(invited, path) for _ in range(10)]
+    assert {status for status, _ in answers} == {200}
+
+    with ThreadPoolExecutor(10) as pool:
+        said = list(
+            pool.map(lambda one: imap_login(invited, one[1]["email"], one[1]["password"]), answers)
+        )
+
+    assert said.count("") == 2
+    assert sum(exists(invited, answer["email"]) for _, answer in answers) == 2
+    assert ask(invited, path)[0] == 403
+
+
+def test_looking_at_a_link_uses_nothing_up(invited: Relay) -> None:
+    """Messengers fetch links to show a preview, and clients ask again after a lost connection."""
+    _, path = invite(invited)
+    for method in ("GET", "HEAD", "POST") * 5:
+        connection = http.client.HTTPSConnection(invited.address, timeout=15, context=insecure())
+        connection.request(method, path, headers={"Host": invited.domain})
+        assert connection.getresponse().status == 200
+        connection.close()
+
+    _, answer = ask(invited, path)
+    assert imap_login(invited, answer["email"], answer["password"]) == ""
+
+
+def test_a_withdrawn_invite_is_worth_nothing(invited: Relay) -> None:
+    """Nor are the names that were handed out for it; who is in stays in."""
+    number, path = invite(invited, "--uses", "5", "--comment", "for the choir")
+    kept, lost = (ask(invited, path)[1] for _ in range(2))
+    assert imap_login(invited, kept["email"], kept["password"]) == ""
+    assert "for the choir" in invited.chatmail("invites", "list").out
+
+    invited.chatmail("invites", "remove", str(number))
+
+    assert ask(invited, path)[0] == 403
+    assert imap_login(invited, lost["email"], lost["password"]) != ""
+    assert imap_login(invited, kept["email"], kept["password"]) == ""
+    assert "for the choir" not in invited.chatmail("invites", "list").out
+
+
+def test_the_operator_sees_how_far_an_invite_is_used(invited: Relay) -> None:
+    """In numbers; who came by which invite is kept nowhere."""
+    number, path = invite(invited, "--uses", "3")
+    answer = ask(invited, path)[1]
+    imap_login(invited, answer["email"], answer["password"])
+
+    listed = json.loads(invited.chatmail("invites", "list", "--json").out)
+
+    mine = next(one for one in listed if one["id"] == number)
+    assert (mine["used"], mine["uses"], mine["good"]) == (1, 3, True)
+    assert answer["email"] not in json.dumps(listed)
+
+
+def test_the_code_that_is_printed_is_for_a_phone(invited: Relay) -> None:
+    """The link as text, and the same as a QR code made of block letters."""
+    said = invited.chatmail("invites", "add").out
+
+    assert said.startswith(f"DCACCOUNT:https://{invited.domain}/new?t=")
+    assert "█" in said
+    refused = invited.chatmail("invite", check=False)
+    assert refused.status == 1
+    assert "chatmail invites add" in refused.err
+
+
+@pytest.mark.parametrize(
+    "options", [["--uses", "0"], ["--uses", "many"], ["--days", "-1"], ["--uses", "9999999"]]
+)
+def test_refuses_an_invite_that_makes_no_sense(invited: Relay, options: list[str]) -> None:
+    """One sentence, and no invite."""
+    before = invited.chatmail("invites", "list").out
+
+    said = invited.chatmail("invites", "add", *options, check=False)
+
+    assert said.status in (1, 2)
+    assert "Traceback" not in said.err
+    assert invited.chatmail("invites", "list").out == before
+
+
+def test_an_invite_opens_an_open_relay_too(relay: Relay) -> None:
+    """A poster with an invite still works after the operator has opened the relay."""
+    assert ask(relay, "/new?t=from-an-old-poster")[0] == 200
+
+
+@pytest.fixture
+def stop(invited: Relay, relay: Relay) -> Iterator[None]:
+    """Both relays go on when the test is over."""
+    yield
+    for one in (invited, relay):
+        one.chatmail("registration", "start")
+
+
+@pytest.mark.usefixtures("stop")
+def test_the_stop_works_at_once_and_ends_at_once(relay: Relay) -> None:
+    """Under attack: no restart, nobody who is in notices, and one command to end it."""
+    person = Person.on(relay)
+    address, password = relay.credentials()
+    pids = relay.machine.run(["pgrep", "-f", "chatmail-(accounts|web)"]).out
+
+    assert "yes, nobody" in relay.chatmail("registration", "stop").out
+
+    status, answer = ask(relay)
+    assert (status, "at the moment" in answer["reason"]) == (403, True)
+    assert imap_login(relay, address, password) != ""
+    assert imap_login(relay, person.address, person.password) == ""
+
+    assert "yes" not in relay.chatmail("registration", "start").out
+
+    assert ask(relay)[0] == 200
+    assert imap_login(relay, address, password) == ""
+    assert relay.machine.run(["pgrep", "-f", "chatmail-(accounts|web)"]).out == pids
+
+
+@pytest.mark.usefixtures("stop")
+def test_the_stop_outlives_a_restart_and_holds_for_the_invited(invited: Relay) -> None:
+    """An attack may last longer than a daemon, and an invite may be in the attacker's hands."""
+    _, path = invite(invited)
+    invited.chatmail("registration", "stop")
+    invited.machine.run(["systemctl", "restart", "chatmail-accounts", "chatmail-web"])
+
+    assert ask(invited, path)[0] == 403
+    assert json.loads(invited.chatmail("registration", "show", "--json").out) == {
+        "registration": "invite",
+        "stopped": True,
+        "shortage": None,
+    }
+
+
+def test_one_network_gets_so_many_addresses_a_minute(limited: Relay) -> None:
+    """A class gets in, a robot does not; its neighbour in another network is not held up."""
+    first, other = (network.address4(number) for number in network.CLIENTS[:2])
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: ask(limited, source=first), range(AT_ONCE + 9)))
+
+    statuses = [status for status, _ in answers]
+    refused = [answer for status, answer in answers if status == 429]
+    assert set(statuses) == {200, 429}
+    # One more for each six seconds that the requests took.
+    assert AT_ONCE <= statuses.count(200) <= AT_ONCE + 3
+    assert "your network" in refused[0]["reason"]
+    assert ask(limited, source=other)[0] == 200
+
+
+def test_one_ipv6_network_is_one_network(limited: Relay) -> None:
+    """A household has 2^64 addresses, and they count as one."""
+    sources = [network.address6(number) for number in network.CLIENTS[2:12]]
+    assert len({ipaddress.ip_network(f"{one}/64", strict=False) for one in sources}) == 1
+
+    statuses = [
+        ask(limited, address=f"[{limited.address6}]", source=sources[turn % len(sources)])[0]
+        for turn in range(AT_ONCE + 5)
+    ]
+
+    assert statuses.count(429) >= 2
+
+
+def test_the_old_path_has_the_same_budget(limited: Relay) -> None:
+    """Two doors into one room, counted together."""
+    source = network.address4(network.CLIENTS[12])
+    for turn in range(AT_ONCE):
+        ask(limited, ("/new", "/cgi-bin/newemail.py")[turn % 2], source=source)
+
+    statuses = [
+        ask(limited, path, source=source)[0] for path in ("/new", "/cgi-bin/newemail.py") * 2
+    ]
+
+    assert 429 in statuses
+
+
+def test_a_limit_on_the_whole_relay_holds_whoever_logs_in(lab: Lab) -> None:
+    """Logins come from anywhere; what they make is counted where they all meet."""
+    relay = lab.relay("_hourly.test", {"accounts": {"maxPerHour": 3}})
+    people = [Person.on(relay) for _ in range(3)]
+    address, password = relay.credentials()
+
+    assert "UNAVAILABLE" in imap_login(relay, address, password)
+    assert not exists(relay, address)
+    status, answer = ask(relay)
+    assert (status, "too busy" in answer["reason"]) == (503, True)
+    for person in people:
+        assert imap_login(relay, person.address, person.password) == ""
+    lab.stop(relay)
+
+
+def test_other_programs_cannot_ask_for_what_the_operator_may(invited: Relay) -> None:
+    """The socket that makes invites is root's, the one for names chatmail-web's alone."""
+    paths = invited.value.daemons["paths"]
+    script = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    tried = {
+        (user, name): invited.machine.run(
+            ["setpriv", f"--reuid={user}", "--init-groups", f"--regid={user}", "python3", "-c",
+             script, paths[name]],
+            check=False,
+        ).status
+        for user in ("chatmail-web", "chatmail-filter", "www-data", "dovecot")
+        for name in ("controlSocket", "registrarSocket")
+    }  # fmt: skip
+
+    assert [who for who, status in tried.items() if status == 0] == [
+        ("chatmail-web", "registrarSocket")
+    ]
+
+
+def test_port_80_gives_no_address(limited: Relay) -> None:
+    """Otherwise the password would travel in the clear, and past the limit."""
+    with socket.create_connection((limited.address, 80), timeout=10) as plain:
+        plain.sendall(f"POST /new HTTP/1.1\r\nHost: {limited.domain}\r\n\r\n".encode())
+        assert b" 301 " in plain.recv(100)
