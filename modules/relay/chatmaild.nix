@@ -333,6 +333,7 @@ in
               "nginx.service"
               "postfix.service"
             ];
+            StartLimitIntervalSec = 0;
           };
           Service = hardening // {
             Type = "oneshot";

@@ -151,6 +151,7 @@ in
           Unit = {
             Description = "chatmail website: pages from the relay's settings";
             Before = [ "nginx.service" ];
+            StartLimitIntervalSec = 0;
           };
           Service = hardening // {
             Type = "oneshot";
