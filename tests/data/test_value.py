@@ -149,7 +149,7 @@ def test_every_daemon_returns_by_itself(value: Value) -> None:
 
 
 def test_no_service_is_refused_for_having_been_started_too_often() -> None:
-    """Six runs of `chatmail expire` within ten seconds left the unit failed, and the sixth undone."""
+    """Six nightly runs within ten seconds left the unit failed, and the sixth undone."""
     signed = {"certificate": {"source": "self-signed"}, "echo": {"enable": True}}
     units = evaluate(GOOD | signed, pick=".units")
     for name, unit in units.items():
