@@ -1,4 +1,4 @@
-# A certificate from an ACME authority, answered for through nginx on port 80 (relay/nginx.nix serves the challenges).
+# A certificate from an ACME authority, answered for through nginx on port 80 (relay/nginx serves the challenges).
 { config, lib, ... }:
 let
   cfg = config.services.chatmail;

@@ -44,7 +44,7 @@ let
   turn = import ./turn.nix (part // { inherit hardening; });
   iroh = import ./iroh.nix (part // { inherit hardening; });
   echo = import ./echo.nix (part // { inherit hardening; });
-  nginx = import ./nginx.nix (
+  nginx = import ./nginx (
     part
     // {
       inherit (website.nginx) maps headers;

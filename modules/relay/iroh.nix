@@ -10,29 +10,14 @@ let
   inherit (names) files users;
   address = "127.0.0.1:${toString names.local.iroh}";
   restart = import ./restart.nix;
-  to = path: extra: [
-    "location"
-    "="
-    path
-    (
-      [
-        [
-          "proxy_pass"
-          "http://${address}"
-        ]
-        [
-          "proxy_http_version"
-          "1.1"
-        ]
-        [
-          "proxy_set_header"
-          "Host"
-          settings.domain
-        ]
-      ]
-      ++ extra
-    )
-  ];
+  to = path: extra: {
+    "location = ${path}" = [
+      "proxy_pass http://${address}"
+      "proxy_http_version 1.1"
+      "proxy_set_header Host ${settings.domain}"
+    ]
+    ++ extra;
+  };
 in
 if !settings.iroh.enable then
   {
@@ -53,25 +38,11 @@ else
 
     locations = [
       (to "/relay" [
-        [
-          "proxy_set_header"
-          "Upgrade"
-          "$http_upgrade"
-        ]
-        [
-          "proxy_set_header"
-          "Connection"
-          "upgrade"
-        ]
+        "proxy_set_header Upgrade $http_upgrade"
+        "proxy_set_header Connection upgrade"
         # A channel may be silent for long; iroh's own pings come every 15 seconds.
-        [
-          "proxy_read_timeout"
-          "5m"
-        ]
-        [
-          "proxy_buffering"
-          "off"
-        ]
+        "proxy_read_timeout 5m"
+        "proxy_buffering off"
       ])
       # How clients measure which relay is near.
       (to "/ping" [ ])

@@ -16,23 +16,19 @@ let
   # The language folder a visitor gets without asking: the first three that the browser names, in its order. Which languages
   # there are is only known to the folder, so nothing here changes with a new one.
   language =
-    nth: before:
-    [
-      "map"
-      "$http_accept_language"
-      "$chatmail_language_${nth}"
-      [
-        [
-          "default"
-          "none"
-        ]
-        [
-          "~*^${before}\\s*(?<chatmail_wanted_${nth}>[a-z][a-z])\\b"
-          "$chatmail_wanted_${nth}"
-        ]
-      ]
-    ];
+    nth: before: {
+      "map $http_accept_language $chatmail_language_${nth}" = [
+        "default none"
+        "~*^${before}\\s*(?<chatmail_wanted_${nth}>[a-z][a-z])\\b $chatmail_wanted_${nth}"
+      ];
+    };
   tag = "[^,]*,";
+  page = names: [
+    "root ${root}"
+    "charset utf-8"
+    "expires -1"
+    (try names)
+  ];
   try =
     names:
     [ "try_files" ]
@@ -86,59 +82,14 @@ in
 
     locations = [
       # A ready site may be a checkout of its source.
-      [
-        "location"
-        "~"
-        "/\\.(?!well-known/)"
-        [
-          [
-            "return"
-            "404"
-          ]
-        ]
-      ]
-      [
-        "location"
-        "="
-        "/"
-        [
-          [
-            "root"
-            root
-          ]
-          [
-            "charset"
-            "utf-8"
-          ]
-          [
-            "expires"
-            "-1"
-          ]
-          (try [ "/index.html" ])
-        ]
-      ]
-      [
-        "location"
-        "/"
-        [
-          [
-            "root"
-            root
-          ]
-          [
-            "charset"
-            "utf-8"
-          ]
-          [
-            "expires"
-            "-1"
-          ]
-          (try [
-            "$uri"
-            "\${uri}index.html"
-          ])
-        ]
-      ]
+      { "location ~ /\\.(?!well-known/)" = [ "return 404" ]; }
+      { "location = /" = page [ "/index.html" ]; }
+      {
+        "location /" = page [
+          "$uri"
+          "\${uri}index.html"
+        ];
+      }
     ];
   };
 

@@ -49,10 +49,22 @@ def test_postfix_prints_lists_bools_and_leaves_out_null() -> None:
     assert master == "smtp inet n - - - - smtpd -o { a = b }\n"
 
 
+def test_nginx_takes_words_with_a_blank_between_and_nested_blocks() -> None:
+    """Which is how nearly every directive is written."""
+    text = render(
+        "nginx", '[ "listen 80 ssl" { server = [ { "location = /" = [ "return 404" ]; } ]; } ]'
+    )
+
+    assert text == (
+        "listen 80 ssl;\nserver {\n    location = / {\n        return 404;\n    }\n}\n"
+    )
+
+
 def test_nginx_quotes_words_that_need_it() -> None:
     """A space, a quote or a semicolon must not end a word early."""
     text = render(
-        "nginx", '[ [ "map" "$a" [ [ "~\\\\bx" "y z" ] [ "q\\"" "a;b" "" ] ] ] [ "listen" 80 ] ]'
+        "nginx",
+        '[ { "map $a" = [ [ "~\\\\bx" "y z" ] [ "q\\"" "a;b" "" ] ]; } [ "listen" 80 ] ]',
     )
 
     assert text == 'map $a {\n    ~\\bx "y z";\n    "q\\"" "a;b" "";\n}\nlisten 80;\n'

@@ -98,18 +98,9 @@ rec {
     user = "www-data";
     group = "www-data";
     main = [
-      [
-        "include"
-        "/etc/nginx/modules-enabled/*.conf"
-      ]
-      [
-        "user"
-        nginx.user
-      ]
-      [
-        "pid"
-        "/run/nginx.pid"
-      ]
+      "include /etc/nginx/modules-enabled/*.conf"
+      "user ${nginx.user}"
+      "pid /run/nginx.pid"
     ];
     mimeTypes = "/etc/nginx/mime.types";
   };

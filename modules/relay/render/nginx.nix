@@ -1,19 +1,23 @@
-# nginx configuration text from a list of directives. A directive is a list: its words and, when it is a block, the list of
-# directives inside as the last element. [ "listen" "80" ]  [ "server" [ [ "listen" "80" ] ] ]
+# nginx configuration text from a list of directives:
+#
+#   "listen 80"                       its words, with a blank between them
+#   [ "return" "200" "two words" ]    the same where a word has blanks, or none of its own characters
+#   { "location /" = [ … ]; }         a block and the directives inside; several blocks come in the order of their names
+#
 # Words are quoted when they need it (https://nginx.org/en/docs/dev/development_guide.html, "ngx_conf_file").
 let
   inherit (builtins)
+    attrNames
     concatLists
     concatStringsSep
-    elemAt
     filter
+    isAttrs
     isInt
-    isList
     isString
-    length
     map
     match
     replaceStrings
+    split
     toString
     typeOf
     ;
@@ -31,17 +35,20 @@ let
     else
       throw "nginx: a word has no text form (${typeOf w})";
 
+  # A string is the words between its blanks, a list is the words themselves.
+  words =
+    w: concatStringsSep " " (map word (if isString w then filter (x: isString x && x != "") (split " " w) else w));
+
   directive =
     indent: d:
-    let
-      last = elemAt d (length d - 1);
-      isBlock = isList last;
-      words = concatStringsSep " " (map word (filter (w: !isList w) d));
-    in
-    if isBlock then
-      [ "${indent}${words} {" ] ++ lines "${indent}    " last ++ [ "${indent}}" ]
+    if isAttrs d then
+      concatLists (
+        map (
+          name: [ "${indent}${words name} {" ] ++ lines "${indent}    " d.${name} ++ [ "${indent}}" ]
+        ) (attrNames d)
+      )
     else
-      [ "${indent}${words};" ];
+      [ "${indent}${words d};" ];
 
   lines = indent: directives: concatLists (map (directive indent) directives);
 in

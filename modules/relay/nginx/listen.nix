@@ -1,0 +1,5 @@
+# A port on every address of the host, IPv4 and IPv6.
+port: [
+  "listen ${toString port}"
+  "listen [::]:${toString port}"
+]
