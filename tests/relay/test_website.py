@@ -245,6 +245,23 @@ def test_a_closed_relay_says_so(lab: Lab, chromium: Browser) -> None:
         assert contact in text
 
 
+def test_a_visitor_reads_only_what_the_relay_does(lab: Lab, chromium: Browser) -> None:
+    """Pages told of woken phones and of calls where the operator had switched both off."""
+    lab.relay(
+        "_plain.test",
+        {"push": {"enable": False}, "turn": {"enable": False}, "accounts": {"graceDays": 0}},
+    )
+    chromium.be(PHONE)
+    for language, words in (
+        ("en", r"notification|token|woken|calls|echo|hash of a deleted"),
+        ("de", r"benachrichtig|kennung|geweckt|anrufe|echo|hash einer gel"),
+    ):
+        for page in PAGES:
+            chromium.open(f"https://_plain.test/{language}/{page}")
+            text = chromium.evaluate("document.body.innerText")
+            assert not re.search(words, text, re.IGNORECASE), (language, page)
+
+
 def test_the_operator_replaces_pages_or_the_whole_site(lab: Lab) -> None:
     """One file for one page; a directory for all of it, of which hidden files stay hidden."""
     own = lab.relay("_own.test")

@@ -13,6 +13,13 @@ from chatmaild.website.facts import echo_invite
 from chatmaild.website.generate import main, publish, qr_png, site, size
 
 INVITE = "DCACCOUNT:https://chat.example.org/new"
+TURN = {
+    "host": "chat.example.org",
+    "port": 3478,
+    "secretFile": "/s",
+    "settingsFile": "/c",
+    "serverFile": "/r",
+}
 
 
 class Links(html.parser.HTMLParser):
@@ -112,6 +119,75 @@ def test_names_the_real_limits(tmp_path: Path, settings: dict[str, Any]) -> None
         assert text in pages["en/info.html"], text
     assert "195\u00a0kB" in pages["en/info.html"]
     assert "33 Tage" in pages["de/info.html"]
+
+
+SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "push": ({}, {"push": {"enable": False, "proxy": "http://127.0.0.1:9/notify"}}),
+    "turn": (
+        {"metadata": {"irohRelay": None, "turn": TURN, "appVersions": None}},
+        {"metadata": {"irohRelay": None, "turn": None, "appVersions": None}},
+    ),
+    "iroh": (
+        {"metadata": {"irohRelay": "https://iroh.test", "turn": None, "appVersions": None}},
+        {"metadata": {"irohRelay": None, "turn": None, "appVersions": None}},
+    ),
+    "echo": ({"echo": {"state": "/e", "invite": "INVITE", "server": "/s"}}, {"echo": None}),
+    "grace": ({}, {"accounts": {"graceDays": 0}}),
+}
+# What a visitor would read about each of them, in both languages.
+WORDS = {
+    "push": "notification|token|woken|benachrichtigung|kennung|geweckt",
+    "turn": "calls|anrufe",
+    "iroh": "apps inside chats|apps in chats|iroh",
+    "echo": "echo",
+    "grace": "hash of a deleted|hash einer gel",
+}
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_says_only_what_the_relay_does(
+    tmp_path: Path, settings: dict[str, Any], switch: str
+) -> None:
+    """Pages told of notifications that the relay had switched off."""
+    (tmp_path / "invite").write_text("https://i.delta.chat/#ABC&a=b%40c&n=d\n")
+
+    def sentences(change: dict[str, Any]) -> dict[str, int]:
+        text = json.dumps(change).replace("INVITE", str(tmp_path / "invite"))
+        mixed = settings | json.loads(text)
+        mixed["accounts"] = settings["accounts"] | mixed["accounts"]
+        return {
+            name: len(re.findall(WORDS[switch], html, re.IGNORECASE))
+            for name, html in pages_of(tmp_path, mixed).items()
+        }
+
+    on, off = (sentences(change) for change in SWITCHES[switch])
+
+    for language in ("en", "de"):
+        assert on[f"{language}/privacy.html"] > 0
+    assert not any(off.values()), off
+
+
+@pytest.mark.parametrize(
+    ("iroh", "named"), [("https://chat.example.org", False), ("https://iroh.test", True)]
+)
+def test_names_the_host_that_sees_network_addresses(
+    tmp_path: Path, settings: dict[str, Any], iroh: str, named: bool
+) -> None:
+    """Another host's relay for apps is somebody else who receives data."""
+    settings["metadata"]["irohRelay"] = iroh
+    pages = pages_of(tmp_path, settings)
+
+    assert ("sees the network" in pages["en/privacy.html"]) is named
+    for language in ("en", "de"):
+        assert (f'<a href="{iroh}">{iroh}</a>' in pages[f"{language}/privacy.html"]) is named
+        assert f'<a href="{iroh}">{iroh}</a>' in pages[f"{language}/info.html"]
+
+
+def test_tells_how_to_give_an_address_back(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Whoever reads that they may have their data deleted wants to know how."""
+    for language in ("en", "de"):
+        page = pages_of(tmp_path, settings)[f"{language}/info.html"]
+        assert "-X POST https://chat.example.org/delete" in page
 
 
 def test_says_plainly_that_nobody_is_responsible(tmp_path: Path, settings: dict[str, Any]) -> None:

@@ -22,7 +22,8 @@ class Facts:
 
     Sizes are bytes (`size()` writes them), `*_days` are days. `invite` is the link that makes an
     account, None where none is given to everybody; `login_by_script` is true where only a script
-    can fetch it. `echo` is the link to the echo bot.
+    can fetch it. `echo` is the link to the echo bot. `iroh` is the relay for apps inside chats that
+    clients are told of, which may be somebody else's.
     """
 
     domain: str
@@ -41,10 +42,13 @@ class Facts:
     large_mail_days: int
     large_mail_size: int
     idle_days: int
+    grace_days: int
     cleartext_enters: bool
     self_signed: bool
+    push: bool
     turn: bool
     iroh: str | None
+    iroh_is_own: bool
     mail: str | None
     postal: str | None
     officer: str | None
@@ -74,10 +78,13 @@ def facts(config: Config) -> Facts:
         large_mail_days=config.retention.large_mail_days,
         large_mail_size=config.retention.large_mail_size,
         idle_days=config.retention.idle_account_days,
+        grace_days=config.accounts.grace_days,
         cleartext_enters=config.incoming.cleartext,
         self_signed=self_signed,
+        push=config.push.enable,
         turn=config.metadata.turn is not None,
         iroh=config.metadata.iroh_relay,
+        iroh_is_own=config.metadata.iroh_relay == f"https://{config.domain}",
         mail=config.privacy.mail,
         postal=config.privacy.postal,
         officer=config.privacy.officer,
