@@ -117,7 +117,7 @@ in
         }
       else
         null;
-    dkim = { inherit (records.dkim) selector; };
+    inherit (records) dkim;
     dns = records.records;
     units = [
       "chatmail-accounts.service"
@@ -134,6 +134,7 @@ in
         accountBook
         mailboxes
         dkimKey
+        dkimEd25519Key
         certificate
         certificateKey
         nocreate

@@ -25,7 +25,10 @@ let
     label: recommended (at "_${label}._tcp") "SRV" "0 1 ${toString names.ports.${label}} ${domain}.";
 in
 {
-  dkim.selector = "opendkim";
+  dkim = {
+    selector = "opendkim";
+    ed25519Selector = if settings.dkim.ed25519 then "ed25519" else null;
+  };
 
   records = [
     (required "${domain}." "MX" "10 ${domain}.")

@@ -78,6 +78,7 @@ rec {
     accountBook = "${state}/chatmail/accounts.sqlite";
     mailboxes = "${state}/chatmail/mail";
     dkimKey = "${state}/chatmail-filter/dkim.pem";
+    dkimEd25519Key = "${state}/chatmail-filter/dkim-ed25519.pem";
     # Beside the account book and not in /etc, which may be read-only.
     nocreate = "${state}/chatmail/nocreate";
     revoked = "${runtime}/chatmail-revoked";

@@ -366,6 +366,15 @@
     '';
   };
 
+  dkim.ed25519 = {
+    kind = "bool";
+    default = false;
+    meaning = ''
+      Sign mail with an Ed25519 key (RFC 8463) beside the RSA-2048 key that every server can verify. `chatmail dns` then has one
+      more record. Publish it first: a signature whose key cannot be found helps nobody.
+    '';
+  };
+
   addresses = {
     ipv4 = {
       kind = "ipv4";

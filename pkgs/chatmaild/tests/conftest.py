@@ -37,7 +37,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         "website": {"site": str(tmp_path / "site"), "pages": None},
         "echo": None,
         "push": {"enable": True, "proxy": "http://127.0.0.1:9/notify"},
-        "dkim": {"selector": "opendkim"},
+        "dkim": {"selector": "opendkim", "ed25519Selector": None},
         "addresses": {"ipv4": "192.0.2.1", "ipv6": "2001:db8::1"},
         "dns": [
             {
@@ -52,6 +52,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
             "accountBook": str(tmp_path / "accounts.sqlite"),
             "mailboxes": str(tmp_path / "mail"),
             "dkimKey": str(tmp_path / "dkim.pem"),
+            "dkimEd25519Key": str(tmp_path / "dkim-ed25519.pem"),
             "certificate": str(tmp_path / "fullchain.pem"),
             "certificateKey": str(tmp_path / "key.pem"),
             "filterSocket": str(tmp_path / "filter.sock"),

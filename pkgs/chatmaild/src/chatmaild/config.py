@@ -179,9 +179,10 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class Dkim:
-    """The DKIM selector (RFC 6376, section 3.1)."""
+    """The selectors of the DKIM keys (RFC 6376, section 3.1); None for no Ed25519 key."""
 
     selector: str
+    ed25519_selector: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,10 @@ class Addresses:
     ipv6: str | None
 
 
+Need = Literal["required", "recommended"]
+"""What becomes of a relay without a DNS record: it fails, or it is trusted less."""
+
+
 @dataclass(frozen=True, slots=True)
 class DnsRecord:
     """One record of the zone: absolute `name`, `data` as in a zone file but TXT unquoted."""
@@ -199,7 +204,7 @@ class DnsRecord:
     name: str
     type: str
     data: str
-    need: Literal["required", "recommended"]
+    need: Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +214,7 @@ class Paths:
     account_book: Path
     mailboxes: Path
     dkim_key: Path
+    dkim_ed25519_key: Path
     certificate: Path
     certificate_key: Path
     filter_socket: Path

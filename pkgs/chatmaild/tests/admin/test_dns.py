@@ -96,10 +96,10 @@ def test_prints_the_whole_zone_with_the_hosts_key(
     tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the host knows alone, addresses and key, is added to what was configured."""
-    from chatmaild.filter import signing
+    from chatmaild.filter import keys
 
     path = config_file(tmp_path, settings)
-    signing.make_key(tmp_path / "dkim.pem")
+    keys.make(tmp_path / "dkim.pem")
 
     assert main(["--config", str(path), "dns"]) == 0
 
@@ -109,6 +109,23 @@ def test_prints_the_whole_zone_with_the_hosts_key(
     assert "chat.example.org. 3600 IN MX 10 chat.example.org." in lines
     (key,) = [line for line in lines if "_domainkey" in line]
     assert key.startswith('opendkim._domainkey.chat.example.org. 3600 IN TXT "v=DKIM1;k=rsa;p=')
+
+
+def test_a_second_key_has_a_record_of_its_own(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Recommended, because the RSA key signs everything as well."""
+    from chatmaild.filter import keys
+
+    settings["dkim"]["ed25519Selector"] = "ed25519"
+    keys.make(tmp_path / "dkim.pem")
+    keys.make(tmp_path / "dkim-ed25519.pem", "ed25519")
+
+    found = dns.records(load(config_file(tmp_path, settings)))
+
+    by_name = {record.name: record for record in found if "_domainkey" in record.name}
+    assert by_name.keys() == {f"{s}._domainkey.chat.example.org." for s in ("opendkim", "ed25519")}
+    record = by_name["ed25519._domainkey.chat.example.org."]
+    assert record.data.startswith("v=DKIM1;k=ed25519;p=")
+    assert record.need == "recommended"
 
 
 def test_a_missing_key_is_one_sentence(

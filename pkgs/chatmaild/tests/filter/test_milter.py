@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from chatmaild.filter import signing
+from chatmaild.filter import keys
 
 from . import mails
 from .mails import ALICE, BOB, Header, crlf, split
@@ -155,7 +155,7 @@ def test_a_submission_leaves_signed_and_without_traces(running: Filter) -> None:
     assert result.values(b"User-Agent") == result.values(b"Received") == []
     assert result.headers[0][0] == b"DKIM-Signature"
     delivered = b"".join(name + b":" + value + b"\n" for name, value in result.headers)
-    record = signing.dns_record(running.directory / "dkim.pem").encode()
+    record = keys.dns_record(keys.read(running.directory / "dkim.pem")).encode()
     raw = crlf(delivered) + b"\r\n" + split(mail)[1]
     assert dkim.verify(raw, dnsfunc=lambda _name, timeout: record)
 

@@ -12,9 +12,10 @@ import json
 import subprocess
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from pathlib import Path
 
 from chatmaild.admin.cli import CommandError
-from chatmaild.config import Config, DnsRecord
+from chatmaild.config import Config, DnsRecord, Need
 
 TTL_SECONDS = 3600
 # RFC 1035, section 3.3: a character-string holds at most 255 octets.
@@ -47,7 +48,7 @@ def records(config: Config) -> list[DnsRecord]:
 
     """
     # Loads dkimpy and cryptography.
-    from chatmaild.filter import signing  # noqa: PLC0415
+    from chatmaild.filter import keys, signing  # noqa: PLC0415
 
     if not signing.can_sign(config.domain):
         raise CommandError(f"{config.domain} is an IP address, which has no DNS zone")
@@ -58,14 +59,29 @@ def records(config: Config) -> list[DnsRecord]:
             for address in addresses(config)
         ),
         *config.dns,
-        DnsRecord(
-            f"{config.dkim.selector}._domainkey.{origin}",
-            "TXT",
-            signing.dns_record(config.paths.dkim_key),
-            "required",
+        *(
+            DnsRecord(
+                f"{selector}._domainkey.{origin}",
+                "TXT",
+                keys.dns_record(keys.read(path, kind)),
+                need,
+            )
+            for selector, path, kind, need in _keys(config)
         ),
         *tlsa(config),
     ]
+
+
+def _keys(config: Config) -> list[tuple[str, Path, str, Need]]:
+    """List selector, file, kind and need of each DKIM key."""
+    found: list[tuple[str, Path, str, Need]] = [
+        (config.dkim.selector, config.paths.dkim_key, "rsa", "required")
+    ]
+    if config.dkim.ed25519_selector is not None:
+        path = config.paths.dkim_ed25519_key
+        # Nobody refuses mail for want of it: RSA signs everything as well.
+        found.append((config.dkim.ed25519_selector, path, "ed25519", "recommended"))
+    return found
 
 
 def tlsa(config: Config) -> list[DnsRecord]:

@@ -23,7 +23,7 @@ import Milter
 
 from chatmaild import daemon, systemd
 from chatmaild.config import Config, ConfigError
-from chatmaild.filter import replies, resolver, signing
+from chatmaild.filter import keys, replies, resolver, signing
 from chatmaild.filter.pipeline import Pass, Pipeline
 from chatmaild.filter.policy import Envelope, Refuse, Role
 from chatmaild.filter.replies import Reply
@@ -194,8 +194,8 @@ class Session(Milter.Base):  # type: ignore[misc]
             self.chgheader(edit.name.decode("ascii"), edit.index, _milter_value(edit.value))
         if result.unanswered:
             self.chgfrom("<>")
-        if result.signature is not None:
-            self.addheader("DKIM-Signature", _milter_value(result.signature), 0)
+        for signature in result.signatures:
+            self.addheader("DKIM-Signature", _milter_value(signature), 0)
 
     def abort(self) -> int:
         """Forget a message that will not be finished."""
@@ -229,10 +229,7 @@ def run(config: Config) -> None:
 
     systemd is told READY=1 once the socket listens: libmilter opens it before its main loop.
     """
-    signer = None
-    if signing.can_sign(config.domain):
-        signer = signing.load(config.domain, config.dkim.selector, config.paths.dkim_key)
-    pipeline = Pipeline(config, signer, resolver.lookup_txt)
+    pipeline = Pipeline(config, _signer(config), resolver.lookup_txt)
     os.umask(SOCKET_UMASK)
     _register(lambda: Session(pipeline))
     Milter.setconn(f"unix:{config.paths.filter_socket}")
@@ -252,6 +249,17 @@ def run(config: Config) -> None:
     # libmilter looks for a stop only every 5 s, and its threads cannot be ended sooner. Messages
     # under way are put off: without an answer Postfix refuses for now, so none is lost or doubled.
     os._exit(0)
+
+
+def _signer(config: Config) -> signing.Signer | None:
+    """Read the relay's keys, made first if there are none; a relay without a name has none."""
+    if not signing.can_sign(config.domain):
+        return None
+    private = {config.dkim.selector: keys.load(config.paths.dkim_key)}
+    if config.dkim.ed25519_selector is not None:
+        path = config.paths.dkim_ed25519_key
+        private[config.dkim.ed25519_selector] = keys.load(path, "ed25519")
+    return signing.load(config.domain, private)
 
 
 def _serve() -> None:

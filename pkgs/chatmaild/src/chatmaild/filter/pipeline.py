@@ -28,13 +28,13 @@ from chatmaild.filter.verifying import Lookup, Outcome
 @dataclass(frozen=True, slots=True)
 class Pass:
     """
-    The message may pass with these edits, and this DKIM-Signature value put on top if any.
+    The message may pass with these edits, and these DKIM-Signature values put on top.
 
     `unanswered` means that its envelope sender is to be the null sender, so that it never bounces.
     """
 
     edits: list[Edit]
-    signature: bytes | None
+    signatures: list[bytes]
     unanswered: bool = False
 
 
@@ -127,7 +127,7 @@ class Pipeline:
         unanswered = not policy.may_answer(envelope, author)
         if unanswered:
             self.counters.count("unanswered")
-        return Pass(cleaning.clean_incoming(headers).edits, None, unanswered)
+        return Pass(cleaning.clean_incoming(headers).edits, [], unanswered)
 
     def _authenticate(
         self, envelope: Envelope, author: Address, headers: list[Header], body: bytes
@@ -148,7 +148,7 @@ class Pipeline:
             }[outcome]
         )
 
-    def _sign_own(self, headers: list[Header], body: bytes) -> bytes | None:
+    def _sign_own(self, headers: list[Header], body: bytes) -> list[bytes]:
         """Sign what is written in the relay's own name; a forwarded stranger stays unsigned."""
         author = policy.author_of(headers)
         if (
@@ -156,6 +156,6 @@ class Pipeline:
             or isinstance(author, Refuse)
             or author.domain != self._signer.domain
         ):
-            return None
+            return []
         self.counters.count("signed")
         return self._signer.sign(headers, body)

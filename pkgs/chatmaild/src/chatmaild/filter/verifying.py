@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from dkim.canonicalization import CanonicalizationPolicy, InvalidCanonicalizationPolicyError
 
 from chatmaild.filter.canonicalization import relaxed_body, simple_body
+from chatmaild.filter.fields import SINGULAR
 from chatmaild.filter.structure import Header
 
 MAX_SIGNATURES = 8
@@ -37,24 +38,6 @@ MAX_RSA_BITS = 4096  # RFC 8301 3.2; larger ones only cost time
 CLOCK_SKEW_SECONDS = 300
 DNS_BUDGET_SECONDS = 20.0
 """For all look-ups of one message; Postfix waits 60 s for a milter's answer at end of message."""
-
-SINGULAR = (
-    b"from",
-    b"sender",
-    b"reply-to",
-    b"to",
-    b"cc",
-    b"subject",
-    b"date",
-    b"message-id",
-    b"in-reply-to",
-    b"references",
-    b"mime-version",
-    b"content-type",
-    b"content-transfer-encoding",
-    b"autocrypt",
-)
-"""Fields that may occur once (RFC 5322 3.6, RFC 2045 3); a second one is often the one shown."""
 
 _TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
 _DOMAIN = re.compile(rb"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")

@@ -1,0 +1,102 @@
+"""
+The relay's DKIM keys: files in PEM, made by the filter itself at its first start.
+
+RSA because every verifier knows it; Ed25519 (RFC 8463) beside it where the operator wants that.
+"""
+
+import base64
+import os
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from chatmaild.config import ConfigError
+
+RSA_BITS = 2048
+"""RFC 8301 3.2 asks for 2048; the record still fits one DNS answer over UDP."""
+
+PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+_KINDS: dict[str, tuple[type[PrivateKey], str]] = {
+    "rsa": (rsa.RSAPrivateKey, "an RSA"),
+    "ed25519": (ed25519.Ed25519PrivateKey, "an Ed25519"),
+}
+"""Value of k= in a key record -> its class, and what people call it."""
+
+
+def load(path: Path, kind: str = "rsa") -> PrivateKey:
+    """
+    Read the key of `kind` ("rsa" or "ed25519") at `path`, made first if there is none.
+
+    Raises `ConfigError` as `read` does, or when the file cannot be made.
+    """
+    return read(path, kind) if path.exists() else make(path, kind)
+
+
+def read(path: Path, kind: str = "rsa") -> PrivateKey:
+    """Read a private key in PEM, unencrypted; raises `ConfigError` for anything else."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise ConfigError(f"{path}: the DKIM key cannot be read: {error.strerror}.") from None
+    except (ValueError, TypeError):
+        raise ConfigError(
+            f"{path}: the DKIM key is not an unencrypted private key in PEM."
+        ) from None
+    wanted, name = _KINDS[kind]
+    if not isinstance(key, wanted):
+        raise ConfigError(f"{path}: the DKIM key is not {name} key.")
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < RSA_BITS:
+        raise ConfigError(
+            f"{path}: the DKIM key has {key.key_size} bits, at least {RSA_BITS} are needed;"
+            " move it away and a new one is made."
+        )
+    return key
+
+
+def make(path: Path, kind: str = "rsa") -> PrivateKey:
+    """Make a key and put it at `path`, mode 0600, complete or not at all; raises `ConfigError`."""
+    key: PrivateKey = (
+        ed25519.Ed25519PrivateKey.generate()
+        if kind == "ed25519"
+        else rsa.generate_private_key(65537, RSA_BITS)
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        # mkstemp creates with 0600 whatever the umask.
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).rename(path)
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise ConfigError(f"{path}: the DKIM key cannot be made: {error.strerror}.") from None
+    return key
+
+
+def dns_record(key: PrivateKey) -> str:
+    """
+    Write the TXT record for the public half (RFC 6376 3.6.1, RFC 8463 4), raw and unquoted.
+
+    `t=s` says that i= is never in a subdomain, `s=email` that the key serves mail only.
+    """
+    public = key.public_key()
+    if isinstance(public, rsa.RSAPublicKey):
+        kind, data = "rsa", public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    else:
+        kind, data = "ed25519", public.public_bytes_raw()
+    return f"v=DKIM1;k={kind};p={base64.b64encode(data).decode()};s=email;t=s"
