@@ -37,13 +37,19 @@ let
     inherit names;
     platform = chosen;
   };
+  withUnits = part // {
+    unit = import ./units.nix {
+      inherit names;
+      platform = chosen;
+    };
+  };
 
   postfix = import ./postfix.nix part;
   dovecot = import ./dovecot.nix part;
-  website = import ./website.nix (part // { inherit hardening; });
-  turn = import ./turn.nix (part // { inherit hardening; });
-  iroh = import ./iroh.nix (part // { inherit hardening; });
-  echo = import ./echo.nix (part // { inherit hardening; });
+  website = import ./website.nix withUnits;
+  turn = import ./turn.nix withUnits;
+  iroh = import ./iroh.nix withUnits;
+  echo = import ./echo.nix withUnits;
   nginx = import ./nginx (
     part
     // {
@@ -51,20 +57,16 @@ let
       locations = iroh.locations ++ website.nginx.locations;
     }
   );
-  expiry = import ./expiry.nix (part // { inherit hardening; });
+  expiry = import ./expiry.nix withUnits;
   unbound = import ./unbound.nix { platform = chosen; };
   records = import ./dns.nix {
     inherit (checked) settings;
     inherit names;
     inherit (nginx) mtaStsPolicy;
   };
-  hardening = import ./hardening.nix;
-  daemons = import ./chatmaild.nix (
-    part
-    // {
-      inherit records hardening;
-    }
-  );
+  certificate = import ./certificate.nix withUnits;
+  daemons = import ./daemons.nix withUnits;
+  chatmaild = import ./chatmaild.nix (part // { inherit records; });
   # What is the same on every system: files that the daemons' configurations point to, units, users, kernel parameters.
   common = {
     files =
@@ -73,10 +75,17 @@ let
       // turn.files
       // iroh.files
       // {
-        ${names.files.config}.text = "${toJSON daemons.config}\n";
+        ${names.files.config}.text = "${toJSON chatmaild}\n";
       };
     users = daemons.users // turn.users // iroh.users // echo.users;
-    units = daemons.units // website.units // turn.units // expiry.units // iroh.units // echo.units;
+    units =
+      daemons.units
+      // certificate.units
+      // website.units
+      // turn.units
+      // expiry.units
+      // iroh.units
+      // echo.units;
     dropins = import ./dropins.nix;
     sysctl = {
       # One instance for each idle IMAP client, all of them the mailbox user's.
@@ -110,7 +119,7 @@ common
       ;
   };
   unbound = unbound.settings;
-  chatmaild = daemons.config;
+  inherit chatmaild;
   dns = records;
   ports = postfix.ports // dovecot.ports // nginx.ports;
   # Ranges of UDP ports for the firewall, first and last.

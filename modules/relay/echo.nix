@@ -1,13 +1,12 @@
 # The echo bot: a client of the relay on the relay, which reaches nothing but the relay's own ports on loopback.
 {
   settings,
-  platform,
   names,
-  hardening,
+  unit,
+  ...
 }:
 let
   inherit (names) files users;
-  restart = import ./restart.nix;
 in
 if !settings.echo.enable then
   {
@@ -17,42 +16,26 @@ if !settings.echo.enable then
 else
   {
     units = {
-      "chatmail-echo.service" = {
-        Unit = {
-          Description = "chatmail echo: a bot that answers everyone";
-          After = [
-            "chatmail-accounts.service"
-            "dovecot.service"
-            "postfix.service"
-          ];
-          StartLimitIntervalSec = 0;
+      "chatmail-echo.service" = unit.daemon {
+        description = "chatmail echo: a bot that answers everyone";
+        program = "chatmail-echo";
+        order.After = [
+          "chatmail-accounts.service"
+          "dovecot.service"
+          "postfix.service"
+        ];
+        service = unit.reaches.loopback // {
+          User = users.echo;
+          StateDirectory = "chatmail-echo";
+          StateDirectoryMode = "0700";
+          # Its invite is for everyone, and the website shows it.
+          RuntimeDirectory = "chatmail-echo";
+          RuntimeDirectoryMode = "0755";
+          # A login now and then, so that it is never an idle account.
+          RuntimeMaxSec = "7d";
+          # It waits for its first login.
+          TimeoutStartSec = "3min";
         };
-        Service =
-          hardening
-          // restart
-          // {
-            Type = "notify";
-            ExecStart = "${platform.programs.chatmail-echo} --config ${files.config}";
-            User = users.echo;
-            StateDirectory = "chatmail-echo";
-            StateDirectoryMode = "0700";
-            # Its invite is for everyone, and the website shows it.
-            RuntimeDirectory = "chatmail-echo";
-            RuntimeDirectoryMode = "0755";
-            # A login now and then, so that it is never an idle account.
-            RuntimeMaxSec = "7d";
-            # It waits for its first login.
-            TimeoutStartSec = "3min";
-            PrivateNetwork = false;
-            IPAddressDeny = "any";
-            IPAddressAllow = "localhost";
-            RestrictAddressFamilies = [
-              "AF_UNIX"
-              "AF_INET"
-              "AF_INET6"
-            ];
-          };
-        Install.WantedBy = [ "multi-user.target" ];
       };
     }
     // (

@@ -1,15 +1,9 @@
 # How things end: the nightly run, and room made in full mailboxes (chatmaild.expiry).
-{
-  settings,
-  platform,
-  names,
-  hardening,
-}:
+{ names, unit, ... }:
 let
-  inherit (names) files sockets users;
-  inherit (platform) programs;
-  # Both work on mailboxes, as their owner, and behind everybody else: a processor that anyone wants is not theirs.
-  service = {
+  inherit (names) sockets users;
+  # Both work on mailboxes, as their owner.
+  onMailboxes = {
     User = users.mail;
     StateDirectory = "chatmail chatmail/mail";
     StateDirectoryMode = "0700";
@@ -17,29 +11,23 @@ let
 in
 {
   units = {
-    "chatmail-expire.service" = {
-      Unit = {
-        Description = "chatmail expire: old mail, and accounts that nobody uses";
-        # It decides by the clock.
+    "chatmail-expire.service" = unit.job {
+      description = "chatmail expire: old mail, and accounts that nobody uses";
+      program = "chatmail-expire";
+      # It decides by the clock.
+      order = {
         After = [
           "chatmail-accounts.service"
           "time-sync.target"
         ];
         Wants = [ "time-sync.target" ];
-        # An operator who asks for it six times in ten seconds gets it six times.
-        StartLimitIntervalSec = 0;
       };
-      Service =
-        hardening
-        // service
-        // {
-          Type = "oneshot";
-          ExecStart = "${programs.chatmail-expire} --config ${files.config}";
-          # Whoever else wants the processor or the disk gets it.
-          CPUSchedulingPolicy = "idle";
-          IOSchedulingClass = "idle";
-          Nice = 19;
-        };
+      service = onMailboxes // {
+        # Whoever else wants the processor or the disk gets it.
+        CPUSchedulingPolicy = "idle";
+        IOSchedulingClass = "idle";
+        Nice = 19;
+      };
     };
     "chatmail-expire.timer" = {
       Unit.Description = "chatmail expire: every night";
@@ -53,38 +41,23 @@ in
     };
 
     # Started by the first request and ended by itself when there are no more, so it costs nothing at rest.
-    "chatmail-trim.service" = {
-      Unit = {
-        Description = "chatmail trim: room in full mailboxes";
-        Requires = [ "chatmail-trim.socket" ];
-        After = [ "chatmail-trim.socket" ];
-        StartLimitIntervalSec = 0;
+    "chatmail-trim.service" = unit.job {
+      description = "chatmail trim: room in full mailboxes";
+      program = "chatmail-trim";
+      sockets = [ "chatmail-trim.socket" ];
+      service = onMailboxes // {
+        Type = "notify";
       };
-      Service =
-        hardening
-        // service
-        // {
-          Type = "notify";
-          ExecStart = "${programs.chatmail-trim} --config ${files.config}";
-          Sockets = [ "chatmail-trim.socket" ];
-        };
     };
-    "chatmail-trim.socket" = {
-      Unit.Description = "chatmail trim: Dovecot's word of full mailboxes";
-      Socket = {
-        ListenStream = sockets.trim;
-        FileDescriptorName = "trim";
-        Service = "chatmail-trim.service";
-        SocketUser = users.mail;
-        SocketGroup = users.mail;
-        SocketMode = "0600";
-        DirectoryMode = "0755";
-        # A request that finds no room here is not repeated before the next warning.
-        Backlog = 4096;
-        TriggerLimitIntervalSec = "0";
-        RemoveOnStop = true;
-      };
-      Install.WantedBy = [ "sockets.target" ];
+    # A request that finds no room in its backlog is not repeated before Dovecot's next warning.
+    "chatmail-trim.socket" = unit.socket {
+      description = "chatmail trim: Dovecot's word of full mailboxes";
+      path = sockets.trim;
+      fd = "trim";
+      service = "chatmail-trim.service";
+      user = users.mail;
+      group = users.mail;
+      mode = "0600";
     };
   };
 }

@@ -4,12 +4,11 @@
   settings,
   platform,
   names,
-  hardening,
+  unit,
 }:
 let
   inherit (names) files users;
   address = "127.0.0.1:${toString names.local.iroh}";
-  restart = import ./restart.nix;
   to = path: extra: {
     "location = ${path}" = [
       "proxy_pass http://${address}"
@@ -50,32 +49,17 @@ else
       (to "/generate_204" [ ])
     ];
 
-    units."chatmail-iroh.service" = {
-      Unit = {
-        Description = "chatmail iroh: realtime channels of apps (iroh-relay)";
-        After = [ "network.target" ];
-        StartLimitIntervalSec = 0;
+    units."chatmail-iroh.service" = unit.daemon {
+      description = "chatmail iroh: realtime channels of apps (iroh-relay)";
+      order.After = [ "network.target" ];
+      # nginx is its only client.
+      service = unit.reaches.loopback // {
+        ExecStart = "${platform.programs.iroh-relay} --config-path ${files.irohConfig}";
+        User = users.iroh;
+        # It tells of clients by their keys and addresses.
+        StandardOutput = "null";
+        StandardError = "null";
       };
-      Service =
-        hardening
-        // restart
-        // {
-          ExecStart = "${platform.programs.iroh-relay} --config-path ${files.irohConfig}";
-          User = users.iroh;
-          # nginx is its only client.
-          PrivateNetwork = false;
-          IPAddressDeny = "any";
-          IPAddressAllow = "localhost";
-          RestrictAddressFamilies = [
-            "AF_UNIX"
-            "AF_INET"
-            "AF_INET6"
-          ];
-          # It tells of clients by their keys and addresses.
-          StandardOutput = "null";
-          StandardError = "null";
-        };
-      Install.WantedBy = [ "multi-user.target" ];
     };
 
     users.${users.iroh} = {

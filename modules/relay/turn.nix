@@ -4,7 +4,7 @@
   settings,
   platform,
   names,
-  hardening,
+  unit,
 }:
 let
   inherit (names) files users ports;
@@ -14,7 +14,6 @@ let
     maxPort
     privateAddress
     ;
-  restart = import ./restart.nix;
 
   # What no peer of a call can be (IANA's special-purpose registries, RFC 6890): without this a stranger with a new address
   # could reach the host itself and what is behind it through the relay.
@@ -104,48 +103,42 @@ else
       map (name: line name config.${name}) (builtins.attrNames config)
     );
 
-    units."chatmail-turn.service" = {
-      Unit = {
-        Description = "chatmail TURN: calls through firewalls (coturn)";
-        # It listens on the addresses that there are when it starts.
+    units."chatmail-turn.service" = unit.daemon {
+      description = "chatmail TURN: calls through firewalls (coturn)";
+      # It listens on the addresses that there are when it starts.
+      order = {
         After = [ "network-online.target" ];
         Wants = [ "network-online.target" ];
-        StartLimitIntervalSec = 0;
       };
-      Service =
-        hardening
-        // restart
-        // {
-          Type = "notify";
-          # The secret is in no file that anybody else reads, nor in a command line.
-          ExecStartPre = "${platform.programs.chatmail-turn-config} --config ${files.config}";
-          ExecStart = "${platform.programs.turnserver} -c ${files.turnServer}";
-          User = users.turn;
-          RuntimeDirectory = "chatmail-turn";
-          RuntimeDirectoryMode = "0700";
-          StateDirectory = "chatmail-turn";
-          StateDirectoryMode = "0750";
-          # Two descriptors for each allocation.
-          LimitNOFILE = 8192 + 2 * (maxPort - minPort);
-          # It logs each credential and each peer that it refuses. What an operator needs are faults, and those name nobody.
-          LogFilterPatterns = [
-            "ERROR|WARNING|FATAL|[Cc]annot|chatmail-turn-config"
-            "~user"
-            "~([0-9]{1,3}\\.){3}[0-9]{1,3}"
-            "~::|[0-9a-f]+:[0-9a-f]+:"
-          ];
-          # It drops rights that it does not have, and may be told that it cannot.
-          SystemCallErrorNumber = "EPERM";
-          PrivateNetwork = false;
-          # Netlink tells it which addresses there are.
-          RestrictAddressFamilies = [
-            "AF_INET"
-            "AF_INET6"
-            "AF_NETLINK"
-            "AF_UNIX"
-          ];
-        };
-      Install.WantedBy = [ "multi-user.target" ];
+      service = unit.reaches.internet // {
+        Type = "notify";
+        # The secret is in no file that anybody else reads, nor in a command line.
+        ExecStartPre = unit.run "chatmail-turn-config";
+        ExecStart = "${platform.programs.turnserver} -c ${files.turnServer}";
+        User = users.turn;
+        RuntimeDirectory = "chatmail-turn";
+        RuntimeDirectoryMode = "0700";
+        StateDirectory = "chatmail-turn";
+        StateDirectoryMode = "0750";
+        # Two descriptors for each allocation.
+        LimitNOFILE = 8192 + 2 * (maxPort - minPort);
+        # It logs each credential and each peer that it refuses. What an operator needs are faults, and those name nobody.
+        LogFilterPatterns = [
+          "ERROR|WARNING|FATAL|[Cc]annot|chatmail-turn-config"
+          "~user"
+          "~([0-9]{1,3}\\.){3}[0-9]{1,3}"
+          "~::|[0-9a-f]+:[0-9a-f]+:"
+        ];
+        # It drops rights that it does not have, and may be told that it cannot.
+        SystemCallErrorNumber = "EPERM";
+        # Netlink tells it which addresses there are.
+        RestrictAddressFamilies = [
+          "AF_INET"
+          "AF_INET6"
+          "AF_NETLINK"
+          "AF_UNIX"
+        ];
+      };
     };
 
     users = {

@@ -1,9 +1,9 @@
 # The website: pages rendered once, at boot and when something they say has changed, and how nginx serves them.
 {
   settings,
-  platform,
   names,
-  hardening,
+  unit,
+  ...
 }:
 let
   inherit (names) files users;
@@ -98,22 +98,19 @@ in
       { }
     else
       {
-        "chatmail-website.service" = {
-          Unit = {
-            Description = "chatmail website: pages from the relay's settings";
-            Before = [ "nginx.service" ];
-            StartLimitIntervalSec = 0;
-          };
-          Service = hardening // {
-            Type = "oneshot";
-            ExecStart = "${platform.programs.chatmail-website} --config ${files.config}";
-            User = users.web;
-            StateDirectory = "chatmail-website";
-            StateDirectoryMode = "0755";
-            # nginx reads what is written.
-            UMask = "0022";
-          };
-          Install.WantedBy = [ "multi-user.target" ];
-        };
+        "chatmail-website.service" = unit.wanted (
+          unit.job {
+            description = "chatmail website: pages from the relay's settings";
+            program = "chatmail-website";
+            order.Before = [ "nginx.service" ];
+            service = {
+              User = users.web;
+              StateDirectory = "chatmail-website";
+              StateDirectoryMode = "0755";
+              # nginx reads what is written.
+              UMask = "0022";
+            };
+          }
+        );
       };
 }
