@@ -136,6 +136,14 @@ in
 
     # If the filter is down a client gets 421 and comes again; mail never passes unfiltered.
     milter_default_action = "shutdown";
+    # All that the filter asks for; each further stage with macros is one more packet a message.
+    milter_connect_macros = "{daemon_name}";
+    milter_mail_macros = "{auth_authen}";
+    milter_helo_macros = "";
+    milter_rcpt_macros = "";
+    milter_data_macros = "";
+    milter_end_of_header_macros = "";
+    milter_end_of_data_macros = "";
     milter_protocol = 6;
     milter_connect_timeout = "5s";
     milter_command_timeout = "30s";

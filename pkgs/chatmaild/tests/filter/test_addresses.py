@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatmaild.filter import addresses
 from chatmaild.filter.addresses import AddressError, parse_mailbox, parse_path
 
 
@@ -30,6 +31,37 @@ from chatmaild.filter.addresses import AddressError, parse_mailbox, parse_path
 def test_reads_the_one_address(value: str, address: str) -> None:
     """Display names, comments and quoting do not change who wrote it."""
     assert str(parse_mailbox(value.encode())) == address
+
+
+PIECES = st.sampled_from(
+    [
+        "a",
+        "Z9",
+        "_b",
+        "-",
+        "é",
+        ".",
+        "..",
+        "@",
+        "<",
+        ">",
+        " ",
+        '"',
+        "(",
+        "[1.2.3.4]",
+        "x" * 64,
+        "\n",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=9).map("".join) | st.text(max_size=12))
+def test_the_short_way_reads_as_the_long_one(text: str) -> None:
+    """Two parsers that disagree are how one address passes for another."""
+    short = addresses._plain(text)
+
+    if short is not None:
+        assert short == addresses._address(addresses._lexemes(text))
 
 
 def test_reads_a_display_name_in_an_old_charset() -> None:

@@ -86,6 +86,14 @@ def test_a_submission_shows_no_subject() -> None:
     assert edited.edits == [Edit(b"SUBJECT", 2, None), Edit(b"Subject", 1, b" [...]")]
 
 
+def test_a_subject_that_shows_nothing_needs_no_edit() -> None:
+    """Chat clients write it themselves; an edit costs Postfix and the filter a round of work."""
+    edited = clean_submission([(b"Subject", b" [...]"), (b"subject", b" [...]")])
+
+    assert edited.headers == [(b"Subject", b" [...]")]
+    assert edited.edits == [Edit(b"subject", 2, None)]
+
+
 def test_an_incoming_subject_stays() -> None:
     """It belongs to whoever wrote it, and newsletters have nothing else."""
     assert clean_incoming([(b"Subject", b" news")]).headers == [(b"Subject", b" news")]

@@ -25,8 +25,11 @@ _LEXEME = re.compile(
     """,
     re.VERBOSE,
 )
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+# What nearly all addresses look like; the long way through `_lexemes` takes five times as long.
+_PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)", re.ASCII)
 
 
 class AddressError(Exception):
@@ -77,6 +80,9 @@ def parse_mailbox(value: bytes) -> Address:
     except UnicodeDecodeError:
         # 8-bit charsets in display names; the address itself must be ASCII or UTF-8.
         text = value.decode("latin-1")
+    bracketed = text.startswith("<") and text.endswith(">")
+    if found := _plain(text[1:-1] if bracketed else text):
+        return found
     lexemes = _lexemes(text)
     kinds = [kind for kind, _ in lexemes]
     if "<" not in kinds:
@@ -95,7 +101,14 @@ def parse_mailbox(value: bytes) -> Address:
 
 def parse_path(path: str) -> Address:
     """Read an address as in MAIL FROM or RCPT TO, without brackets; raises `AddressError`."""
-    return _address(_lexemes(path))
+    return _plain(path) or _address(_lexemes(path))
+
+
+def _plain(text: str) -> Address | None:
+    """Read an address that needs no second look; None for any other, right or wrong."""
+    if len(text) > MAX_ADDRESS_BYTES or (match := _PLAIN.fullmatch(text)) is None:
+        return None
+    return Address(match[1], match[2].lower())
 
 
 def _lexemes(text: str) -> list[tuple[str, str]]:

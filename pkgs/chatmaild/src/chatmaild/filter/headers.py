@@ -138,7 +138,11 @@ class Edited:
 
 
 def clean_submission(headers: list[Header]) -> Edited:
-    """Take out what tells of the client, and the words of the Subject; a second one goes."""
+    """
+    Take out what tells of the client, and the words of the Subject; a second one goes.
+
+    Clients whose Subject says nothing already spare Postfix the edit.
+    """
     return _edit(
         headers,
         lambda name: (
@@ -168,7 +172,7 @@ def _edit(
         index = seen[key] = seen.get(key, 0) + 1
         if unwanted(key) or (hide_subject and key == b"subject" and index > 1):
             edits.append(Edit(name, index, None))
-        elif hide_subject and key == b"subject":
+        elif hide_subject and key == b"subject" and value != SUBJECT:
             edits.append(Edit(name, index, SUBJECT))
             kept.append((name, SUBJECT))
         else:
