@@ -8,10 +8,10 @@
 let
   inherit (names) files sockets;
   inherit (platform) programs;
-  inherit (settings) domain;
 in
 {
-  inherit domain;
+  inherit (names) host;
+  domain = names.mailDomain;
   inherit (settings)
     registration
     sending
@@ -33,11 +33,11 @@ in
   certificate = { inherit (settings.certificate) source; };
   inherit (settings) retention privacy;
   metadata = {
-    irohRelay = if settings.iroh.enable then "https://${domain}" else settings.iroh.url;
+    irohRelay = if settings.iroh.enable then "https://${names.host}" else settings.iroh.url;
     turn =
       if settings.turn.enable then
         {
-          host = domain;
+          inherit (names) host;
           port = names.ports.turn;
           secretFile = files.turnSecret;
           settingsFile = files.turnConfig;

@@ -36,8 +36,11 @@ let
   bytesOf = text: match "(0|[1-9][0-9]{0,11})([KMG]?)" text;
 
   octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+  isIpv4 = v: match "${octet}[.]${octet}[.]${octet}[.]${octet}" v != null;
+  # This host, loopback, multicast and reserved (RFC 6890): no host is reached by them. A private address is one in its network.
+  isUnreachable = v: match "(0|127|22[4-9]|2[34][0-9]|25[0-5])[.].*" v != null;
 
-  # Per kind: does a value fit, how does it read in a complete setting, and what would have been right.
+  # Per kind: does a value fit, how does it read in a complete setting, what would have been right, and a word about this value.
   kinds = {
     bool = {
       fits = _: isBool;
@@ -74,10 +77,23 @@ let
       fits =
         _: v:
         isString v
-        && stringLength v <= 253
-        && match "_?${label}([.]${label})+" v != null
-        && match ".*[.][0-9]+" v == null;
-      wants = _: ''a domain name in lower case such as "chat.example.org"'';
+        && (
+          isIpv4 v && !isUnreachable v
+          || stringLength v <= 253 && match "_?${label}([.]${label})+" v != null && match ".*[.][0-9]+" v == null
+        );
+      wants = _: ''a domain name in lower case such as "chat.example.org", or an IPv4 address such as "192.0.2.1"'';
+      hint =
+        v:
+        if !isString v then
+          ""
+        else if match "\\[?[0-9a-fA-F]*:[0-9a-fA-F:.]*]?" v != null then
+          "; an IPv6 address cannot stand for a relay"
+        else if match "\\[.*]" v != null then
+          "; write the address without brackets"
+        else if isIpv4 v then
+          "; nobody reaches a host by that address"
+        else
+          "";
     };
     mail = {
       fits = _: v: isString v && match "[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+" v != null;
@@ -88,7 +104,7 @@ let
       wants = _: ''a URL such as "https://example.org/"'';
     };
     ipv4 = {
-      fits = _: v: isString v && match "${octet}[.]${octet}[.]${octet}[.]${octet}" v != null;
+      fits = _: v: isString v && isIpv4 v;
       wants = _: ''an IPv4 address such as "192.0.2.1"'';
     };
     ipv6 = {
@@ -204,7 +220,7 @@ let
       {
         value = fallback;
         problems = [
-          "`${dotted path}` is ${show found.value}, but wants ${k.wants declaration}"
+          "`${dotted path}` is ${show found.value}, but wants ${k.wants declaration}${(k.hint or (_: "")) found.value}"
         ];
       };
 
@@ -227,10 +243,14 @@ let
   complete = build [ ] declarations;
   fits = concatLists (map (leaf: (judge leaf).problems) (leavesOf [ ] declarations));
   isLab = complete.domain != null && substring 0 1 complete.domain == "_";
+  isAddress = complete.domain != null && isIpv4 complete.domain;
+  addresses = complete.addresses // {
+    ipv4 = if complete.addresses.ipv4 == null && isAddress then complete.domain else complete.addresses.ipv4;
+  };
   source =
     if complete.certificate.source != null then
       complete.certificate.source
-    else if isLab then
+    else if isLab || isAddress then
       "self-signed"
     else
       "acme";
@@ -244,6 +264,7 @@ let
     in
     found != null && found.value != null;
   when = condition: sentence: if condition then [ sentence ] else [ ];
+  inherit (addresses) ipv4;
   together =
     with complete;
     when (accounts.nameMinLength > accounts.nameMaxLength)
@@ -256,7 +277,7 @@ let
       "`retention.largeMailDays` (${toString retention.largeMailDays}) is above `retention.mailDays` (${toString retention.mailDays}): large mail goes first; lower it"
     ++ when (turn.minPort > turn.maxPort)
       "`turn.minPort` (${toString turn.minPort}) is above `turn.maxPort` (${toString turn.maxPort}): exchange them"
-    ++ when (turn.privateAddress != null && addresses.ipv4 == null)
+    ++ when (turn.privateAddress != null && ipv4 == null)
       "`turn.privateAddress` says that the host is behind NAT: write its address outside as `addresses.ipv4`"
     ++ when (iroh.enable && iroh.url != null)
       "`iroh.url` names another host's iroh-relay, so this relay's own would not be used: remove it, or `iroh.enable`"
@@ -267,11 +288,16 @@ let
     ++ when (source != "files" && (isGiven "file" || isGiven "keyFile"))
       ''`certificate.file` and `certificate.keyFile` are used only with `certificate.source = "files"`: write that too, or remove them''
     ++ when (source == "acme" && isLab)
-      ''no ACME authority gives a certificate for `${domain}`: write `certificate.source = "self-signed"`, or leave it out'';
+      ''no ACME authority gives a certificate for `${domain}`: write `certificate.source = "self-signed"`, or leave it out''
+    ++ when (source != "self-signed" && isAddress)
+      ''clients take any certificate of a relay at an address, and look for none: write `certificate.source = "self-signed"`, or leave it out''
+    ++ when (isAddress && ipv4 != domain)
+      "`addresses.ipv4` (${ipv4}) is another address than `domain` (${domain}), which is where the relay is reached: remove it";
 in
 {
   problems = unknown [ ] declarations given ++ fits ++ together;
   settings = complete // {
+    inherit addresses;
     certificate = complete.certificate // {
       inherit source;
     };

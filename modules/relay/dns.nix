@@ -8,7 +8,7 @@
 }:
 let
   inherit (builtins) hashString substring;
-  domain = settings.domain;
+  domain = names.host;
   record = need: name: type: data: {
     inherit
       need
@@ -23,14 +23,7 @@ let
   at = label: "${label}.${domain}.";
   service =
     label: recommended (at "_${label}._tcp") "SRV" "0 1 ${toString names.ports.${label}} ${domain}.";
-in
-{
-  dkim = {
-    selector = "opendkim";
-    ed25519Selector = if settings.dkim.ed25519 then "ed25519" else null;
-  };
-
-  records = [
+  zone = [
     (required "${domain}." "MX" "10 ${domain}.")
     (required (at "www") "CNAME" "${domain}.")
   ]
@@ -65,4 +58,13 @@ in
     (service "imap")
     (service "imaps")
   ];
+in
+{
+  dkim = {
+    selector = "opendkim";
+    ed25519Selector = if settings.dkim.ed25519 then "ed25519" else null;
+  };
+
+  # An address is found without a record, and has no zone.
+  records = if names.isAddress then [ ] else zone;
 }

@@ -81,6 +81,9 @@ in
       login = true;
     };
     auth_username_format = "%{user | lower}";
+    # The default, and the brackets around an address.
+    ${if names.isAddress then "auth_username_chars" else null} =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@[]";
     # Waiting after a failure would only tie up connections: passwords are long and made by machines.
     auth_failure_delay = 0;
     auth_cache_size = "50M";

@@ -13,7 +13,7 @@ let
     "location = ${path}" = [
       "proxy_pass http://${address}"
       "proxy_http_version 1.1"
-      "proxy_set_header Host ${settings.domain}"
+      "proxy_set_header Host ${names.host}"
     ]
     ++ extra;
   };

@@ -1,9 +1,15 @@
-# Ports, sockets, files and users of a relay, once. What differs between systems comes from the platform.
+# Names, ports, sockets, files and users of a relay, once. What differs between systems comes from the platform.
 { settings, platform }:
 let
   inherit (platform) etc state runtime;
 in
 rec {
+  # What is connected to: a name in the DNS, or an IPv4 address. The certificate is for it, URLs have it.
+  host = settings.domain;
+  isAddress = builtins.match "[0-9.]+" host != null;
+  # What stands right of the @. An address does so in brackets (RFC 5321 section 4.1.3).
+  mailDomain = if isAddress then "[${host}]" else host;
+
   # What clients and peers see (WIRE contract: ports).
   ports = {
     smtp = 25;
@@ -98,8 +104,8 @@ rec {
   // (
     {
       acme = {
-        certificate = "${state}/acme/${settings.domain}/fullchain.pem";
-        certificateKey = "${state}/acme/${settings.domain}/key.pem";
+        certificate = "${state}/acme/${host}/fullchain.pem";
+        certificateKey = "${state}/acme/${host}/key.pem";
       };
       files = {
         certificate = settings.certificate.file;

@@ -9,11 +9,46 @@ let
   inherit (builtins)
     attrNames
     concatLists
+    elemAt
     map
+    match
     replaceStrings
     ;
   inherit (names) files ports sockets;
-  domain = settings.domain;
+  domain = names.mailDomain;
+  pattern = replaceStrings [ "." "[" "]" ] [ "\\." "\\[" "\\]" ] domain;
+
+  # How Postfix calls itself, and whose mail goes to Dovecot.
+  place =
+    if !names.isAddress then
+      {
+        myhostname = names.host;
+        mydomain = names.host;
+        smtpd_banner = "$myhostname ESMTP";
+        # All mail is for virtual mailboxes; there are no local users.
+        mydestination = [ ];
+        local_transport = "error:5.1.1 this host has no local mailboxes";
+        virtual_mailbox_domains = [ domain ];
+        virtual_transport = "lmtp:unix:${sockets.lmtp}";
+      }
+    else
+      rec {
+        # It must be a name; this is the one that an address has in the DNS (RFC 1035 section 3.5).
+        myhostname =
+          let
+            octet = elemAt (match "(.*)[.](.*)[.](.*)[.](.*)" names.host);
+          in
+          "${octet 3}.${octet 2}.${octet 1}.${octet 0}.in-addr.arpa";
+        mydomain = myhostname;
+        smtp_helo_name = domain;
+        smtpd_banner = "${domain} ESMTP";
+        # What is in brackets can be a local destination, and never a virtual one.
+        mydestination = [ domain ];
+        local_transport = "lmtp:unix:${sockets.lmtp}";
+        # The host's other addresses in brackets are local to Postfix too, but no relay.
+        local_recipient_maps = "regexp:${files.senderLogin}";
+        virtual_mailbox_domains = [ ];
+      };
 
   # Envelopes of 1000 recipients, our signature, an octet for every line of 128 or more.
   queueFileOverhead = 2 * 1024 * 1024;
@@ -67,23 +102,16 @@ in
   main = {
     compatibility_level = "3.10";
 
-    myhostname = domain;
-    mydomain = domain;
     myorigin = domain;
-    # All mail is for virtual mailboxes; there are no local users, no trusted networks and nothing relayed for anybody.
-    mydestination = [ ];
+    # No trusted networks and nothing relayed for anybody.
     mynetworks = [ ];
     relay_domains = [ ];
-    local_transport = "error:5.1.1 this host has no local mailboxes";
     alias_maps = [ ];
     alias_database = [ ];
-    virtual_mailbox_domains = [ domain ];
-    virtual_transport = "lmtp:unix:${sockets.lmtp}";
     recipient_delimiter = "";
     append_dot_mydomain = false;
     biff = false;
 
-    smtpd_banner = "$myhostname ESMTP";
     # Of a file in the queue, which holds envelope, added fields and record marks as well. What a client may send is counted to
     # the octet by each smtpd below.
     message_size_limit = settings.message.maxSize + queueFileOverhead;
@@ -189,6 +217,7 @@ in
     smtp_connect_timeout = "10s";
     enable_long_queue_ids = true;
   }
+  // place
   // platform.postfix.main;
 
   # Attribute names are NixOS': `smtp_inet` is the listener on port 25, the column says "smtp".
@@ -233,10 +262,10 @@ in
 
   files = {
     ${files.senderLogin}.text = ''
-      /^(.+@${replaceStrings [ "." ] [ "\\." ] domain})$/ $1
+      /^(.+@${pattern})$/ $1
     '';
     ${files.senderLoginNeeded}.text = ''
-      /@${replaceStrings [ "." ] [ "\\." ] domain}$/ 553 5.7.1 not logged in
+      /@${pattern}$/ 553 5.7.1 not logged in
     '';
     ${files.postfixTls}.text = ''
       postfix = postfix_settings

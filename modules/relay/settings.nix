@@ -3,7 +3,7 @@
 #
 # A leaf is a set with `kind`; everything else is a group. Kinds (check.nix knows them):
 #   bool  int{min,max}  bytes (a number, or "500M": K, M, G are powers of 1024)  days  enum{values}
-#   domain  mail  url  ipv4  ipv6  path (absolute, outside the Nix store)  text
+#   domain (or an IPv4 address)  mail  url  ipv4  ipv6  path (absolute, outside the Nix store)  text
 # `default = null` makes a setting optional. A leaf without `default` must be given.
 {
   domain = {
@@ -12,6 +12,7 @@
     meaning = ''
       The domain of the relay: the part after the @ of every address, the name of the host and of its certificate.
       A domain that starts with `_` is a relay for a lab or a private network: clients do not verify its certificate.
+      An IPv4 address, written without brackets, is a relay without a domain, whose addresses read `name@[192.0.2.1]`.
     '';
   };
 
@@ -139,7 +140,7 @@
       default = null;
       meaning = ''
         Where the TLS certificate comes from: an ACME authority, two files of yours, or made by the relay itself.
-        Left out, it is `self-signed` for a domain that starts with `_`, and `acme` for all others.
+        Left out, it is `self-signed` for a domain that starts with `_` and for an address, and `acme` for all others.
       '';
     };
     email = {

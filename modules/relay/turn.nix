@@ -48,7 +48,7 @@ let
     listening-port = ports.turn;
     min-port = minPort;
     max-port = maxPort;
-    realm = settings.domain;
+    realm = names.host;
     use-auth-secret = true;
     fingerprint = true;
     no-cli = true;

@@ -10,7 +10,7 @@ let
   own = settings.website.root;
   # A certificate of its own under a name that clients would verify: the link must tell them not to (WIRE contract 2.5).
   bySelf =
-    settings.certificate.source == "self-signed" && builtins.substring 0 1 settings.domain != "_";
+    settings.certificate.source == "self-signed" && builtins.substring 0 1 names.host != "_";
   root = if own == null then "${files.site}/current" else own;
 
   # The language folder a visitor gets without asking: the first three that the browser names, in its order. Which languages

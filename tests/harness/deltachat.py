@@ -19,6 +19,7 @@ from typing import Any
 from deltachat_rpc_client import Account, AttrDict, DeltaChat, EventType, Message, Rpc
 
 from harness.errors import DeadlineError
+from harness.network import is_address
 from harness.relay import Relay
 
 # Core accepts any certificate only when told so, except for domains that start with `_`.
@@ -48,8 +49,10 @@ class Core:
 
 
 def login(relay: Relay, address: str, password: str) -> dict[str, Any]:
-    """Return the parameters of a login; servers are found by autoconfig."""
+    """Return the parameters of a login; servers with a name are found by autoconfig."""
     parameters = {"addr": address, "password": password}
+    if is_address(relay.domain):
+        parameters |= {"imapServer": relay.domain, "smtpServer": relay.domain}
     if not relay.domain.startswith("_"):
         parameters["certificateChecks"] = ACCEPT_ANY_CERTIFICATE
     return parameters

@@ -80,7 +80,7 @@ class Lab:
                 return Relay(domain, machine, dns, wanted, value)
         if machine:
             self.stop(machine)
-        machine = Machine.create(domain, self.image)
+        machine = Machine.create(domain, self.image, network.number_of(domain))
         wanted = relay.whole(settings or {}, domain, machine)
         try:
             value = evaluate(wanted)

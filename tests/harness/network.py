@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.process import Process, host, host_path
 NETNS = Path("/run/netns")
 DNS, RESOLVER = 53, 54
 FIRST_MACHINE, LAST_MACHINE = 10, 49
+RELAYS_AT_ADDRESSES = range(60, 80)
 CLIENTS = tuple(range(100, 116))  # several, because limits per client address are among the claims
 
 
@@ -31,6 +33,25 @@ def address4(number: int) -> str:
 def address6(number: int) -> str:
     """The IPv6 address of the same host, with the same digits."""
     return f"2001:db8::{number}"
+
+
+def is_address(domain: str) -> bool:
+    """Whether a relay's domain is an IPv4 address."""
+    return re.fullmatch(r"[0-9.]+", domain) is not None
+
+
+def number_of(domain: str) -> tuple[int, ...]:
+    """Return the last octet of a domain that is an address of the lab's; () for a name.
+
+    Machines with names get theirs from elsewhere, so that one is free.
+    """
+    if not is_address(domain):
+        return ()
+    number = int(domain.rpartition(".")[2])
+    if domain != address4(number) or number not in RELAYS_AT_ADDRESSES:
+        first, *_, last = map(address4, RELAYS_AT_ADDRESSES)
+        raise LabError(f"{domain} is no address for a relay in the lab; use {first} to {last}")
+    return (number,)
 
 
 def mac(number: int) -> str:

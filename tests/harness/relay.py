@@ -14,6 +14,7 @@ from harness.archive import File
 from harness.dns import RESOLV_CONF, Dns
 from harness.errors import DeadlineError, LabError
 from harness.machine import Machine
+from harness.network import is_address
 from harness.pki import authority
 from harness.process import Result
 from harness.value import Settings, Value, evaluate
@@ -49,7 +50,8 @@ UNITS = "/etc/systemd/system/"
 class Relay:
     """A running relay.
 
-    `address` and `address6` are where clients reach it, `machine` is what it runs on.
+    `domain` is the setting, and so its host name, or its address if it has no name. `address` and
+    `address6` are where clients reach it, `machine` is what it runs on.
     """
 
     domain: str
@@ -71,20 +73,27 @@ class Relay:
         """Its IPv6 address."""
         return self.machine.address6
 
+    @property
+    def mail_domain(self) -> str:
+        """What stands right of the @: the domain, or the address in brackets."""
+        return str(self.value.daemons["domain"])
+
     def credentials(self) -> tuple[str, str]:
         """Return a new address and password; the account comes into being at first login."""
         accounts = self.value.daemons["accounts"]
         alphabet = string.ascii_lowercase + string.digits
         name = "".join(secrets.choice(alphabet) for _ in range(accounts["nameMaxLength"]))
         password = secrets.token_urlsafe(max(16, accounts["passwordMinLength"]))
-        return f"{name}@{self.domain}", password
+        return f"{name}@{self.mail_domain}", password
 
     def chatmail(self, *arguments: str, check: bool = True, timeout: float = 60) -> Result:
         """Run the operator's command on the relay."""
         return self.machine.run(["chatmail", *arguments], check=check, timeout=timeout)
 
     def publish(self) -> None:
-        """Publish the zone that the relay itself prints for its operator."""
+        """Publish the zone that the relay itself prints for its operator; an address has none."""
+        if is_address(self.domain):
+            return
         self.dns.publish_zone_text(self.domain, self.chatmail("dns").out)
 
     def wait_ready(self) -> None:
@@ -151,7 +160,8 @@ def whole(settings: Settings, domain: str, machine: Machine) -> dict[str, Any]:
         },
         "domain": domain,
     }
-    if not domain.startswith("_") and "certificate" not in settings:
+    self_made = domain.startswith("_") or is_address(domain)
+    if not self_made and "certificate" not in settings:
         complete["certificate"] = {
             "source": "files",
             "file": CERTIFICATE,
@@ -163,7 +173,7 @@ def whole(settings: Settings, domain: str, machine: Machine) -> dict[str, Any]:
 def contents(value: Value) -> dict[str, File]:
     """Every file that makes a plain machine this relay, but for the certificate and its key."""
     client = software.deltachat() if value.daemons["echo"] else {}
-    return plain(value.domain) | software.files() | client | value.files
+    return plain(value.host) | software.files() | client | value.files
 
 
 def plain(name: str) -> dict[str, File]:
@@ -192,7 +202,7 @@ def install(machine: Machine, value: Value, settings: Settings) -> None:
     certificate = settings.get("certificate", {})
     if certificate.get("file") == CERTIFICATE:
         chain, key = authority().certificate(
-            value.domain, f"www.{value.domain}", f"mta-sts.{value.domain}"
+            value.host, f"www.{value.host}", f"mta-sts.{value.host}"
         )
         files |= {CERTIFICATE: File(chain), CERTIFICATE_KEY: File(key, mode="0600")}
     machine.unpack(files)

@@ -45,11 +45,12 @@ else { inherit (value) problems ports sysctl chatmaild; inherit (value.rendered)
 class Value:
     """What the harness takes from a relay's value.
 
-    `daemons` is the content of chatmaild.json, `units` what is enabled at boot: the relay's own
-    units and Debian's that belong to a relay. Ports are by service name.
+    `host` is its name or its address, `daemons` the content of chatmaild.json, `units` what is
+    enabled at boot: the relay's own units and Debian's that belong to a relay. Ports are by service
+    name.
     """
 
-    domain: str
+    host: str
     files: dict[str, File]
     units: tuple[str, ...]
     ports: dict[str, int]
@@ -77,7 +78,7 @@ def evaluate(settings: Settings) -> Value:
         for path, entry in value["files"].items()
     }
     return Value(
-        domain=value["chatmaild"]["domain"],
+        host=value["chatmaild"]["host"],
         files=files | _lab_files(files),
         units=tuple(dict.fromkeys([*value["enable"], *value["chatmaild"]["units"]])),
         ports=value["ports"],

@@ -118,7 +118,7 @@ class VirtualLab(Lab):
             beyond(f"boot another relay ({domain}, {json.dumps(dict(settings or {}))})")
         entry = self._known[domain]
         value = Value(
-            domain=domain,
+            host=domain,
             files={},
             units=tuple(entry["chatmaild"]["units"]),
             ports=entry["ports"],

@@ -10,13 +10,12 @@
   locations,
 }:
 let
-  inherit (settings) domain;
-  inherit (names) ports proxied;
+  inherit (names) host ports proxied;
 
-  discovery = import ./discovery.nix { inherit domain names; };
+  discovery = import ./discovery.nix { inherit names; };
   limits = import ./limits.nix { perMinute = settings.accounts.perNetworkPerMinute; };
   web = import ./web.nix {
-    inherit domain limits;
+    inherit host limits;
     socket = names.sockets.web;
     inherit (settings.message) maxSize;
   };
@@ -35,26 +34,32 @@ let
     "ssl_protocols TLSv1.2 TLSv1.3"
     "ssl_session_tickets off"
   ];
-  moved = "return 301 https://${domain}$request_uri";
+  moved = "return 301 https://${host}$request_uri";
+  # There are no names below an address.
+  below = label: if names.isAddress then "" else " ${label}.${host}";
 
-  servers = [
+  plain = [
     {
       server =
         import ./listen.nix ports.http
-        ++ [ "server_name ${domain} www.${domain} mta-sts.${domain}" ]
+        ++ [ "server_name ${host}${below "www"}${below "mta-sts"}" ]
         ++ acmeChallenge
         ++ [ { "location /" = [ moved ]; } ];
     }
+  ];
+  www = [
     {
       server = https ++ [
-        "server_name www.${domain}"
+        "server_name www.${host}"
         moved
       ];
     }
+  ];
+  site = [
     {
       server =
         https
-        ++ [ "server_name ${domain} mta-sts.${domain}" ]
+        ++ [ "server_name ${host}${below "mta-sts"}" ]
         ++ headers
         ++ discovery.locations
         ++ web
@@ -84,7 +89,9 @@ rec {
   ]
   ++ limits.http
   ++ maps
-  ++ servers;
+  ++ plain
+  ++ (if names.isAddress then [ ] else www)
+  ++ site;
 
   # The client's, not the stream context's; without the PROXY protocol nothing changes.
   realAddress = [

@@ -1,7 +1,7 @@
 # What others look up about the relay over HTTP: clients its ports (autoconfig), other relays its MX (MTA-STS).
-{ domain, names }:
+{ names }:
 let
-  inherit (names) ports;
+  inherit (names) host mailDomain ports;
   inherit (names.files) www;
   file = path: type: [
     "alias ${path}"
@@ -11,7 +11,7 @@ let
   # core reads type, hostname, port, socketType and username (WIRE contract 2.6).
   server = kind: port: socketType: ''
     <${if kind == "smtp" then "outgoingServer" else "incomingServer"} type="${kind}">
-      <hostname>${domain}</hostname>
+      <hostname>${host}</hostname>
       <port>${toString port}</port>
       <socketType>${socketType}</socketType>
       <authentication>password-cleartext</authentication>
@@ -24,19 +24,19 @@ rec {
   mtaStsPolicy = ''
     version: STSv1
     mode: enforce
-    mx: ${domain}
+    mx: ${host}
     max_age: 2419200
   '';
 
   files = {
-    "${www}/mta-sts.txt".text = mtaStsPolicy;
+    ${if names.isAddress then null else "${www}/mta-sts.txt"}.text = mtaStsPolicy;
     "${www}/config-v1.1.xml".text = ''
       <?xml version="1.0" encoding="UTF-8"?>
       <clientConfig version="1.1">
-      <emailProvider id="${domain}">
-      <domain>${domain}</domain>
-      <displayName>${domain} chatmail</displayName>
-      <displayShortName>${domain}</displayShortName>
+      <emailProvider id="${mailDomain}">
+      <domain>${mailDomain}</domain>
+      <displayName>${mailDomain} chatmail</displayName>
+      <displayShortName>${mailDomain}</displayShortName>
       ${server "imap" ports.imaps "SSL"}${server "imap" ports.imap "STARTTLS"}${
         server "imap" ports.https "SSL"
       }${server "smtp" ports.submissions "SSL"}${server "smtp" ports.submission "STARTTLS"}${
@@ -46,11 +46,17 @@ rec {
     '';
   };
 
-  locations = [
-    { "location = /.well-known/mta-sts.txt" = file "${www}/mta-sts.txt" "text/plain"; }
-    {
-      "location = /.well-known/autoconfig/mail/config-v1.1.xml" =
-        file "${www}/config-v1.1.xml" "text/xml";
-    }
-  ];
+  locations =
+    (
+      if names.isAddress then
+        [ ]
+      else
+        [ { "location = /.well-known/mta-sts.txt" = file "${www}/mta-sts.txt" "text/plain"; } ]
+    )
+    ++ [
+      {
+        "location = /.well-known/autoconfig/mail/config-v1.1.xml" =
+          file "${www}/config-v1.1.xml" "text/xml";
+      }
+    ];
 }

@@ -1,6 +1,6 @@
 # What chatmail-web answers: new addresses and their deletion, and mail of other relays.
 {
-  domain,
+  host,
   socket,
   maxSize,
   limits,
@@ -8,7 +8,7 @@
 let
   upstream = more: [
     "proxy_pass http://unix:${socket}"
-    "proxy_set_header Host ${domain}"
+    "proxy_set_header Host ${host}"
   ]
   ++ more
   ++ [

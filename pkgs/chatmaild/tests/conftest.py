@@ -10,6 +10,7 @@ import pytest
 def settings(tmp_path: Path) -> dict[str, Any]:
     """Hand over the configuration of a relay whose every path lies in the test's directory."""
     return {
+        "host": "chat.example.org",
         "domain": "chat.example.org",
         "registration": "open",
         "accounts": {

@@ -86,6 +86,8 @@ def test_cannot_be_changed_after_reading(tmp_path: Path, settings: dict[str, Any
             '`domain` must be a domain name in lower case, not "Chat.Example"',
         ),
         ("domain", "", '`domain` must be a domain name in lower case, not ""'),
+        ("host", "192.0.2.1", "`domain` must be `[192.0.2.1]`, because of `host`, not"),
+        ("host", "other.example", "`domain` must be `other.example`, because of `host`, not"),
         ("accounts.nameMinLength", 10, "`accounts.nameMaxLength` must not be smaller than"),
         ("accounts.passwordMinLength", 70, "must be between 1 and 69, not 70"),
         ("addresses.ipv4", "2001:db8::1", "`addresses.ipv4` must be an IPv4 address or null"),

@@ -232,8 +232,14 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration of a relay's daemons."""
+    """
+    The whole configuration of a relay's daemons.
 
+    `host` is what is connected to: a name in the DNS, or an IPv4 address. `domain` is what stands
+    right of the @: the same name, or the address in brackets (RFC 5321, section 4.1.3).
+    """
+
+    host: str
     domain: str
     registration: Literal["open", "invite", "closed"]
     accounts: Accounts
@@ -255,6 +261,15 @@ class Config:
     dns: tuple[DnsRecord, ...]
     units: tuple[str, ...]
     paths: Paths
+
+
+def is_address(host: str) -> bool:
+    """Whether this is an IPv4 address and no name: a relay there has no DNS and so no DKIM."""
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def load(path: Path) -> Config:
@@ -368,6 +383,9 @@ def _check(config: Config) -> None:
     """Refuse values of the right type that cannot work."""
     if not config.domain or config.domain != config.domain.lower() or "@" in config.domain:
         raise _wrong("domain", "a domain name in lower case", config.domain)
+    wanted = f"[{config.host}]" if is_address(config.host) else config.host
+    if config.domain != wanted:
+        raise _wrong("domain", f"`{wanted}`, because of `host`", config.domain)
     for key, number, low, high in (
         ("accounts.nameMinLength", config.accounts.name_min_length, 1, MAX_NAME_LENGTH),
         ("accounts.nameMaxLength", config.accounts.name_max_length, 1, MAX_NAME_LENGTH),

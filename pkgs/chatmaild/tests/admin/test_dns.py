@@ -140,12 +140,16 @@ def test_a_missing_key_is_one_sentence(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("domain", ["192.0.2.1", "[192.0.2.1]"])
-def test_an_address_has_no_zone(
-    tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str], domain: str
+@pytest.mark.parametrize("options", [[], ["--check"], ["--update"]])
+def test_an_address_needs_no_records(
+    tmp_path: Path,
+    settings: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
 ) -> None:
-    """A relay that is a bare address works without DNS."""
-    settings["domain"] = domain
+    """A relay at an address works without DNS, and there is nothing to print, ask or write."""
+    settings |= {"host": "192.0.2.1", "domain": "[192.0.2.1]"}
 
-    assert main(["--config", str(config_file(tmp_path, settings)), "dns"]) == 1
-    assert "is an IP address, which has no DNS zone" in capsys.readouterr().err
+    assert main(["--config", str(config_file(tmp_path, settings)), "dns", *options]) == 0
+    said = capsys.readouterr().out
+    assert said == "; 192.0.2.1 is an IP address: this relay needs no DNS records\n"

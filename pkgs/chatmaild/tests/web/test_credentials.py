@@ -55,7 +55,7 @@ def test_link_of_a_self_signed_relay_accepts_its_certificate() -> None:
 
 def test_link_of_a_bare_address_names_its_hosts() -> None:
     """A client cannot look up the servers of an address literal."""
-    link = dclogin_url(Credentials("abc123def@[192.0.2.1]", "pass"), "[192.0.2.1]")
+    link = dclogin_url(Credentials("abc123def@[192.0.2.1]", "pass"), "192.0.2.1")
     address, _, query = link.removeprefix("dclogin:").partition("?")
 
     assert unquote(address) == address == "abc123def@[192.0.2.1]"

@@ -232,18 +232,23 @@ def test_the_code_carries_the_invite(tmp_path: Path, settings: dict[str, Any]) -
 
 
 @pytest.mark.parametrize(
-    ("domain", "link", "script"),
-    [("_lab.example.org", True, False), ("chat.example.org", False, True)],
+    ("host", "link", "script"),
+    [
+        ("_lab.example.org", True, False),
+        ("chat.example.org", False, True),
+        ("192.0.2.1", False, True),
+    ],
 )
 def test_a_certificate_of_its_own_needs_a_login_link(
-    tmp_path: Path, settings: dict[str, Any], domain: str, link: bool, script: bool
+    tmp_path: Path, settings: dict[str, Any], host: str, link: bool, script: bool
 ) -> None:
     """Clients verify no certificate of a `_` domain; elsewhere only a login link tells them so."""
-    settings["domain"] = domain
+    settings["host"] = host
+    settings["domain"] = f"[{host}]" if host == "192.0.2.1" else host
     settings["certificate"]["source"] = "self-signed"
     files = site(config_of(tmp_path, settings), [])
 
-    assert (f"DCACCOUNT:https://{domain}/new" in files["index.html"].decode()) is link
+    assert (f"DCACCOUNT:https://{host}/new" in files["index.html"].decode()) is link
     assert ("dclogin.js" in files) is script
     assert (b'<script src="/dclogin.js"' in files["index.html"]) is script
     assert b"<script" not in files["info.html"]

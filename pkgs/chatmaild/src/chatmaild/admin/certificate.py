@@ -41,12 +41,12 @@ def run(config: Config, _options: argparse.Namespace) -> int:
             " here"
         )
     now = datetime.datetime.now(datetime.UTC)
-    made = ensure(config.paths.certificate, config.paths.certificate_key, config.domain, now)
+    made = ensure(config.paths.certificate, config.paths.certificate_key, config.host, now)
     print("certificate made" if made else "certificate is still good")
     return 0
 
 
-def ensure(certificate: Path, key: Path, domain: str, now: datetime.datetime) -> bool:
+def ensure(certificate: Path, key: Path, host: str, now: datetime.datetime) -> bool:
     """
     Make what is missing or due; return whether a certificate was written.
 
@@ -63,9 +63,9 @@ def ensure(certificate: Path, key: Path, domain: str, now: datetime.datetime) ->
                 private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
                 0o600,
             )
-        if _is_good(certificate, private, domain, now):
+        if _is_good(certificate, private, host, now):
             return False
-        _write(certificate, _sign(private, domain, now).public_bytes(Encoding.PEM), 0o644)
+        _write(certificate, _sign(private, host, now).public_bytes(Encoding.PEM), 0o644)
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}") from None
     return True
@@ -90,9 +90,9 @@ def _load_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
 
 
 def _is_good(
-    path: Path, key: ec.EllipticCurvePrivateKey, domain: str, now: datetime.datetime
+    path: Path, key: ec.EllipticCurvePrivateKey, host: str, now: datetime.datetime
 ) -> bool:
-    """Say whether the certificate there is of this key and domain, and lasts for a while."""
+    """Say whether the certificate there is of this key and host, and lasts for a while."""
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -100,7 +100,7 @@ def _is_good(
         return False
     return (
         _public_bytes(certificate.public_key()) == _public_bytes(key.public_key())
-        and list(names) == [_alternative_name(domain)]
+        and list(names) == [_alternative_name(host)]
         and certificate.not_valid_before_utc <= now
         and certificate.not_valid_after_utc - now > datetime.timedelta(days=RENEW_DAYS)
     )
@@ -112,9 +112,9 @@ def _public_bytes(key: object) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _sign(key: ec.EllipticCurvePrivateKey, domain: str, now: datetime.datetime) -> x509.Certificate:
+def _sign(key: ec.EllipticCurvePrivateKey, host: str, now: datetime.datetime) -> x509.Certificate:
     # RFC 5280, appendix A.1: a common name has at most 64 characters; clients read the SAN.
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain[:64])])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -124,18 +124,18 @@ def _sign(key: ec.EllipticCurvePrivateKey, domain: str, now: datetime.datetime) 
         # A client's clock may be late.
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
-        .add_extension(x509.SubjectAlternativeName([_alternative_name(domain)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_alternative_name(host)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
 
 
-def _alternative_name(domain: str) -> x509.GeneralName:
+def _alternative_name(host: str) -> x509.GeneralName:
     try:
-        return x509.IPAddress(ipaddress.ip_address(domain.removeprefix("[").removesuffix("]")))
+        return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
-        return x509.DNSName(domain)
+        return x509.DNSName(host)
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from chatmaild.admin.cli import CommandError
-from chatmaild.config import Config, DnsRecord, Need
+from chatmaild.config import Config, DnsRecord, Need, is_address
 
 TTL_SECONDS = 3600
 # RFC 1035, section 3.3: a character-string holds at most 255 octets.
@@ -24,6 +24,9 @@ MAX_STRING_BYTES = 255
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """Print the zone, compare it with what is published, or publish it."""
+    if is_address(config.host):
+        print(f"; {config.host} is an IP address: this relay needs no DNS records")
+        return 0
     if options.check:
         from chatmaild.admin import dns_check  # noqa: PLC0415 - loads dnspython
 
@@ -42,16 +45,13 @@ def records(config: Config) -> list[DnsRecord]:
     Collect every record: addresses first, then the configured ones, then the DKIM key.
 
     Raises:
-        CommandError: the host has no address, its addresses cannot be listed, or the domain is
-            an address itself.
+        CommandError: the host has no address, or its addresses cannot be listed.
         ConfigError: there is no DKIM key, or it cannot be read.
 
     """
     # Loads dkimpy and cryptography.
-    from chatmaild.filter import keys, signing  # noqa: PLC0415
+    from chatmaild.filter import keys  # noqa: PLC0415
 
-    if not signing.can_sign(config.domain):
-        raise CommandError(f"{config.domain} is an IP address, which has no DNS zone")
     origin = f"{config.domain}."
     return [
         *(

@@ -31,5 +31,5 @@ def invite_link(config: Config) -> str:
     the link holds the credentials of one new account.
     """
     if config.certificate.source == "self-signed":
-        return dclogin_url(fresh_credentials(config), config.domain)
-    return f"DCACCOUNT:https://{config.domain}/new"
+        return dclogin_url(fresh_credentials(config), config.host)
+    return f"DCACCOUNT:https://{config.host}/new"

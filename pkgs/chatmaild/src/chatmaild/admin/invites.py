@@ -61,7 +61,7 @@ def describe(config: Config, invite: dict[str, Any]) -> dict[str, Any]:
     today = int(time.time()) // SECONDS_PER_DAY
     return {
         "id": invite["id"],
-        "link": f"DCACCOUNT:https://{config.domain}/new?t={invite['token']}",
+        "link": f"DCACCOUNT:https://{config.host}/new?t={invite['token']}",
         "comment": invite["comment"],
         "uses": invite["uses"],
         "used": invite["used"],

@@ -70,7 +70,7 @@ class App:
 
     def _invite(self, token: str) -> web.Response:
         self._counts["redirected"] += 1
-        location = f"dcaccount:https://{self._config.domain}/new"
+        location = f"dcaccount:https://{self._config.host}/new"
         if token:
             location += f"?t={quote(token, safe='')}"
         return http_server.text_response(location, 301, {"Location": location})
@@ -85,7 +85,7 @@ class App:
         self._counts["handed out"] += 1
         answer = {"email": credentials.email, "password": credentials.password}
         if self._self_signed:
-            answer["dclogin_url"] = dclogin_url(credentials, self._config.domain)
+            answer["dclogin_url"] = dclogin_url(credentials, self._config.host)
         return http_server.json_response(answer)
 
     async def _delete(self, request: web.BaseRequest) -> web.Response:

@@ -8,10 +8,9 @@ A name is never looked up before it is handed out: nine random characters make i
 import secrets
 import string
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote
 
-from chatmaild.config import Config
+from chatmaild.config import Config, is_address
 
 NAME_ALPHABET = string.ascii_lowercase + string.digits
 
@@ -42,28 +41,18 @@ def fresh_credentials(config: Config) -> Credentials:
     return Credentials(f"{name}@{config.domain}", password)
 
 
-def dclogin_url(credentials: Credentials, domain: str) -> str:
+def dclogin_url(credentials: Credentials, host: str) -> str:
     """
     Write the `dclogin:` link of a relay whose certificate no client can verify.
 
-    `ic=3` accepts any certificate. A relay that is a bare address gives its host as well, because
-    a client cannot look that up.
+    `ic=3` accepts any certificate. A relay at an address names its servers as well, because
+    a client looks them up by name.
     """
-    address = quote(credentials.email, safe="@[]:")
+    address = quote(credentials.email, safe="@[]")
     link = f"dclogin:{address}?p={quote(credentials.password, safe='')}&v=1"
-    if host := _literal(domain):
+    if is_address(host):
         link += f"&ih={host}&sh={host}"
     return link + "&ic=3"
-
-
-def _literal(domain: str) -> str:
-    """Return the IP address a domain literal (RFC 5321, section 4.1.3) stands for, or nothing."""
-    text = domain.removeprefix("[").removesuffix("]").removeprefix("ipv6:")
-    try:
-        address: IPv4Address | IPv6Address = ip_address(text)
-    except ValueError:
-        return ""
-    return str(address)
 
 
 def _random(alphabet: str, length: int) -> str:

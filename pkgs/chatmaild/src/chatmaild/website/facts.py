@@ -20,12 +20,14 @@ class Facts:
     """
     The names a page may use.
 
-    Sizes are bytes (`size()` writes them), `*_days` are days. `invite` is the link that makes an
-    account, None where none is given to everybody; `login_by_script` is true where only a script
-    can fetch it. `echo` is the link to the echo bot. `iroh` is the relay for apps inside chats that
-    clients are told of, which may be somebody else's.
+    `domain` is what stands right of the @, `host` the name or address that people open. Sizes are
+    bytes (`size()` writes them), `*_days` are days. `invite` is the link that makes an account,
+    None where none is given to everybody; `login_by_script` is true where only a script can fetch
+    it. `echo` is the link to the echo bot. `iroh` is the relay for apps inside chats that clients
+    are told of, which may be somebody else's.
     """
 
+    host: str
     domain: str
     registration: str
     invite: str | None
@@ -59,12 +61,13 @@ def facts(config: Config) -> Facts:
     """Collect what is true of this relay now."""
     self_signed = config.certificate.source == "self-signed"
     # Clients verify no certificate of a domain that starts with `_`, so the usual link works there.
-    by_script = self_signed and not config.domain.startswith("_")
+    by_script = self_signed and not config.host.startswith("_")
     is_open = config.registration == "open"
     return Facts(
+        host=config.host,
         domain=config.domain,
         registration=config.registration,
-        invite=f"DCACCOUNT:https://{config.domain}/new" if is_open and not by_script else None,
+        invite=f"DCACCOUNT:https://{config.host}/new" if is_open and not by_script else None,
         login_by_script=is_open and by_script,
         echo=echo_invite(config.echo.invite) if config.echo else None,
         name_length=config.accounts.name_max_length,

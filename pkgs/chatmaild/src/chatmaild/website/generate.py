@@ -76,7 +76,7 @@ def site(config: Config, faults: list[str]) -> Files:
         if path.name != SCRIPT or about.login_by_script:
             files[path.name] = path.read_bytes()
     if about.invite:
-        files[qr_name(about.domain)] = qr_png(about.invite)
+        files[qr_name(about.host)] = qr_png(about.invite)
     if about.echo:
         files["qr-echo.png"] = qr_png(about.echo)
     if config.website.pages is not None:
@@ -108,9 +108,9 @@ def publish(files: Files, directory: Path) -> None:
             shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
 
 
-def qr_name(domain: str) -> str:
+def qr_name(host: str) -> str:
     """Name the picture of the invite as clients' pages have always linked it."""
-    return f"qr-chatmail-invite-{domain}.png"
+    return f"qr-chatmail-invite-{host}.png"
 
 
 def qr_png(link: str) -> bytes:
@@ -141,7 +141,7 @@ def _render(
         "size": lambda number: size(number, language.words["decimal"]),
         "words": language.words,
     }
-    names["invite_box"] = _block("invite.html", names | {"qr": f"/{qr_name(about.domain)}"})
+    names["invite_box"] = _block("invite.html", names | {"qr": f"/{qr_name(about.host)}"})
     names["echo_box"] = _block("echo.html", names) if about.echo else ""
     try:
         html = to_html(page, names)

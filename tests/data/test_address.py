@@ -1,0 +1,159 @@
+"""Claims about a relay without a domain: one whose `domain` is an IPv4 address."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from data.relay_value import Value, evaluate, problems
+
+ADDRESS = "192.0.2.60"
+BRACKETS = f"[{ADDRESS}]"
+
+
+@pytest.fixture(scope="module")
+def here() -> Value:
+    """The whole value of such a relay."""
+    value: Value = evaluate({"domain": ADDRESS})
+    return value
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "10.0.0.1", "192.168.1.2", "172.16.0.1", "1.2.3.4"])
+def test_an_address_is_all_an_operator_must_say(address: str) -> None:
+    """Also a private one: a home network is reached by it."""
+    assert problems({"domain": address}) == []
+
+
+@pytest.mark.parametrize(
+    ("domain", "sentence"),
+    [
+        ("[192.0.2.1]", "; write the address without brackets"),
+        ("2001:db8::1", "; an IPv6 address cannot stand for a relay"),
+        ("[2001:db8::1]", "; an IPv6 address cannot stand for a relay"),
+        ("0.0.0.0", "; nobody reaches a host by that address"),  # noqa: S104
+        ("127.0.0.1", "; nobody reaches a host by that address"),
+        ("127.8.8.8", "; nobody reaches a host by that address"),
+        ("224.0.0.1", "; nobody reaches a host by that address"),
+        ("239.1.1.1", "; nobody reaches a host by that address"),
+        ("255.255.255.255", "; nobody reaches a host by that address"),
+        ("192.0.2.256", 'or an IPv4 address such as "192.0.2.1"'),
+        ("192.0.2.01", 'or an IPv4 address such as "192.0.2.1"'),
+        ("192.0.2.1\n", 'or an IPv4 address such as "192.0.2.1"'),
+    ],
+)
+def test_refuses_an_address_that_makes_no_relay(domain: str, sentence: str) -> None:
+    """One sentence, which says what to write."""
+    (found,) = problems({"domain": domain})
+
+    assert f"`domain` is {_quoted(domain)}, but wants a domain name" in found
+    assert found.endswith(sentence)
+
+
+def _quoted(domain: str) -> str:
+    text = domain.replace("\n", "\\n")
+    return f'"{text}"'
+
+
+@pytest.mark.parametrize("source", ["acme", "files"])
+def test_refuses_a_certificate_that_no_client_looks_at(source: str) -> None:
+    """Clients are told by the login link to take any, and authorities give none that lasts."""
+    certificate = {"source": source}
+    if source == "files":
+        certificate |= {"file": "/srv/c.pem", "keyFile": "/srv/k.pem"}
+    (found,) = problems({"domain": ADDRESS, "certificate": certificate})
+
+    assert found.endswith('write `certificate.source = "self-signed"`, or leave it out')
+
+
+def test_refuses_a_second_address() -> None:
+    """The relay is reached at its domain, and calls must go there too."""
+    (found,) = problems({"domain": ADDRESS, "addresses": {"ipv4": "198.51.100.1"}})
+
+    assert "`addresses.ipv4` (198.51.100.1) is another address than `domain`" in found
+
+
+def test_makes_its_certificate_itself(here: Value) -> None:
+    """Nothing has to be said about it."""
+    assert here["settings"]["certificate"]["source"] == "self-signed"
+    assert "chatmail-certificate.service" in here["rendered"]["enable"]
+
+
+def test_calls_go_to_the_address_behind_nat() -> None:
+    """`domain` is the address outside, and nobody has to write it twice."""
+    files = evaluate(
+        {"domain": ADDRESS, "turn": {"privateAddress": "192.168.1.2"}}, pick=".rendered.files"
+    )
+
+    lines = files["/etc/chatmail/turnserver.conf"]["text"].splitlines()
+    assert f"external-ip={ADDRESS}/192.168.1.2" in lines
+
+
+def test_daemons_know_the_host_and_what_stands_right_of_the_at(here: Value) -> None:
+    """One is connected to, the other is written in addresses."""
+    assert here["chatmaild"]["host"] == ADDRESS
+    assert here["chatmaild"]["domain"] == BRACKETS
+    assert here["chatmaild"]["metadata"]["turn"]["host"] == ADDRESS
+
+
+def test_there_are_no_dns_records(here: Value) -> None:
+    """There is no zone to put them in."""
+    assert here["dns"]["records"] == []
+
+
+def test_mail_for_the_brackets_and_nothing_else_is_local(here: Value) -> None:
+    """Postfix takes brackets for a local destination alone; other addresses of the host are not."""
+    main = here["postfix"]["main"]
+
+    assert main["mydestination"] == [BRACKETS]
+    assert main["local_transport"] == "lmtp:unix:/run/dovecot/postfix-lmtp"
+    assert main["virtual_mailbox_domains"] == []
+    assert main["relay_domains"] == main["mynetworks"] == []
+    assert main["local_recipient_maps"] == "regexp:/etc/chatmail/sender-login.regexp"
+    assert main["myorigin"] == main["smtp_helo_name"] == BRACKETS
+    assert main["smtpd_banner"] == f"{BRACKETS} ESMTP"
+    assert main["myhostname"] == "60.2.0.192.in-addr.arpa"
+
+
+@pytest.mark.parametrize(
+    ("address", "ours"),
+    [
+        (f"someone@{BRACKETS}", True),
+        ("someone@[192.0.2.61]", False),
+        ("someone@[192a0b2c60]", False),
+        ("someone@192.0.2.60", False),
+        (f"someone@{BRACKETS}.example", False),
+        ("someone@[127.0.0.1]", False),
+    ],
+)
+def test_a_sender_is_ours_in_brackets_only(here: Value, address: str, ours: bool) -> None:
+    """Brackets and dots in a pattern mean themselves."""
+    files = here["rendered"]["files"]
+    for name in ("sender-login", "sender-login-needed"):
+        pattern = files[f"/etc/chatmail/{name}.regexp"]["text"].split("/")[1]
+
+        assert bool(re.search(pattern, address)) is ours
+
+
+def test_nginx_answers_for_the_address_alone(here: Value) -> None:
+    """There are no names below an address, and no policy that somebody could verify."""
+    text = here["rendered"]["files"]["/etc/nginx/nginx.conf"]["text"]
+
+    assert set(re.findall(r"server_name (.*);", text)) == {ADDRESS}
+    assert "mta-sts" not in text
+    assert "/etc/chatmail/www/mta-sts.txt" not in here["rendered"]["files"]
+
+
+def test_clients_that_look_for_servers_find_the_address(here: Value) -> None:
+    """A host name in brackets would be none."""
+    text = here["rendered"]["files"]["/etc/chatmail/www/config-v1.1.xml"]["text"]
+
+    assert set(re.findall("<hostname>(.*)</hostname>", text)) == {ADDRESS}
+    assert f"<domain>{BRACKETS}</domain>" in text
+
+
+def test_other_relays_take_no_brackets_in_names() -> None:
+    """What is not needed there is not allowed there."""
+    other = evaluate({"domain": "chat.example.org"}, pick=".dovecot")
+
+    assert "auth_username_chars" not in other
