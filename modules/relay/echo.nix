@@ -1,4 +1,5 @@
-# The echo bot: a client of the relay on the relay, which reaches nothing but the relay's own ports on loopback.
+# The echo bot: a client of the relay on the relay, which reaches nothing but the relay's own ports on loopback. A socket of
+# chatmail-accounts gives it its account (chatmaild.nix).
 {
   settings,
   names,

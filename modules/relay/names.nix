@@ -71,6 +71,7 @@ rec {
     dict = "${runtime}/chatmail-accounts/dict.sock";
     registrar = "${runtime}/chatmail-accounts/registrar.sock";
     control = "${runtime}/chatmail-accounts/control.sock";
+    echo = "${runtime}/chatmail-accounts/echo.sock";
     doveadm = "${platform.dovecot.runtime}/${listeners.doveadm}";
     web = "${runtime}/chatmail-web/web.sock";
     trim = "${runtime}/chatmail-trim/trim.sock";

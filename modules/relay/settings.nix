@@ -354,7 +354,10 @@
   echo.enable = {
     kind = "bool";
     default = false;
-    meaning = "Whether an account named echo answers everyone, to try a new address with.";
+    meaning = ''
+      Whether an account named `echo` answers everyone, to try a new address with. It needs no open registration, and nobody else
+      gets that name.
+    '';
   };
 
   reports.mail = {

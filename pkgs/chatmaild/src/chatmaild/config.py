@@ -170,11 +170,12 @@ class Website:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """The echo bot: its files, where it publishes its invite link, the core it runs."""
+    """The echo bot: its files, its invite link, the core it runs, where it gets its account."""
 
     state: Path
     invite: Path
     server: Path
+    socket: Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,10 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"metadata": {"irohRelay": "https://iroh.test", "turn": None, "appVersions": None}},
         {"metadata": {"irohRelay": None, "turn": None, "appVersions": None}},
     ),
-    "echo": ({"echo": {"state": "/e", "invite": "INVITE", "server": "/s"}}, {"echo": None}),
+    "echo": (
+        {"echo": {"state": "/e", "invite": "INVITE", "server": "/s", "socket": "/k"}},
+        {"echo": None},
+    ),
     "grace": ({}, {"accounts": {"graceDays": 0}}),
 }
 # What a visitor would read about each of them, in both languages.
@@ -259,7 +262,7 @@ def test_the_echo_bot_is_offered_once_it_has_an_invite(
 ) -> None:
     """Before that there is nothing to scan."""
     invite = tmp_path / "invite"
-    settings["echo"] = {"state": "/e", "invite": str(invite), "server": "/s"}
+    settings["echo"] = {"state": "/e", "invite": str(invite), "server": "/s", "socket": "/k"}
     assert "echo" not in pages_of(tmp_path, settings)["index.html"].lower()
 
     invite.write_text("https://i.delta.chat/#ABC&a=echo%40chat.example.org&n=Echo\n")

@@ -105,14 +105,21 @@ class Book:
         return None if row is None else _account(row)
 
     def create(
-        self, address: str, password: str, today: int, *, invited_at: int | None = None
+        self,
+        address: str,
+        password: str,
+        today: int,
+        *,
+        invited_at: int | None = None,
+        own: bool = False,
     ) -> tuple[Account, bool]:
         """
         Create an account unless it exists; return what is in the book now, and whether it is new.
 
         Of any number of simultaneous first logins one creates, and the others must compare their
         password with the returned account's. With `invited_at`, the UNIX time, only a name that
-        was handed out for an invite is created, and uses the invite once.
+        was handed out for an invite is created, and uses the invite once. An account of the relay's
+        `own` is created again however lately it was deleted.
 
         Raises:
             NotCreatedError: the address was deleted not long ago, or the invite is missing.
@@ -125,7 +132,11 @@ class Book:
             ).rowcount
             if created:
                 # Leaving the block by an exception takes the row back.
-                if connection.execute(
+                if own:
+                    connection.execute(
+                        "DELETE FROM deleted WHERE hash = ?", (_hash(connection, address),)
+                    )
+                elif connection.execute(
                     "SELECT 1 FROM deleted WHERE hash = ? AND free_day > ?",
                     (_hash(connection, address), today),
                 ).fetchone():

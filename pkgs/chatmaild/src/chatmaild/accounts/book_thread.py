@@ -43,7 +43,13 @@ class BookThread:
         return await self.run(self.book.find, address)
 
     async def create(
-        self, address: str, password: str, *, invited_only: bool, prepare: Callable[[], None]
+        self,
+        address: str,
+        password: str,
+        *,
+        prepare: Callable[[], None],
+        invited_only: bool = False,
+        own: bool = False,
     ) -> tuple[Account, bool]:
         """
         See Book.create; where there is no such account, `prepare` is called before.
@@ -57,7 +63,9 @@ class BookThread:
             if self.book.find(address) is None:
                 prepare()
             invited_at = int(time.time()) if invited_only else None
-            return self.book.create(address, password, self._clock(), invited_at=invited_at)
+            return self.book.create(
+                address, password, self._clock(), invited_at=invited_at, own=own
+            )
 
         return await self.run(create)
 

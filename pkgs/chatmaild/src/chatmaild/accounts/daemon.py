@@ -18,6 +18,7 @@ from chatmaild.accounts.book_thread import BookThread
 from chatmaild.accounts.dict_server import MAX_LINE_BYTES, DictServer
 from chatmaild.accounts.door import Door, HourlyBudget
 from chatmaild.accounts.dovecot import Dovecot
+from chatmaild.accounts.echo_account import EchoAccount
 from chatmaild.accounts.grant import Grant
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.accounts.mailboxes import Mailboxes
@@ -50,6 +51,7 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
         "dict": paths.dict_socket,
         "registrar": paths.registrar_socket,
         "control": paths.control_socket,
+        **({"echo": config.echo.socket} if config.echo else {}),
     }
     listeners = {name: sockets.listener(name, path, passed) for name, path in listening.items()}
     counts: Counter[str] = Counter()
@@ -92,6 +94,9 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
             "registrar": registrar.endpoint.answer,
             "control": Control(thread, keeper).endpoint.answer,
         }
+        if config.echo:
+            echo = EchoAccount(config.domain, thread, hashing, keeper.prepare, counts)
+            answers["echo"] = echo.endpoint.answer
         servers = [
             await http_server.start(listeners[name], answer) for name, answer in answers.items()
         ]

@@ -15,12 +15,15 @@ _NAME = re.compile(r"[a-z0-9._-]+", re.ASCII)
 
 # RFC 2142 and the names to which certificate authorities send domain validation mail (CA/Browser
 # Forum Baseline Requirements, section 3.2.2.4.4). Whoever may take `webmaster`, nine characters
-# like every default name, could get a certificate for the relay's domain.
+# like every default name, could get a certificate for the relay's domain. And the echo bot's name,
+# bot or not: who had it before the bot was switched on would keep it.
+ECHO_NAME = "echo"
 RESERVED_NAMES = frozenset(
     {
         "abuse",
         "admin",
         "administrator",
+        ECHO_NAME,
         "hostmaster",
         "info",
         "mailer-daemon",

@@ -1,5 +1,5 @@
 """
-What other programs of the relay ask this daemon: JSON by POST on two UNIX sockets.
+What other programs of the relay ask this daemon: JSON by POST on UNIX sockets.
 
 `control` is for the operator's command and the nightly expiry. `registrar` is chatmail-web's, which
 stands in the world: it may hand out a name, and delete an account whose password it can show.
@@ -112,7 +112,7 @@ class Registrar:
         self.endpoint = Endpoint({"/new": self._new, "/delete": self._delete})
 
     async def _new(self, fields: Fields) -> web.Response:
-        address, invite = _text(fields, "address"), _text(fields, "invite")
+        address, invite = text_of(fields, "address"), text_of(fields, "invite")
         if login.refuse_name(address, self._config):
             raise BadRequest("This is no address of this server.")
         if self._door.closed():
@@ -131,7 +131,7 @@ class Registrar:
         return _reason(reason, status)
 
     async def _delete(self, fields: Fields) -> web.Response:
-        address, password = _text(fields, "address").lower(), _text(fields, "password")
+        address, password = text_of(fields, "address").lower(), text_of(fields, "password")
         try:
             owner = await self._grant.is_owner(address, password.encode("utf-8", "replace"))
             if not owner or not await self._keeper.delete(address):
@@ -167,13 +167,13 @@ class Control:
     async def _add(self, fields: Fields) -> web.Response:
         uses = _number(fields, "uses", MAX_USES)
         days = None if fields.get("days") is None else _number(fields, "days", MAX_DAYS)
-        comment = _text(fields, "comment")
+        comment = text_of(fields, "comment")
         if len(comment) > MAX_COMMENT or not comment.isprintable():
             raise BadRequest(f"A comment is one line of at most {MAX_COMMENT} characters.")
         return _json(dataclasses.asdict(await self._book.add_invite(uses, days, comment)))
 
     async def _expire(self, fields: Fields) -> web.Response:
-        address, day = _text(fields, "address"), _number(fields, "before_day", MAX_DAY)
+        address, day = text_of(fields, "address"), _number(fields, "before_day", MAX_DAY)
         try:
             return _json({"deleted": await self._keeper.delete(address, idle_before=day)})
         except DovecotError as error:
@@ -192,7 +192,7 @@ class Control:
 
 def _on_account(do: Callable[[str], Awaitable[bool]]) -> Action:
     async def action(fields: Fields) -> web.Response:
-        address = _text(fields, "address").lower()
+        address = text_of(fields, "address").lower()
         try:
             if not await do(address):
                 return _reason(f"there is no account {address}", 404)
@@ -213,7 +213,8 @@ def _object(body: bytes) -> Fields:
     return fields
 
 
-def _text(fields: Fields, name: str) -> str:
+def text_of(fields: Fields, name: str) -> str:
+    """Return a field of a request; raises BadRequest where it is no text."""
     value = fields.get(name)
     if not isinstance(value, str):
         raise BadRequest(f"`{name}` must be text.")

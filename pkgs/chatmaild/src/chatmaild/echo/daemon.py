@@ -1,9 +1,9 @@
 """
 `chatmail-echo`: Delta Chat core as a client of its own relay, over loopback.
 
-The first start makes an account as any client does, by logging in. Certificates are not verified,
-because nothing of it leaves the host. The invite link goes into a file, from where the website
-takes it.
+Its account is `echo@` the relay's domain (echo.account). Certificates are not verified, because
+nothing of it leaves the host. The invite link goes into a file, from where the website takes it;
+while the bot is shut out, there is none.
 """
 
 import contextlib
@@ -23,10 +23,11 @@ from typing import Any
 from deltachat_rpc_client import Account, DeltaChat, EventType, JsonRpcError, Message, Rpc
 
 from chatmaild import daemon, systemd
+from chatmaild.accounts.login import ECHO_NAME
 from chatmaild.config import Config, ConfigError
 from chatmaild.config import Echo as EchoConfig
+from chatmaild.echo.account import OutError, Standing, claim, password
 from chatmaild.echo.bot import FORGET_SECONDS, Echo, Incoming, forget_old
-from chatmaild.web.credentials import fresh_credentials
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,8 @@ SETTINGS = {
 }
 # Cores before 2.5x have this in its place; newer ones refuse it.
 OLD_SETTINGS = {"delete_server_after": "1"}
-# How long a silence may be before it is looked whether core still runs.
-PATIENCE_SECONDS = 60.0
+# How often it is looked whether core still runs and the account is still the bot's.
+PATIENCE_SECONDS = 30.0
 # As core names it now, and as it numbered it before 2.0.
 SINGLE = frozenset({"Single", 100})
 
@@ -85,42 +86,83 @@ def _work(config: Config) -> None:
 
 
 def _serve(config: Config, echo: EchoConfig, rpc: Rpc) -> None:
-    account = _account(config, DeltaChat(rpc))
-    account.start_io()
-    publish(echo.invite, account.get_qr_code())
+    address = f"{ECHO_NAME}@{config.domain}"
+    word = password(echo.state)
+    account = _account(address, word, echo, DeltaChat(rpc))
+    presence = Presence(account, echo, word if _address(account) == address else None)
+    presence.look()
     systemd.notify("READY=1")
     log.info("ready")
     bot = Echo(config.sending.per_minute)
     counts: Counter[str] = Counter()
     events = rpc.get_queue(account.id)
-    swept = time.monotonic()
+    swept = looked = time.monotonic()
     _answer_new(account, bot, counts)  # what came while nobody was there
     while True:
         with contextlib.suppress(Empty):
             if events.get(timeout=PATIENCE_SECONDS)["kind"] == EventType.INCOMING_MSG:
                 _answer_new(account, bot, counts)
+        if time.monotonic() - looked < PATIENCE_SECONDS:
+            continue
+        looked = time.monotonic()
         if rpc.process.poll() is not None:
             raise EchoError("Delta Chat core has ended")
+        presence.look()
         if time.monotonic() - swept > FORGET_SECONDS:
             swept = time.monotonic()
             counts["forgotten chats"] += forget_old(_chats(account), time.time())
             log.info("%s", daemon.summary(counts))
 
 
-def _account(config: Config, deltachat: DeltaChat) -> Account:
-    """Return the bot's account, made by its first login if there is none yet."""
+class Presence:
+    """Connected, with its invite published, as long as the relay lets the bot in."""
+
+    def __init__(self, account: Account, echo: EchoConfig, word: str | None) -> None:
+        """Ask with the password; None for a bot that has had another address from before."""
+        self._account = account
+        self._echo = echo
+        self._word = word
+        self._here: bool | None = None
+
+    def look(self) -> None:
+        """Ask how the relay sees the account, and follow."""
+        try:
+            standing = claim(self._echo.socket, self._word) if self._word else Standing.GOOD
+        except OutError as error:
+            if self._here is not False:
+                log.warning("shut out: %s", error)
+                self._here = False
+                self._account.stop_io()
+                self._echo.invite.unlink(missing_ok=True)
+            return
+        if standing is Standing.NEW and self._here:
+            # Core waits long after a login that was refused.
+            self._account.stop_io()
+            self._here = False
+        # At the start a relay that does not answer yet is given the benefit of the doubt.
+        if not self._here and (standing is not Standing.UNKNOWN or self._here is None):
+            self._account.start_io()
+            publish(self._echo.invite, self._account.get_qr_code())
+            self._here = True
+
+
+def _account(address: str, word: str, echo: EchoConfig, deltachat: DeltaChat) -> Account:
+    """Return core's account of the bot, made if there is none yet, whatever its address."""
     for account in deltachat.get_all_accounts():
         if account.is_configured():
             _configure(account)
             return account
         account.remove()  # of a login that failed
+    try:
+        claim(echo.socket, word)
+    except OutError as error:
+        raise EchoError(f"the relay refuses the bot: {error}") from None
     account = deltachat.add_account()
     _configure(account)
-    credentials = fresh_credentials(config)
     account.add_or_update_transport(
         {
-            "addr": credentials.email,
-            "password": credentials.password,
+            "addr": address,
+            "password": word,
             "imapServer": LOOPBACK,
             "imapPort": 993,
             "imapSecurity": "ssl",
@@ -131,6 +173,10 @@ def _account(config: Config, deltachat: DeltaChat) -> Account:
         }
     )
     return account
+
+
+def _address(account: Account) -> str:
+    return str(account.get_config("configured_addr") or "")
 
 
 def _configure(account: Account) -> None:

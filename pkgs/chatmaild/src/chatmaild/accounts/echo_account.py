@@ -1,0 +1,74 @@
+"""
+The echo bot's account, given to whoever can open the bot's socket, which is the bot alone.
+
+    echo        /account   {password}     200 {created}, 403 or 503 {reason}
+
+No first login makes this account (`login.RESERVED_NAMES`), so the bot needs no registration to be
+open and no stranger is faster. The password of an account that exists is never changed: a person
+may have had the name before it was reserved.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from aiohttp import web
+
+from chatmaild import http_server
+from chatmaild.accounts import passwords
+from chatmaild.accounts.book_thread import BookThread
+from chatmaild.accounts.login import ECHO_NAME
+from chatmaild.accounts.requests import LATER, BadRequest, Endpoint, Fields, text_of
+
+BLOCKED = "the account is blocked"
+NOT_ITS_OWN = (
+    "the account exists with another password; if it is nobody's, `chatmail accounts delete` lets"
+    " the bot have it"
+)
+
+
+class EchoAccount:
+    """Sees to it that the bot has its account."""
+
+    def __init__(
+        self,
+        domain: str,
+        book: BookThread,
+        hashing: Executor,
+        prepare: Callable[[str], None],
+        counts: Counter[str],
+    ) -> None:
+        """Hash and compare on `hashing`; call `prepare` before the account comes into being."""
+        self._address = f"{ECHO_NAME}@{domain}"
+        self._book = book
+        self._hashing = hashing
+        self._prepare = prepare
+        self._counts = counts
+        self.endpoint = Endpoint({"/account": self._account})
+
+    async def _account(self, fields: Fields) -> web.Response:
+        password = text_of(fields, "password").encode("utf-8", "replace")
+        if not passwords.usable(password):
+            raise BadRequest("This is no password.")
+        loop = asyncio.get_running_loop()
+        account = await self._book.find(self._address)
+        created = False
+        if account is None:
+            hashed = await loop.run_in_executor(self._hashing, passwords.hash_password, password)
+            try:
+                account, created = await self._book.create(
+                    self._address, hashed, prepare=lambda: self._prepare(self._address), own=True
+                )
+            except OSError:
+                return http_server.json_response({"reason": LATER}, 503)
+        if account.blocked:
+            return http_server.json_response({"reason": BLOCKED}, 403)
+        if not await loop.run_in_executor(
+            self._hashing, passwords.verify, password, account.password
+        ):
+            return http_server.json_response({"reason": NOT_ITS_OWN}, 403)
+        # A bot that is connected for weeks logs in seldom and is not idle.
+        self._book.note_login(self._address)
+        self._counts["echo created"] += created
+        return web.json_response({"created": created}, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,135 @@
+"""How the echo bot gets its account, and nobody else does."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts.test_requests import Doveadm, active, ask, doveadm, mailbox
+from chatmaild.echo.account import OutError, Standing, claim, password
+from running import Daemon
+
+ECHO = "echo@chat.example.org"
+PASSWORD = "the-bots-own-password"
+
+__all__ = ["doveadm"]
+
+
+@pytest.fixture
+def with_echo(
+    start: Callable[[], Daemon], settings: dict[str, Any], tmp_path: Path
+) -> Callable[[], Daemon]:
+    """Start a daemon that knows of a bot."""
+    settings["echo"] = {
+        "state": str(tmp_path),
+        "invite": str(tmp_path / "invite"),
+        "server": "/s",
+        "socket": str(tmp_path / "echo.sock"),
+    }
+    return start
+
+
+def socket(daemon: Daemon) -> Path:
+    """Return where the bot asks."""
+    return daemon.directory / "echo.sock"
+
+
+@pytest.mark.parametrize("registration", ["open", "invite", "closed"])
+def test_the_bot_has_its_account_whoever_else_may_get_one(
+    with_echo: Callable[[], Daemon], settings: dict[str, Any], registration: str
+) -> None:
+    """The name is shorter than others may be, and the hour's accounts are used up."""
+    settings["registration"] = registration
+    settings["accounts"]["maxPerHour"] = 1
+    daemon = with_echo()
+    active(daemon)
+
+    assert claim(socket(daemon), PASSWORD) is Standing.NEW
+    assert claim(socket(daemon), PASSWORD) is Standing.GOOD
+    assert active(daemon, ECHO, PASSWORD)
+    assert "echo created 1" in daemon.stop()
+
+
+def test_no_first_login_makes_it(with_echo: Callable[[], Daemon], settings: dict[str, Any]) -> None:
+    """Not before the bot, not after it was deleted, and not where names may be short."""
+    settings["accounts"]["nameMinLength"] = 1
+    daemon = with_echo()
+
+    assert not active(daemon, ECHO, PASSWORD)
+    assert ask(daemon, "registrar", "/new", address=ECHO, invite="")[0] == 400
+    assert claim(socket(daemon), PASSWORD) is Standing.NEW
+    assert not active(daemon, ECHO, "another-password")
+
+
+def test_without_a_bot_the_name_is_nobodys(
+    start: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """Whoever had it before the operator switches the bot on would keep it."""
+    settings["accounts"]["nameMinLength"] = 1
+    daemon = start()
+
+    assert not active(daemon, ECHO, PASSWORD)
+    assert not socket(daemon).exists()
+    assert claim(socket(daemon), PASSWORD) is Standing.UNKNOWN
+
+
+def test_a_deleted_bot_comes_back_to_an_empty_mailbox(
+    with_echo: Callable[[], Daemon], doveadm: Doveadm
+) -> None:
+    """The grace period keeps others from an address, not its owner."""
+    daemon = with_echo()
+    claim(socket(daemon), PASSWORD)
+    home = mailbox(daemon, ECHO)
+    ask(daemon, "control", "/accounts/delete", address=ECHO)
+
+    assert not active(daemon, ECHO, PASSWORD)
+    assert claim(socket(daemon), PASSWORD) is Standing.NEW
+    assert active(daemon, ECHO, PASSWORD)
+    assert not home.exists()
+
+
+def test_a_blocked_bot_is_told_so(with_echo: Callable[[], Daemon], doveadm: Doveadm) -> None:
+    """And is let in again when the operator thinks better of it."""
+    daemon = with_echo()
+    claim(socket(daemon), PASSWORD)
+    ask(daemon, "control", "/accounts/block", address=ECHO)
+
+    with pytest.raises(OutError, match="the account is blocked"):
+        claim(socket(daemon), PASSWORD)
+    ask(daemon, "control", "/accounts/unblock", address=ECHO)
+    assert claim(socket(daemon), PASSWORD) is Standing.GOOD
+
+
+def test_the_password_of_somebody_is_never_changed(with_echo: Callable[[], Daemon]) -> None:
+    """A person may have had the name before it was reserved."""
+    daemon = with_echo()
+    claim(socket(daemon), PASSWORD)
+
+    with pytest.raises(OutError, match="another password"):
+        claim(socket(daemon), "of-a-bot-without-its-state")
+    assert active(daemon, ECHO, PASSWORD)
+
+
+@pytest.mark.parametrize("fields", [{}, {"password": 5}, {"password": ""}, {"password": "x" * 73}])
+def test_what_is_no_password_is_refused(
+    with_echo: Callable[[], Daemon], fields: dict[str, Any]
+) -> None:
+    """As on every socket: one sentence, and no account."""
+    daemon = with_echo()
+
+    status, answer = ask(daemon, "echo", "/account", **fields)
+
+    assert (status, list(answer)) == (400, ["reason"])
+    assert claim(socket(daemon), PASSWORD) is Standing.NEW
+
+
+def test_the_password_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
+    """A start that was cut short leaves nothing that another could not continue."""
+    (tmp_path / "password.new").write_text("half")
+    first = password(tmp_path)
+
+    assert password(tmp_path) == first
+    assert len(first) >= 40
+    assert [path.name for path in tmp_path.iterdir()] == ["password"]
+    assert (tmp_path / "password").stat().st_mode & 0o777 == 0o600
