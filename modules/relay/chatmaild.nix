@@ -367,6 +367,7 @@ in
       certificate
       certificateKey
       nocreate
+      stsPolicies
       revoked
       ;
     authorities = platform.caBundle;

@@ -94,6 +94,8 @@ in
       # Policies are fetched from other domains' hosts.
       service = unit.reaches.internet // {
         User = users.tls;
+        StateDirectory = "chatmail-tls";
+        StateDirectoryMode = "0700";
       };
     };
     "chatmail-tls.socket" = unit.socket {

@@ -92,6 +92,7 @@ rec {
     senderLogin = "${etc}/sender-login.regexp";
     senderLoginNeeded = "${etc}/sender-login-needed.regexp";
     tlsPolicy = "${etc}/tls-policy.regexp";
+    stsPolicies = "${state}/chatmail-tls/sts-policies.sqlite";
     postfixTls = "${etc}/postfix-tls.cnf";
     www = "${etc}/www";
     site = "${state}/chatmail-website";

@@ -1,5 +1,5 @@
-# The shapes of our units: daemons, jobs that end by themselves, and the sockets that systemd holds for both. A caller says what is
-# its own, and each exception from the sandbox with its reason.
+# The shapes of our units: daemons, jobs that end by themselves, and the sockets that systemd holds for both. A caller says what
+# is its own, and each exception from the sandbox with its reason.
 { platform, names }:
 let
   hardening = import ./hardening.nix;

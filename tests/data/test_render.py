@@ -55,9 +55,7 @@ def test_nginx_takes_words_with_a_blank_between_and_nested_blocks() -> None:
         "nginx", '[ "listen 80 ssl" { server = [ { "location = /" = [ "return 404" ]; } ]; } ]'
     )
 
-    assert text == (
-        "listen 80 ssl;\nserver {\n    location = / {\n        return 404;\n    }\n}\n"
-    )
+    assert text == ("listen 80 ssl;\nserver {\n    location = / {\n        return 404;\n    }\n}\n")
 
 
 def test_nginx_quotes_words_that_need_it() -> None:

@@ -189,6 +189,48 @@ def test_mta_sts_keeps_mail_from_the_host_of_whoever_changed_the_mx(
     empty_queue(sender)
 
 
+def test_a_policy_outlasts_a_restart_while_its_host_is_blocked(
+    lab: Lab, alice: Person, sender: Relay
+) -> None:
+    """After a restart the policy was fetched anew: whoever blocked the fetch had lifted it."""
+    thief = MailServer.up(lab, "thief.test")
+    domain = "restarted.test"
+    stranger = MailServer.up(lab, domain)
+    policy = f"version: STSv1\nmode: enforce\nmx: mx.{domain}\nmax_age: 86400\n"
+    serve_policy(lab, stranger.machine, domain, policy)
+    address = stranger.machine.address
+    records = [
+        ("@", "MX", f"10 mx.{domain}."),
+        *(("mx", "A", address), ("mta-sts", "A", address), ("_mta-sts", "TXT", "v=STSv1; id=1")),
+    ]
+    lab.dns.publish(domain, records)
+    enforced = f"secure match=mx.{domain} servername=hostname"
+    assert level(sender, domain) == enforced
+
+    stranger.machine.run(["systemctl", "stop", "nginx"])
+    forged = [("@", "MX", f"10 mx.{thief.domain}."), *records[1:]]
+    # One kill leaves no time to write anything at the end.
+    for command in (["systemctl", "restart"], ["systemctl", "kill", "--signal=KILL"]):
+        sender.machine.run([*command, "chatmail-tls.service"])
+        assert level(sender, domain) == enforced
+    lab.dns.publish(domain, forged)
+    recipient = f"someone@{domain}"
+    send(alice, recipient)
+
+    assert "Server certificate not verified" in deferred(sender, recipient)
+    assert thief.received() == []
+    empty_queue(sender)
+
+    # A file that is none of ours stops nothing, and is told of.
+    cursor = sender.machine.cursor()
+    file = sender.value.daemons["paths"]["stsPolicies"]
+    sender.machine.run(["systemctl", "stop", "chatmail-tls.service"])
+    sender.machine.write(file, "no database at all\n" * 500)
+    sender.machine.run(["chown", "chatmail-tls:", file])
+    assert level(sender, domain) == ""
+    assert "starting without any" in sender.machine.journal("chatmail-tls", after=cursor)
+
+
 def trust(relay: Relay, *zones: str) -> None:
     """Have the relay's resolver validate these zones, as it validates the world from the root."""
     anchors = "".join(f'  trust-anchor: "{relay.dns.trust_anchor(zone)}"\n' for zone in zones)

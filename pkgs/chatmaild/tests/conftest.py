@@ -64,6 +64,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
             "doveadmSocket": str(tmp_path / "doveadm.sock"),
             "webSocket": str(tmp_path / "web.sock"),
             "tlsPolicySocket": str(tmp_path / "tls-policy.sock"),
+            "stsPolicies": str(tmp_path / "sts-policies.sqlite"),
             "nocreate": str(tmp_path / "nocreate"),
             "revoked": str(tmp_path),
             "authorities": "/etc/ssl/certs/ca-certificates.crt",

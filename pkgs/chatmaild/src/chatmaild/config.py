@@ -226,6 +226,7 @@ class Paths:
     doveadm_socket: Path
     web_socket: Path
     tls_policy_socket: Path
+    sts_policies: Path
     nocreate: Path
     revoked: Path
     authorities: Path

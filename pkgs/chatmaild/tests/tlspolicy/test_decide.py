@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from chatmaild.tlspolicy import keeping
 from chatmaild.tlspolicy.daemon import Server
 from chatmaild.tlspolicy.decide import Answer, Decider, DnsUnavailableError, Tlsa
 from chatmaild.tlspolicy.sts import Policy, StsError
@@ -62,7 +63,15 @@ class World:
 
     def decider(self) -> Decider:
         """Decide in this world."""
-        return Decider(self, self.fetch, clock=lambda: self.now)
+        return Decider(self, self.policies(), self.fetch, clock=self.time)
+
+    def policies(self) -> keeping.Policies:
+        """Keep policies by this world's clock, in memory."""
+        return keeping.Policies(clock=self.time)
+
+    def time(self) -> float:
+        """Tell the seconds."""
+        return self.now
 
 
 def level(world: World, decider: Decider | None = None) -> str | None:
@@ -159,6 +168,40 @@ def test_a_policy_that_cannot_be_renewed_still_holds() -> None:
     assert level(world, decider) == SECURE
     world.record, world.policy = b"v=STSv1; id=2", None
     assert level(world, decider) == SECURE
+
+
+def test_a_policy_outlives_a_second_fetch_that_failed() -> None:
+    """A forged id and a blocked fetch lifted a kept policy after five minutes."""
+    world = World(record=b"v=STSv1; id=1")
+    decider = world.decider()
+    assert level(world, decider) == SECURE
+    world.record, world.policy = b"v=STSv1; id=2", None
+    for world.now in (1.0, 302.0, 603.0, 999.0):
+        assert level(world, decider) == SECURE
+    assert world.fetches == 5
+    world.now = 1301.0
+    assert level(world, decider) is None
+
+
+def test_a_policy_in_use_is_renewed_before_it_ends() -> None:
+    """RFC 8461, section 10.2: nobody waits for it, and a fetch that fails then costs nothing."""
+    world = World(record=b"v=STSv1; id=1")
+    decider = world.decider()
+    assert level(world, decider) == SECURE
+
+    async def ask() -> str | None:
+        said = await decider.level(DOMAIN)
+        if renewal := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(renewal, timeout=5)
+        return said
+
+    for world.now in (499.0, 500.0, 501.0, 999.0, 1001.0):
+        assert asyncio.run(ask()) == SECURE
+    assert world.fetches == 3
+    world.policy = None
+    for world.now in (1500.0, 1501.0, 1801.0):
+        assert asyncio.run(ask()) == SECURE
+    assert world.fetches == 5
 
 
 def test_many_questions_at_once_are_one_fetch() -> None:

@@ -45,6 +45,12 @@ def test_reads_the_one_record(records: list[bytes], found: str | None) -> None:
     assert sts.record_id(records) == found
 
 
+def test_writes_a_policy_that_reads_the_same() -> None:
+    """So it is kept as the text it came in, and checked as strictly when read again."""
+    for policy in (sts.parse(GOOD), Policy("none", (), 0)):
+        assert sts.parse(sts.text(policy)) == policy
+
+
 def test_reads_a_policy() -> None:
     """Line ends of both kinds, hosts in any case."""
     wanted = Policy("enforce", ("mx.example.org", "*.example.net"), 86400)

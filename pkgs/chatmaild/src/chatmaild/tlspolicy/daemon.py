@@ -14,11 +14,13 @@ from collections import Counter
 
 from chatmaild import daemon, sockets, systemd
 from chatmaild.config import Config
+from chatmaild.tlspolicy import keeping
 from chatmaild.tlspolicy.decide import Decider, DnsUnavailableError
 from chatmaild.tlspolicy.resolving import Resolver
 
 MAX_REQUEST_BYTES = 512
 IDLE_SECONDS = 600.0
+FORGET_SECONDS = 3600.0
 DECIDE_SECONDS = 60.0
 """Postfix waits 100 s for a socketmap."""
 
@@ -95,16 +97,26 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     passed = systemd.listen_fds()
     listener = sockets.listener("tls-policy", path, passed)
     counts: Counter[str] = Counter()
-    server = Server(Decider(Resolver()), counts)
+    policies = keeping.Policies(config.paths.sts_policies)
+    server = Server(Decider(Resolver(), policies), counts)
+
+    async def forget() -> None:
+        policies.forget_expired()
+
     running = await asyncio.start_unix_server(server.serve, sock=listener, limit=1024)
-    chore = asyncio.create_task(daemon.log_hourly(counts))
+    chores = [
+        asyncio.create_task(daemon.log_hourly(counts)),
+        asyncio.create_task(daemon.every(FORGET_SECONDS, forget)),
+    ]
     systemd.notify("READY=1")
     log.info("ready")
     await stop.wait()
     systemd.notify("STOPPING=1")
     sockets.release("tls-policy", path, passed)
-    chore.cancel()
+    for chore in chores:
+        chore.cancel()
     running.close()
+    policies.close()
     log.info("%s", daemon.summary(counts))
 
 

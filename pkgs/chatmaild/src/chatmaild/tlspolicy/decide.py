@@ -9,7 +9,7 @@ the relay falls back to `verify`. So the choice is made here, per domain, and Po
     nothing                       main.cf: the certificate must carry the mail server's name
 
 DNS answers come from the resolver on loopback, which validates DNSSEC and keeps them; nothing is
-kept here but policies, which must outlive a DNS answer that somebody suppresses.
+kept here but policies (`keeping`), which must outlive a DNS answer that somebody suppresses.
 """
 
 import asyncio
@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chatmaild.tlspolicy import sts
+from chatmaild.tlspolicy.keeping import Policies
 from chatmaild.tlspolicy.sts import Policy, StsError
 
-MAX_POLICIES = 10_000
 MAX_MAIL_SERVERS = 10
 RETRY_SECONDS = 300.0
 """After a fetch that failed (RFC 8461, section 3.3)."""
+MAX_FAILURES = 10_000
 FETCHES_AT_ONCE = 50
 
 log = logging.getLogger("chatmail-tls")
@@ -78,25 +79,24 @@ class Dns(Protocol):
 Fetch = Callable[[str, list[str]], Awaitable[Policy]]
 
 
-@dataclass(slots=True)
-class _Kept:
-    record_id: str
-    policy: Policy | None
-    until: float
-
-
 class Decider:
-    """Answers for domains; policies fetched are kept as long as they say (`max_age`)."""
+    """Answers for domains; policies are fetched, and kept as long as they say (`max_age`)."""
 
     def __init__(
-        self, dns: Dns, fetch: Fetch | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        dns: Dns,
+        policies: Policies,
+        fetch: Fetch | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start without policies."""
+        """Start with the policies kept; `clock` is theirs."""
         self._dns = dns
+        self._policies = policies
         self._context = ssl.create_default_context() if fetch is None else None
         self._fetch = fetch or self._fetch_verified
         self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._failed: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[Policy | None]] = {}
         self._places = asyncio.Semaphore(FETCHES_AT_ONCE)
 
@@ -125,46 +125,52 @@ class Decider:
         return False
 
     async def _policy(self, domain: str) -> Policy | None:
-        kept = self._kept.get(domain)
-        if kept and kept.until <= self._clock():
-            kept = None
+        kept = self._policies.get(domain)
+        known = kept.policy if kept else None
         try:
             found = sts.record_id((await self._dns.txt(f"_mta-sts.{domain}")).records)
         except DnsUnavailableError:
-            if kept and kept.policy:
-                return kept.policy
+            if known:
+                return known
             raise
         # Section 5.1: without a record, or with that of before, a policy kept still holds.
-        if kept and found in (None, kept.record_id):
-            return kept.policy
-        if found is None:
-            return None
+        if kept and found == kept.record_id:
+            if kept.renew <= self._clock() and not self._failed_lately(domain, found):
+                # Section 10.2: before it ends, and no mail waits for it.
+                self._renewal(domain, found)
+            return known
+        if found is None or self._failed_lately(domain, found):
+            return known
+        # Section 3.3: what was known goes on, else the domain has no policy.
+        return await asyncio.shield(self._renewal(domain, found)) or known
+
+    def _renewal(self, domain: str, record_id: str) -> asyncio.Task[Policy | None]:
         task = self._under_way.get(domain)
         if task is None:
-            task = asyncio.create_task(self._renew(domain, found, kept))
+            task = asyncio.create_task(self._renew(domain, record_id))
             self._under_way[domain] = task
             task.add_done_callback(lambda _: self._under_way.pop(domain, None))
-        return await asyncio.shield(task)
+        return task
 
-    async def _renew(self, domain: str, record_id: str, kept: _Kept | None) -> Policy | None:
+    async def _renew(self, domain: str, record_id: str) -> Policy | None:
         try:
             addresses = await self._dns.addresses(f"mta-sts.{domain}")
             async with self._places:
                 policy = await self._fetch(domain, addresses.records)
         except (StsError, DnsUnavailableError):
-            # Section 3.3: what was known goes on, else the domain has no policy; asked again soon.
             log.info("an MTA-STS policy could not be fetched")
-            old = kept.policy if kept else None
-            self._keep(domain, _Kept(record_id, old, self._clock() + RETRY_SECONDS))
-            return old
-        self._keep(domain, _Kept(record_id, policy, self._clock() + policy.max_age))
+            self._failed[domain] = (record_id, self._clock() + RETRY_SECONDS)
+            self._failed.move_to_end(domain)
+            while len(self._failed) > MAX_FAILURES:
+                self._failed.popitem(last=False)
+            return None
+        self._failed.pop(domain, None)
+        self._policies.keep(domain, record_id, policy)
         return policy
 
-    def _keep(self, domain: str, kept: _Kept) -> None:
-        self._kept[domain] = kept
-        self._kept.move_to_end(domain)
-        while len(self._kept) > MAX_POLICIES:
-            self._kept.popitem(last=False)
+    def _failed_lately(self, domain: str, record_id: str) -> bool:
+        failed_id, until = self._failed.get(domain, ("", 0.0))
+        return failed_id == record_id and self._clock() < until
 
     async def _fetch_verified(self, domain: str, addresses: list[str]) -> Policy:
         assert self._context is not None  # noqa: S101 - set where no other fetch is

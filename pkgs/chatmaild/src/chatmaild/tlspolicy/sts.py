@@ -79,6 +79,13 @@ def parse(body: bytes) -> Policy:
     return Policy(mode, tuple(hosts), min(int(age), MAX_AGE_SECONDS))
 
 
+def text(policy: Policy) -> bytes:
+    """Write a policy so that `parse` reads the same."""
+    hosts = "".join(f"mx: {host}\n" for host in policy.hosts)
+    written = f"version: STSv1\nmode: {policy.mode}\n{hosts}max_age: {policy.max_age}\n"
+    return written.encode("ascii")
+
+
 def reachable(address: str) -> bool:
     """Whether an address may be asked: none of this host or its link is a policy host."""
     ip = ipaddress.ip_address(address)

@@ -1,0 +1,233 @@
+"""Policies that outlast the daemon, and a file of which nothing else depends."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chatmaild.tlspolicy import keeping, sts
+from chatmaild.tlspolicy.keeping import Kept, Policies
+from chatmaild.tlspolicy.sts import Policy
+
+DAY = 86400.0
+POLICY = Policy("enforce", ("mx.example.org", "*.example.net"), 10 * 86400)
+
+
+class Machine:
+    """A host with two clocks and a disk."""
+
+    def __init__(self, folder: Path) -> None:
+        """Be switched on."""
+        self.path = folder / "policies.sqlite"
+        self.up = 50.0
+        self.time = 1_700_000_000.0
+        self.started: list[Policies] = []
+
+    def start(self) -> Policies:
+        """Start the daemon, after a boot."""
+        self.up = 50.0
+        self.started.append(Policies(self.path, clock=lambda: self.up, wall=lambda: self.time))
+        return self.started[-1]
+
+    def tell(self, statement: str, *values: str | float) -> list[str]:
+        """Have SQLite do something to the file."""
+        with closing(sqlite3.connect(self.path, autocommit=True)) as file:
+            return [row[0] for row in file.execute(statement, values)]
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.up += seconds
+        self.time += seconds
+
+    def domains(self) -> list[str]:
+        """Look into the file."""
+        return self.tell("SELECT domain FROM policies ORDER BY domain")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """One of them, just booted."""
+    machine = Machine(tmp_path)
+    yield machine
+    for policies in machine.started:
+        policies.close()
+
+
+def policy(kept: Kept | None) -> Policy | None:
+    """Return what is kept, or None."""
+    return kept.policy if kept else None
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "killed"])
+def test_a_policy_outlasts_a_restart_and_no_longer_than_it_says(
+    machine: Machine, stopped: bool
+) -> None:
+    """Its time counts from the fetch, whether or not the daemon ran meanwhile."""
+    before = machine.start()
+    before.keep("example.org", "1", POLICY)
+    if stopped:
+        before.close()
+    machine.wait(9 * DAY)
+    after = machine.start()
+    kept = after.get("example.org")
+    assert kept is not None
+    assert (kept.record_id, kept.policy) == ("1", POLICY)
+    assert kept.renew <= machine.up
+    machine.wait(DAY - 1)
+    assert policy(after.get("example.org")) == POLICY
+    machine.wait(2)
+    assert after.get("example.org") is None
+    assert machine.domains() == []
+
+
+def test_a_policy_that_ended_meanwhile_is_gone_from_the_file(machine: Machine) -> None:
+    """What domains somebody wrote to is nobody's business longer than it must be."""
+    machine.start().keep("example.org", "1", POLICY)
+    machine.wait(11 * DAY)
+    assert machine.start().get("example.org") is None
+    assert machine.domains() == []
+
+
+def test_what_nobody_asks_for_is_forgotten_too(machine: Machine) -> None:
+    """The daemon calls for it every hour."""
+    policies = machine.start()
+    policies.keep("example.org", "1", POLICY)
+    policies.keep("example.net", "1", Policy("testing", ("a.example.net",), 86400 * 30))
+    machine.wait(11 * DAY)
+    policies.forget_expired()
+    assert machine.domains() == ["example.net"]
+
+
+def test_a_year_is_cut_to_the_time_that_the_relay_keeps(machine: Machine) -> None:
+    """A domain may ask for a year; one that is written to is renewed long before."""
+    policies = machine.start()
+    policies.keep("example.org", "1", Policy("enforce", ("mx.example.org",), 31557600))
+    machine.wait(keeping.MAX_SECONDS - 1)
+    assert policies.get("example.org") is not None
+    machine.wait(2)
+    assert policies.get("example.org") is None
+
+
+@pytest.mark.parametrize("jump", [-1e9, -3600.0], ids=["no clock yet", "set back"])
+def test_a_clock_set_back_neither_lifts_a_policy_nor_keeps_it_for_ever(
+    machine: Machine, jump: float
+) -> None:
+    """A small board boots with the time of its image, and gets the right one later."""
+    machine.start().keep("example.org", "1", POLICY)
+    machine.time += jump
+    policies = machine.start()
+    machine.time -= jump
+    machine.wait(10 * DAY - 1)
+    assert policy(policies.get("example.org")) == POLICY
+    machine.wait(2)
+    assert policies.get("example.org") is None
+
+
+def test_the_newest_policy_of_a_domain_counts(machine: Machine) -> None:
+    """One row for each domain."""
+    policies = machine.start()
+    policies.keep("example.org", "1", POLICY)
+    changed = Policy("none", (), 86400)
+    policies.keep("example.org", "2", changed)
+    assert policy(machine.start().get("example.org")) == changed
+
+
+def test_the_one_not_used_for_longest_goes_first(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who writes to thousands of domains does not drive out the peers in use."""
+    monkeypatch.setattr(keeping, "MAX_POLICIES", 3)
+    policies = machine.start()
+    for domain in ("a.test", "b.test", "c.test"):
+        policies.keep(domain, "1", POLICY)
+    assert policies.get("a.test")
+    policies.keep("d.test", "1", POLICY)
+    assert machine.domains() == ["a.test", "c.test", "d.test"]
+    assert policies.get("b.test") is None
+
+
+def test_large_policies_count_for_more(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy may have a hundred hosts; memory and disk hold against thousands of such."""
+    large = Policy("enforce", tuple(f"{'x' * 60}.host-{n}.test" for n in range(100)), 86400)
+    monkeypatch.setattr(keeping, "MAX_BYTES", 2 * len(sts.text(large)))
+    policies = machine.start()
+    for domain in ("a.test", "b.test", "c.test", "c.test"):
+        policies.keep(domain, "1", large)
+    assert machine.domains() == ["b.test", "c.test"]
+    # A file that another version left larger is cut down as well.
+    monkeypatch.setattr(keeping, "MAX_BYTES", len(sts.text(large)))
+    machine.start()
+    assert machine.domains() == ["c.test"]
+
+
+DAMAGED = {
+    "text": b"no database at all\n" * 500,
+    "header": b"SQLite format 3\0",
+    "noise": b"SQLite format 3\0" + bytes(range(256)) * 80,
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_file_that_is_none_is_started_anew(
+    machine: Machine, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    """With one line in the log, and mail goes on."""
+    machine.path.write_bytes(content)
+    machine.start().keep("example.org", "1", POLICY)
+    assert [record.getMessage() for record in caplog.records] == [
+        "MTA-STS policies cannot be read, starting without any: SQLITE_NOTADB"
+    ]
+    assert policy(machine.start().get("example.org")) == POLICY
+
+
+def test_a_file_cut_in_half_is_started_anew(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a disk leaves it that lied about having written."""
+    policies = machine.start()
+    for number in range(500):
+        policies.keep(f"domain{number}.test", "1", POLICY)
+    policies.close()
+    content = machine.path.read_bytes()
+    machine.path.write_bytes(content[: len(content) // 2])
+    again = machine.start()
+    assert again.get("domain1.test") is None
+    again.keep("example.org", "1", POLICY)
+    assert len(caplog.records) == 1
+    assert policy(machine.start().get("example.org")) == POLICY
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "version: STSv1\nmode: enforce\nmx: a.test:.evil.test\nmax_age: 9\n", "mode: enforce"],
+)
+def test_a_row_that_is_no_policy_is_dropped(machine: Machine, text: str) -> None:
+    """What Postfix is told is never made of a text that was not checked."""
+    machine.start().close()
+    machine.tell("INSERT INTO policies VALUES ('example.org', '1', ?, ?)", text, machine.time)
+    assert machine.start().get("example.org") is None
+    assert machine.domains() == []
+
+
+def test_without_a_place_to_write_policies_last_until_the_daemon_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full or read-only disk must not stop outgoing mail."""
+    policies = Policies(tmp_path / "missing" / "policies.sqlite")
+    policies.keep("example.org", "1", POLICY)
+    assert policy(policies.get("example.org")) == POLICY
+    assert "will not outlast a restart" in caplog.text
+
+
+def test_a_write_that_fails_is_told_and_changes_nothing_else(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says what is wrong and names no domain."""
+    policies = machine.start()
+    machine.tell("DROP TABLE policies")
+    policies.keep("example.org", "1", POLICY)
+    assert policy(policies.get("example.org")) == POLICY
+    assert "MTA-STS policies cannot be written: SQLITE_ERROR" in caplog.text
+    assert "example.org" not in caplog.text
