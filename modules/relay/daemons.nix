@@ -1,5 +1,6 @@
 # Our own daemons: as whom and in which sandbox they run, and the sockets they are reached by.
 {
+  settings,
   platform,
   names,
   unit,
@@ -54,7 +55,8 @@ in
         "chatmail-accounts-dict.socket"
         "chatmail-accounts-registrar.socket"
         "chatmail-accounts-control.socket"
-      ];
+      ]
+      ++ (if settings.echo.enable then [ "chatmail-accounts-echo.socket" ] else [ ]);
       order.Before = [ "dovecot.service" ];
       # Notifications go to the push proxy, wherever it is.
       service = unit.reaches.internet // {

@@ -1,5 +1,5 @@
 # The echo bot: a client of the relay on the relay, which reaches nothing but the relay's own ports on loopback. A socket of
-# chatmail-accounts gives it its account (chatmaild.nix).
+# chatmail-accounts gives it its account.
 {
   settings,
   names,
@@ -7,7 +7,7 @@
   ...
 }:
 let
-  inherit (names) files users;
+  inherit (names) files sockets users;
 in
 if !settings.echo.enable then
   {
@@ -37,6 +37,16 @@ else
           # It waits for its first login.
           TimeoutStartSec = "3min";
         };
+      };
+      # Whoever can open it gets the bot's account, so nobody but the bot can.
+      "chatmail-accounts-echo.socket" = unit.socket {
+        description = "chatmail accounts: the account of the echo bot";
+        path = sockets.echo;
+        fd = "echo";
+        service = "chatmail-accounts.service";
+        user = users.mail;
+        group = users.echo;
+        mode = "0660";
       };
     }
     // (
