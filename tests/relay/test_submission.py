@@ -249,3 +249,28 @@ def test_a_message_to_oneself_arrives(alice: Person) -> None:
     alice.send(message, alice.address)
 
     assert messages.body(alice.wait_for(message)) == messages.body(message)
+
+
+@pytest.mark.parametrize("field", [b"Subject : a secret", b"User-Agent\t: One", b"Received : by me"])
+def test_space_before_a_colon_hides_nothing(alice: Person, bob: Person, field: bytes) -> None:
+    """RFC 5322 4.5 lets old mail have it, and readers take such a field for the one it names."""
+    message = messages.encrypted(alice.address, bob.address)
+    first, rest = message.split(b"\r\n", 1)
+    with alice.submission() as smtp:
+        smtp.data(alice.address, bob.address).send(b"\r\n".join([first, field, rest]))
+        smtp.say(".").expect("250 2.0.0 ")
+
+    head = bob.wait_for(message).partition(b"\r\n\r\n")[0]
+
+    assert field.partition(b":")[2].strip() not in head
+    assert len(messages.header(head, "Subject")) <= 1
+
+
+def test_a_second_author_behind_a_space_is_refused(alice: Person, bob: Person) -> None:
+    """It would be the one that some readers show."""
+    message = messages.encrypted(alice.address, bob.address)
+    first, rest = message.split(b"\r\n", 1)
+    with alice.submission() as smtp:
+        forged = [first, b"From : Mallory <m@_one.test>", rest]
+        smtp.data(alice.address, bob.address).send(b"\r\n".join(forged))
+        smtp.say(".").expect("500 Invalid FROM header: 2 From fields")
