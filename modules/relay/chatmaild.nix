@@ -65,6 +65,7 @@ in
   dns = records.records;
   units = [
     "chatmail-accounts.service"
+    "chatmail-expire.timer"
     "chatmail-filter.service"
     "chatmail-tls.service"
     "chatmail-web.service"

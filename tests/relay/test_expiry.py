@@ -52,6 +52,21 @@ def test_mail_goes_when_its_days_are_over(bob: Person, old: Callable[..., str]) 
     assert bob.address not in said
 
 
+def test_the_operator_sees_when_it_last_ran(bob: Person, old: Callable[..., str]) -> None:
+    """And what it removed; of whom is in neither the answer nor the file it comes from."""
+    for _ in range(3):
+        old(21)
+    mailboxes.expire(bob.relay)
+
+    said = bob.relay.chatmail("status", check=False).out
+    [line] = [line for line in said.splitlines() if "expiry" in line.split()]
+    today = bob.relay.machine.run(["date", "-u", "+%Y-%m-%d"]).out.strip()
+    kept = bob.relay.machine.run(["cat", "/var/lib/chatmail/expired.json"]).out
+    assert f"ran {today}" in line
+    assert "removed 3 messages" in line
+    assert "@" not in line + kept
+
+
 def test_the_quota_knows_what_is_gone(bob: Person, old: Callable[..., str]) -> None:
     """Clients show it, and the next delivery is judged by it."""
     for _ in range(3):

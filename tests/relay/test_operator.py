@@ -25,7 +25,7 @@ def test_status_says_that_all_is_well(relay: Relay) -> None:
     shown = relay.chatmail("status").out
 
     assert set(relay.value.daemons["units"]) <= set(checks)
-    assert {"certificate", "disk", "mail queue", "DKIM key", "accounts"} <= set(checks)
+    assert {"certificate", "disk", "mail queue", "DKIM key", "accounts", "expiry"} <= set(checks)
     assert [check for check in checks.values() if not check["ok"]] == []
     assert "WRONG" not in shown
 

@@ -1,6 +1,8 @@
+import dataclasses
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from chatmaild.accounts.book import Book
 from chatmaild.admin import status
 from chatmaild.admin.cli import main
+from chatmaild.expiry.record import Record, write
 from running import environment
 
 ALICE = "alice1234@chat.example.org"
@@ -161,6 +164,45 @@ def test_status_fails_when_something_is_wrong(
     assert checks["units"]["text"] == "`systemctl` is not installed"
     assert not checks["certificate"]["ok"]
     assert not checks["DKIM key"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "change", "ok", "says"),
+    [
+        (5, {}, True, "UTC: removed 12 messages (3.0 MiB), 1 idle accounts"),
+        (5, {"held": True}, True, "nothing by its age, for the relay was away"),
+        (5, {"fault": "7 mailboxes could not be read"}, False, "UTC: 7 mailboxes could not be"),
+        (60, {}, False, "last ran"),
+    ],
+)
+def test_status_says_when_expiry_last_ran(
+    config: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    hours: int,
+    change: dict[str, Any],
+    ok: bool,
+    says: str,
+) -> None:
+    """A timer that no longer comes shows in nothing else until the disk is full."""
+    at = int(time.time()) - hours * 3600
+    last = Record(at, 12, 3_145_728, 1, 0, 4.5, held=False, fault="")
+    write(tmp_path / "expired.json", dataclasses.replace(last, **change))
+    main(["--config", config, "status", "--json"])
+
+    [found] = [one for one in json.loads(capsys.readouterr().out) if one["name"] == "expiry"]
+    assert (found["ok"], says in found["text"]) == (ok, True), found
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "[" * 9, '{"at": 5}'])
+def test_status_names_a_record_that_is_none(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """A half-restored directory must not end in a traceback."""
+    (tmp_path / "expired.json").write_text(text)
+    main(["--config", config, "status"])
+
+    assert "expired.json: is no record of a night" in capsys.readouterr().out
 
 
 SHOWN = """\

@@ -19,12 +19,15 @@ from chatmaild.admin import dns
 from chatmaild.admin.accounts import human_size
 from chatmaild.admin.cli import CommandError
 from chatmaild.config import Config, is_address
+from chatmaild.expiry import record
 
 COMMAND_SECONDS = 20
 # ACME renews 30 days before the end; at 14 it has failed for two weeks.
 CERTIFICATE_DAYS = 14
 # More than this waits only when other servers or our own delivery are in trouble.
 QUEUE_LENGTH = 1000
+# A night may be missed by a reboot at the wrong hour, two are none.
+EXPIRY_DAYS = 2
 # The fourth fails when the proxy has not worked for more than a minute.
 PUSH_ATTEMPTS = 4
 
@@ -57,6 +60,7 @@ def collect(config: Config) -> list[Check]:
         _accounts,
         _push,
         _disk,
+        _expiry,
         _certificate,
         _dkim_key,
         _addresses,
@@ -146,6 +150,25 @@ def _disk(config: Config) -> Check:
         text=f"{human_size(usage.free)} of {human_size(usage.total)} free"
         + (f", below `admission.minFreeDisk` ({human_size(limit)})" if usage.free < limit else ""),
     )
+
+
+def _expiry(config: Config) -> Check:
+    path = record.path_of(config)
+    try:
+        last = record.read(path)
+    except OSError as error:
+        return Check("expiry", ok=False, text=f"{path}: {error.strerror}")
+    except ValueError:
+        return Check("expiry", ok=False, text=f"{path}: is no record of a night")
+    if last is None:
+        # The timer of a relay that was made today has not come yet; a dead timer is a unit's line.
+        return Check("expiry", ok=True, text="has not run yet")
+    when = datetime.datetime.fromtimestamp(last.at, datetime.UTC)
+    late = datetime.datetime.now(datetime.UTC) - when > datetime.timedelta(days=EXPIRY_DAYS)
+    removed = f"removed {last.messages} messages ({human_size(last.bytes)}), {last.accounts} idle accounts"
+    held = ", nothing by its age, for the relay was away" if last.held else ""
+    text = f"{'last ' if late else ''}ran {when:%Y-%m-%d %H:%M} UTC: {last.fault or removed + held}"
+    return Check("expiry", ok=not late and not last.fault, text=text)
 
 
 def _certificate(config: Config) -> Check:

@@ -15,7 +15,7 @@ from chatmaild.accounts.book import Book, BookError
 from chatmaild.admin import control
 from chatmaild.admin.cli import CommandError
 from chatmaild.config import Config
-from chatmaild.expiry import hold
+from chatmaild.expiry import hold, record
 from chatmaild.expiry.night import Night, Report
 from chatmaild.expiry.policy import SECONDS_PER_DAY
 
@@ -71,12 +71,22 @@ def _delete(config: Config, address: str, before_day: int) -> bool:
 
 
 def _work(config: Config) -> None:
-    report = night(config, time.time())
-    log.info("%s", report.sentence())
-    if report.failure:
-        raise ExpiryError(report.failure)
-    if report.faults:
-        raise ExpiryError(f"{report.faults} mailboxes could not be read; see above")
+    report, fault = Report(), ""
+    try:
+        report = night(config, time.time())
+        log.info("%s", report.sentence())
+        fault = report.failure
+        if report.faults and not fault:
+            fault = f"{report.faults} mailboxes could not be read"
+    except (BookError, ExpiryError) as error:
+        fault = str(error)
+    try:
+        done = record.of_report(report, time.time(), fault)
+        record.write(record.path_of(config), done)
+    except OSError as error:
+        fault = fault or f"{error.filename}: {error.strerror}"
+    if fault:
+        raise ExpiryError(fault)
 
 
 def main() -> int:

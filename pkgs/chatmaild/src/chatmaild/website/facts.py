@@ -87,7 +87,7 @@ def facts(config: Config) -> Facts:
         push=config.push.enable,
         turn=config.metadata.turn is not None,
         iroh=config.metadata.iroh_relay,
-        iroh_is_own=config.metadata.iroh_relay == f"https://{config.domain}",
+        iroh_is_own=config.metadata.iroh_relay == f"https://{config.host}",
         mail=config.privacy.mail,
         postal=config.privacy.postal,
         officer=config.privacy.officer,
