@@ -35,6 +35,10 @@
           inherit chatmaild;
           default = chatmaild;
           dovecot = pkgs.callPackage ./pkgs/dovecot { };
+          website = pkgs.callPackage ./pkgs/website {
+            inherit chatmaild;
+            inherit (self.nixosConfigurations.example.config.services.chatmail) relay;
+          };
           option-docs = pkgs.callPackage ./docs/option-docs.nix { };
           rpi-image = self.nixosConfigurations.raspberry-pi.config.system.build.sdImage;
         }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +78,7 @@ def test_both_systems_get_everything() -> None:
 
     for output in outputs:
         assert set(names[output]) == SYSTEMS
-    packages = {"chatmaild", "default", "dovecot", "option-docs", "rpi-image"}
+    packages = {"chatmaild", "default", "dovecot", "option-docs", "rpi-image", "website"}
     assert set(names["packages"]["x86_64-linux"]) == packages
     vm_tests = {"acme", "basic", "federation", "upgrade"}
     for system in SYSTEMS:
@@ -167,3 +169,31 @@ def test_the_package_has_the_dependencies_of_its_project() -> None:
     assert wanted
     assert sorted(seen["dependencies"]) == sorted(re.findall(r'"([\w-]+)', wanted[1]))
     assert seen["mainProgram"] == "chatmail"
+
+
+def test_the_website_is_built_by_what_writes_it_on_a_relay(tmp_path: Path) -> None:
+    """The builder's own script, run as Nix runs it, with the example's settings."""
+    made = nix(f"{OUTPUTS}.packages.x86_64-linux.website.parts")
+    config = tmp_path / "config"
+    config.write_text(made["attributes"]["config"])
+    program = tmp_path / "bin" / "chatmail-website"
+    program.parent.mkdir()
+    source = REPOSITORY / "pkgs" / "chatmaild" / "src"
+    command = f'PYTHONPATH={source} exec {sys.executable} -m chatmaild.website.generate "$@"'
+    program.write_text(f"#!/bin/sh\n{command}\n")
+    program.chmod(0o755)
+    build = tmp_path / "build"
+    build.mkdir()
+    environment = {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "NIX_BUILD_TOP": str(build),
+        "configPath": str(config),
+        "out": str(tmp_path / "out"),
+    }
+
+    subprocess.run(["sh", "-eu", "-c", made["script"]], cwd=build, env=environment, check=True)
+
+    index = (tmp_path / "out" / "index.html").read_text()
+    assert "chat.example.org" in index
+    assert (tmp_path / "out" / "de" / "privacy.html").is_file()
+    assert str(build) not in index
