@@ -251,7 +251,9 @@ def test_a_message_to_oneself_arrives(alice: Person) -> None:
     assert messages.body(alice.wait_for(message)) == messages.body(message)
 
 
-@pytest.mark.parametrize("field", [b"Subject : a secret", b"User-Agent\t: One", b"Received : by me"])
+@pytest.mark.parametrize(
+    "field", [b"Subject : a secret", b"User-Agent\t: One", b"Received : by me"]
+)
 def test_space_before_a_colon_hides_nothing(alice: Person, bob: Person, field: bytes) -> None:
     """RFC 5322 4.5 lets old mail have it, and readers take such a field for the one it names."""
     message = messages.encrypted(alice.address, bob.address)
