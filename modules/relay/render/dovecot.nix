@@ -9,14 +9,9 @@ let
     concatStringsSep
     filter
     isAttrs
-    isBool
-    isInt
     isList
-    isString
     map
     removeAttrs
-    toString
-    typeOf
     ;
 
   versions = [
@@ -26,16 +21,7 @@ let
 
   scalar =
     path: v:
-    if isBool v then
-      if v then "yes" else "no"
-    else if isInt v then
-      toString v
-    else if isString v then
-      v
-    else if isList v then
-      concatStringsSep " " (map (scalar path) v)
-    else
-      throw "dovecot: ${path} has no text form (${typeOf v})";
+    if isList v then concatStringsSep " " (map (scalar path) v) else import ./scalar.nix "dovecot" path v;
 
   block =
     indent: path: head: tree:

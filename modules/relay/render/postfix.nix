@@ -5,26 +5,14 @@ let
     concatStringsSep
     filter
     isBool
-    isInt
     isList
-    isString
     map
     toString
-    typeOf
     ;
 
   value =
     name: v:
-    if isBool v then
-      if v then "yes" else "no"
-    else if isInt v then
-      toString v
-    else if isString v then
-      v
-    else if isList v then
-      concatStringsSep ", " (map (value name) v)
-    else
-      throw "postfix: ${name} has no text form (${typeOf v})";
+    if isList v then concatStringsSep ", " (map (value name) v) else import ./scalar.nix "postfix" name v;
 
   column =
     v:

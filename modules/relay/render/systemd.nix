@@ -5,24 +5,10 @@ let
     attrNames
     concatLists
     concatStringsSep
-    isBool
-    isInt
     isList
-    isString
     map
-    toString
-    typeOf
     ;
-  value =
-    path: v:
-    if isBool v then
-      if v then "yes" else "no"
-    else if isInt v then
-      toString v
-    else if isString v then
-      v
-    else
-      throw "systemd: ${path} has no text form (${typeOf v})";
+  value = import ./scalar.nix "systemd";
   key =
     section: name: v:
     if isList v then

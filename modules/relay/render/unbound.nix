@@ -4,24 +4,11 @@ let
     attrNames
     concatLists
     concatStringsSep
-    isBool
-    isInt
     isList
     isString
     map
-    toString
-    typeOf
     ;
-  value =
-    path: v:
-    if isBool v then
-      if v then "yes" else "no"
-    else if isInt v then
-      toString v
-    else if isString v then
-      "\"${v}\""
-    else
-      throw "unbound: ${path} has no text form (${typeOf v})";
+  value = path: v: if isString v then "\"${v}\"" else import ./scalar.nix "unbound" path v;
   # access-control takes two bare words, the only option here that does.
   option =
     clause: name: v:
