@@ -15,6 +15,7 @@
     ./certificate.nix
 
     ./journald.nix
+    ./monitoring.nix
     ./firewall.nix
   ];
 }

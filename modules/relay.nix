@@ -27,6 +27,7 @@ let
     settings = settingsOf (import ./relay/settings.nix) declared cfg;
     platform = import ./relay/platforms/nixos.nix {
       programs = lib.mapAttrs (name: _: lib.getExe' cfg.package name) project.scripts // {
+        postqueue = lib.getExe' config.services.postfix.package "postqueue";
         turnserver = lib.getExe' pkgs.coturn "turnserver";
         deltachat-rpc-server = lib.getExe' pkgs.deltachat-rpc-server "deltachat-rpc-server";
         iroh-relay = if cfg.irohPackage == null then null else lib.getExe' cfg.irohPackage "iroh-relay";

@@ -4,6 +4,7 @@
   platform,
   names,
   records,
+  metrics,
 }:
 let
   inherit (names) files sockets;
@@ -61,6 +62,7 @@ in
       }
     else
       null;
+  inherit metrics;
   inherit (records) dkim;
   dns = records.records;
   units = [

@@ -4,7 +4,6 @@
   platform,
   names,
   unit,
-  ...
 }:
 let
   inherit (names) sockets users;
@@ -56,6 +55,7 @@ in
         "chatmail-accounts-registrar.socket"
         "chatmail-accounts-control.socket"
       ]
+      ++ (if settings.metrics.enable then [ "chatmail-accounts-numbers.socket" ] else [ ])
       ++ (if settings.echo.enable then [ "chatmail-accounts-echo.socket" ] else [ ]);
       order.Before = [ "dovecot.service" ];
       # Notifications go to the push proxy, wherever it is.

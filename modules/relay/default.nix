@@ -50,6 +50,7 @@ let
   turn = import ./turn.nix withUnits;
   iroh = import ./iroh.nix withUnits;
   echo = import ./echo.nix withUnits;
+  metrics = import ./metrics.nix withUnits;
   nginx = import ./nginx (
     part
     // {
@@ -66,7 +67,13 @@ let
   };
   certificate = import ./certificate.nix withUnits;
   daemons = import ./daemons.nix withUnits;
-  chatmaild = import ./chatmaild.nix (part // { inherit records; });
+  chatmaild = import ./chatmaild.nix (
+    part
+    // {
+      inherit records;
+      metrics = metrics.config;
+    }
+  );
   # What is the same on every system: files that the daemons' configurations point to, units, users, kernel parameters.
   common = {
     files =
@@ -77,7 +84,7 @@ let
       // {
         ${names.files.config}.text = "${toJSON chatmaild}\n";
       };
-    users = daemons.users // turn.users // iroh.users // echo.users;
+    users = daemons.users // turn.users // iroh.users // echo.users // metrics.users;
     units =
       daemons.units
       // certificate.units
@@ -85,7 +92,8 @@ let
       // turn.units
       // expiry.units
       // iroh.units
-      // echo.units;
+      // echo.units
+      // metrics.units;
     dropins = import ./dropins.nix;
     sysctl = {
       # One instance for each idle IMAP client, all of them the mailbox user's.
@@ -122,6 +130,8 @@ common
   inherit chatmaild;
   dns = records;
   ports = postfix.ports // dovecot.ports // nginx.ports;
+  # What a Prometheus may be told; null without `metrics.enable`.
+  inherit (metrics) prometheus;
   # Ranges of UDP ports for the firewall, first and last.
   inherit (turn) udp;
 

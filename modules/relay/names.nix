@@ -55,6 +55,7 @@ rec {
     turn = "chatmail-turn";
     iroh = "chatmail-iroh";
     echo = "chatmail-echo";
+    metrics = "chatmail-metrics";
   };
 
   # Listeners of Dovecot's for Postfix, in Dovecot's own runtime directory.
@@ -71,6 +72,9 @@ rec {
     dict = "${runtime}/chatmail-accounts/dict.sock";
     registrar = "${runtime}/chatmail-accounts/registrar.sock";
     control = "${runtime}/chatmail-accounts/control.sock";
+    # What daemons have counted, for chatmail-metrics.
+    numbers = "${runtime}/chatmail-accounts/numbers.sock";
+    filterNumbers = "${runtime}/chatmail-filter/numbers.sock";
     echo = "${runtime}/chatmail-accounts/echo.sock";
     doveadm = "${platform.dovecot.runtime}/${listeners.doveadm}";
     web = "${runtime}/chatmail-web/web.sock";

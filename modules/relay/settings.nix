@@ -345,10 +345,22 @@
     };
   };
 
-  metrics.enable = {
-    kind = "bool";
-    default = false;
-    meaning = "Whether the daemons count what they do for Prometheus, on loopback only.";
+  metrics = {
+    enable = {
+      kind = "bool";
+      default = false;
+      meaning = ''
+        Whether the relay tells Prometheus what it does, in numbers without names, at `/metrics` on loopback. A Prometheus on
+        the same host scrapes it by itself; `relay.prometheus` has a scrape configuration and alerts for one elsewhere.
+      '';
+    };
+    port = {
+      kind = "int";
+      min = 1024;
+      max = 65535;
+      default = 3903;
+      meaning = "Port for that on 127.0.0.1.";
+    };
   };
 
   echo.enable = {

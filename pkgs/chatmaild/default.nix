@@ -11,6 +11,7 @@
   dnspython,
   jinja2,
   markdown-it-py,
+  prometheus-client,
   pymilter,
   segno,
   hypothesis,
@@ -19,7 +20,7 @@
 
 buildPythonApplication {
   pname = "chatmaild";
-  version = "0.1.0";
+  inherit ((lib.importTOML ./pyproject.toml).project) version;
   pyproject = true;
 
   src = lib.fileset.toSource {
@@ -43,6 +44,7 @@ buildPythonApplication {
     dnspython
     jinja2
     markdown-it-py
+    prometheus-client
     pymilter
     segno
   ];

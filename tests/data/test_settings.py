@@ -140,7 +140,6 @@ def test_the_domain_decides_where_the_certificate_comes_from(domain: str, source
 # test below says so.
 WAITING = {
     "certificate.email",
-    "metrics.enable",
 }
 
 # For each kind, another value than any default.
@@ -192,7 +191,7 @@ def test_every_setting_changes_the_relay() -> None:
     declared = leaves(nix('import (relay + "/settings.nix")'))
     usual = evaluate(GOOD, pick=".rendered.files")
     # Of use together alone; the tests below have them.
-    together = {"turn.privateAddress"} | {
+    together = {"turn.privateAddress", "metrics.port"} | {
         f"certificate.{name}" for name in ("source", "file", "keyFile")
     }
     unread = set()
@@ -249,3 +248,14 @@ def test_a_mailbox_always_has_room_for_the_largest_message(
     assert (found["trimFrom"], found["trimTo"]) == (start, start - 5)
     warning = f'.dovecot."quota user"."warning full{start}".quota_storage_percentage'
     assert evaluate(settings, pick=warning) == start
+
+
+def test_numbers_are_told_where_the_operator_wants_them() -> None:
+    """On loopback, whatever the port; to a Prometheus the same place is told."""
+    value = evaluate(GOOD | {"metrics": {"enable": True, "port": 9100}})
+
+    socket = value["units"]["chatmail-metrics.socket"]["Socket"]
+    assert socket["ListenStream"] == "127.0.0.1:9100"
+    scraped = value["prometheus"]["scrapeConfig"]["static_configs"][0]
+    assert scraped["targets"] == ["127.0.0.1:9100"]
+    assert evaluate(GOOD, pick=".prometheus") is None

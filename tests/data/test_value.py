@@ -171,6 +171,23 @@ def test_programs_of_the_operators_run_in_the_same_sandbox() -> None:
     assert units["chatmail-website.path"]["Path"]["PathChanged"] == "/run/chatmail-echo/invite"
 
 
+def test_a_scrape_runs_in_the_same_sandbox(value: Value) -> None:
+    """And is no part of a relay that nobody measures."""
+    baseline = nix('import (relay + "/hardening.nix")')
+    measured = evaluate(GOOD | {"metrics": {"enable": True}})
+    service = measured["units"]["chatmail-metrics@.service"]["Service"]
+    differs = {key for key, wanted in baseline.items() if service.get(key) != wanted}
+
+    assert differs == {"PrivateNetwork", "RestrictAddressFamilies"}
+    assert (service["IPAddressDeny"], service["IPAddressAllow"]) == ("any", "localhost")
+    assert service["User"] == "chatmail-metrics"
+    assert set(measured["units"]) - set(value["units"]) == {
+        "chatmail-metrics.socket",
+        "chatmail-metrics@.service",
+        "chatmail-accounts-numbers.socket",
+    }
+
+
 def test_no_key_material_in_the_value() -> None:
     """Values end in the world-readable Nix store; they carry paths to secrets, never a secret."""
     text = repr(evaluate({"domain": "_lab.test"}))

@@ -127,7 +127,11 @@ class Relay:
         self.machine.run(["systemctl", "daemon-reload"])
         self.machine.run(["systemctl", "enable", "--quiet", *value.units])
         there = {*value.units, *(path.removeprefix(UNITS) for path in value.files)}
-        restart = [unit for unit in _readers([*changed, *gone]) if unit in there]
+        restart = [
+            unit
+            for unit in _readers([*changed, *gone])
+            if unit in there and not unit.endswith("@.service")
+        ]
         self.settings, self.value = wanted, value
         self.machine.note("settings", json.dumps(wanted))
         self.machine.note("contents", fingerprint(value, wanted))

@@ -107,7 +107,7 @@ def test_refuses_a_value_of_the_wrong_type(settings: Settings, wants: str) -> No
 
 def test_every_setting_reaches_the_system() -> None:
     """A setting that nothing reads would be a promise that nobody keeps."""
-    together = {"certificate.source", "certificate.file", "certificate.keyFile"}
+    together = {"certificate.source", "certificate.file", "certificate.keyFile", "metrics.port"}
     declared = {
         ".".join(path): (path, declaration)
         for path, declaration in leaves(plain_nix('import (relay + "/settings.nix")'))
@@ -168,6 +168,7 @@ def all_systems() -> str:
     files = GOOD | {"certificate": {"source": "files", "file": "/srv/c", "keyFile": "/srv/k"}}
     return (
         f"[ {chatmail(GOOD)} {chatmail({'domain': '_lab.test'})} {chatmail(files)} "
+        f"{chatmail(GOOD | {'metrics': {'enable': True}})} "
         '(see.directory "/hosts/example") (see.directory "/hosts/raspberry-pi") ]'
     )
 
@@ -176,6 +177,7 @@ def all_systems() -> str:
 READ = {
     "boot.loader.generic-extlinux-compatible.populateCmd",
     "security.pki.caBundle",
+    "services.postfix.package",
     "services.nginx.defaultMimeTypes",
     "services.nginx.group",
     "system.build",

@@ -16,10 +16,12 @@ rec {
     chatmail-web = "/usr/bin/chatmail-web";
     chatmail-expire = "/usr/bin/chatmail-expire";
     chatmail-trim = "/usr/bin/chatmail-trim";
+    chatmail-metrics = "/usr/bin/chatmail-metrics";
     chatmail-echo = "/usr/bin/chatmail-echo";
     chatmail-website = "/usr/bin/chatmail-website";
     chatmail-turn-config = "/usr/bin/chatmail-turn-config";
     # Packages of Debian's; the last two are not, and are the operator's to install.
+    postqueue = "/usr/sbin/postqueue";
     turnserver = "/usr/bin/turnserver";
     iroh-relay = "/usr/bin/iroh-relay";
     deltachat-rpc-server = "/usr/bin/deltachat-rpc-server";
@@ -28,13 +30,15 @@ rec {
   postfix = {
     user = "postfix";
     group = "postfix";
+    # Whose members may list the queue.
+    queueGroup = "postdrop";
     main = {
       command_directory = "/usr/sbin";
       daemon_directory = "/usr/lib/postfix/sbin";
       data_directory = "/var/lib/postfix";
       mail_owner = "postfix";
       queue_directory = "/var/spool/postfix";
-      setgid_group = "postdrop";
+      setgid_group = postfix.queueGroup;
     };
     # The stock services of master.cf(5) that every Postfix has; NixOS declares the same ones itself. Nothing is chrooted, so
     # that sockets are where their names say.

@@ -16,6 +16,7 @@
   postfix = {
     user = "postfix";
     group = "postfix";
+    queueGroup = "postdrop";
     # services.postfix sets its own directories and owners.
     main = { };
     # It declares the stock services of master.cf(5) too.

@@ -37,6 +37,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         "privacy": {"mail": None, "postal": None, "officer": None, "supervisor": None},
         "website": {"site": str(tmp_path / "site"), "pages": None},
         "echo": None,
+        "metrics": None,
         "push": {"enable": True, "proxy": "http://127.0.0.1:9/notify"},
         "dkim": {"selector": "opendkim", "ed25519Selector": None},
         "addresses": {"ipv4": "192.0.2.1", "ipv6": "2001:db8::1"},

@@ -135,6 +135,7 @@ rec {
         ps.imap-tools
         ps.pgpy
         ps.pillow
+        ps.prometheus-client
         ps.pytest
         ps.pytest-timeout
         ps.zxing-cpp

@@ -179,6 +179,22 @@ class Echo:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """
+    Where chatmail-metrics finds numbers.
+
+    Two sockets, Postfix' program, and the ports of the TLS listeners on this host.
+    """
+
+    accounts_socket: Path
+    filter_socket: Path
+    postqueue: Path
+    https: int
+    submissions: int
+    imaps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Dkim:
     """The selectors of the DKIM keys (RFC 6376, section 3.1); None for no Ed25519 key."""
 
@@ -258,6 +274,7 @@ class Config:
     privacy: Privacy
     website: Website
     echo: Echo | None
+    metrics: Metrics | None
     dkim: Dkim
     addresses: Addresses
     dns: tuple[DnsRecord, ...]

@@ -65,6 +65,7 @@ def metadata(tokens: FakeTokens, events: list[tuple[str, str]]) -> Metadata:
         {"maxsmtprecipients": lambda: "1000", "turn": lambda: None},
         tokens,
         lambda address: events.append(("login", address)),
+        lambda address: events.append(("presence", address)),
         lambda address, mark: events.append((mark, address)),
     )
 
@@ -158,7 +159,7 @@ def test_a_client_that_asks_is_there(metadata: Metadata, events: list[tuple[str,
     """One login may last for months, and its account must not be deleted as idle."""
     asyncio.run(metadata.lookup(f"{SERVER}turn", ALICE))
 
-    assert events == [("login", ALICE)]
+    assert events == [("presence", ALICE)]
 
 
 def test_tells_of_logins_and_new_mail(metadata: Metadata, events: list[tuple[str, str]]) -> None:

@@ -99,3 +99,11 @@ def test_expired_tokens_take_along_what_waits(book: Book, outbox: Outbox) -> Non
     book.expire_tokens(TODAY + 90)
 
     assert [one.token for one in outbox.take(NOW, 10)] == ["two"]
+
+
+def test_the_oldest_is_known(outbox: Outbox) -> None:
+    """An alarm about a proxy that takes nothing goes by its age."""
+    assert outbox.oldest() is None
+    outbox.put([(Notification(ALICE, "one", NOW), NOW), (Notification(BOB, "two", NOW - 9), NOW)])
+
+    assert outbox.oldest() == NOW - 9

@@ -186,7 +186,9 @@ def test_status_says_when_expiry_last_ran(
 ) -> None:
     """A timer that no longer comes shows in nothing else until the disk is full."""
     at = int(time.time()) - hours * 3600
-    last = Record(at, 12, 3_145_728, 1, 0, 4.5, held=False, fault="")
+    last = Record(
+        at, 12, 3_145_728, 1, 0, 4.5, held=False, fault="", stored_messages=3, stored_bytes=900
+    )
     write(tmp_path / "expired.json", dataclasses.replace(last, **change))
     main(["--config", config, "status", "--json"])
 

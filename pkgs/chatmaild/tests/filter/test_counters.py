@@ -13,6 +13,9 @@ def test_reports_and_starts_again() -> None:
 
     assert counters.report() == "refused-unencrypted=1 signed=2"
     assert counters.report() == ""
+    counters.count("signed")
+    assert counters.report() == "signed=1"
+    assert counters.totals() == {"refused-unencrypted": 1, "signed": 3}
 
 
 def test_loses_no_event_between_threads() -> None:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from chatmaild import numbers
 from chatmaild.filter import keys
 
 from . import mails
@@ -400,9 +401,35 @@ def test_stops_cleanly_and_reports_numbers_without_names(running: Filter) -> Non
     log = running.stop()
 
     assert running.process.returncode == 0
-    assert "incoming-report=1 outgoing-encrypted=1 refused-unencrypted=1 signed=1 verified=1" in log
+    assert (
+        "incoming-accepted-report=1 signed=1 submission-accepted-encrypted=1"
+        " submission-refused-unencrypted=1 verified=1"
+    ) in log
     assert "example" not in log
     assert "192.0.2" not in log
+
+
+def test_tells_its_numbers_to_whoever_may_ask(tmp_path: Path, limits: dict[str, Any]) -> None:
+    """On a socket of its own, whose file is for the filter's user and group alone."""
+    place = tmp_path / "numbers.sock"
+    limits["metrics"] = {
+        "accountsSocket": "/nonexistent",
+        "filterSocket": str(place),
+        "postqueue": "/nonexistent",
+        "https": 1,
+        "submissions": 2,
+        "imaps": 3,
+    }
+    running = start(tmp_path, limits)
+    running.submit(mails.encrypted())
+    running.submit(mails.cleartext())
+    first, second = numbers.ask(place), numbers.ask(place)
+    running.stop()
+
+    assert first == second
+    assert first["submission-accepted-encrypted"] == 1
+    assert first["submission-refused-unencrypted"] == 1
+    assert stat.S_IMODE(place.stat().st_mode) == 0o660
 
 
 @pytest.mark.parametrize(

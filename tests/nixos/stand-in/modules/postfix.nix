@@ -1,5 +1,10 @@
 # nixos/modules/services/mail/postfix.nix
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   inherit (lib) mkOption types;
   cfg = config.services.postfix;
@@ -53,6 +58,10 @@ in
     enable = mkOption {
       type = types.bool;
       default = false;
+    };
+    package = mkOption {
+      type = types.package;
+      default = pkgs.postfix;
     };
     postmasterAlias = mkOption {
       type = types.str;

@@ -1,4 +1,4 @@
-# Smaller services: journald, OpenSSH.
+# Smaller services: journald, OpenSSH, Prometheus.
 { lib, ... }:
 let
   inherit (lib) mkOption types;
@@ -19,6 +19,38 @@ in
       extraConfig = mkOption {
         type = types.lines;
         default = "";
+      };
+    };
+
+    # nixos/modules/services/monitoring/prometheus/default.nix
+    prometheus = {
+      rules = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+      };
+      scrapeConfigs = mkOption {
+        default = [ ];
+        type = types.listOf (
+          types.submodule {
+            options = {
+              job_name = mkOption { type = types.str; };
+              static_configs = mkOption {
+                default = [ ];
+                type = types.listOf (
+                  types.submodule {
+                    options = {
+                      targets = mkOption { type = types.listOf types.str; };
+                      labels = mkOption {
+                        type = types.attrsOf types.str;
+                        default = { };
+                      };
+                    };
+                  }
+                );
+              };
+            };
+          }
+        );
       };
     };
 

@@ -23,6 +23,7 @@ from chatmaild.accounts.grant import Grant
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.accounts.mailboxes import Mailboxes
 from chatmaild.accounts.metadata import Metadata, NoTokens, server_entries
+from chatmaild.accounts.numbers import Numbers
 from chatmaild.accounts.push import CONNECTIONS, Arrivals, Notifier
 from chatmaild.accounts.push_proxy import PushProxy
 from chatmaild.accounts.requests import Control, Registrar
@@ -53,6 +54,8 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
         "control": paths.control_socket,
         **({"echo": config.echo.socket} if config.echo else {}),
     }
+    if config.metrics:
+        listening["numbers"] = config.metrics.accounts_socket
     listeners = {name: sockets.listener(name, path, passed) for name, path in listening.items()}
     counts: Counter[str] = Counter()
     thread = BookThread(book)
@@ -65,6 +68,10 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
         counts["new mail"] += 1
         if config.push.enable and arrivals.is_news(address, mark):
             notifier.notify(address)
+
+    def on_login(address: str) -> None:
+        counts["logins"] += 1
+        thread.note_login(address)
 
     if not config.push.enable:
         await thread.forget_all_tokens()
@@ -88,7 +95,9 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
         grant = Grant(config, thread, hashing, door, keeper.prepare, counts)
         registrar = Registrar(config, thread, door, grant, keeper, counts)
         tokens = thread if config.push.enable else NoTokens()
-        metadata = Metadata(server_entries(config), tokens, thread.note_login, on_new_mail)
+        metadata = Metadata(
+            server_entries(config), tokens, on_login, thread.note_login, on_new_mail
+        )
         answers = {
             "grant": grant.answer,
             "registrar": registrar.endpoint.answer,
@@ -108,6 +117,14 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
             # `release` does that; a socket of systemd's outlives us.
             cleanup_socket=False,
         )
+        streams = [dictionary]
+        if config.metrics:
+            told = Numbers(config, thread, counts)
+            streams.append(
+                await asyncio.start_unix_server(
+                    told.serve, sock=listeners["numbers"], cleanup_socket=False
+                )
+            )
         chores = [
             asyncio.create_task(daemon.every(LOGINS_SECONDS, thread.write_logins)),
             asyncio.create_task(daemon.every(EXPIRY_SECONDS, thread.expire)),
@@ -124,8 +141,9 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
         for chore in chores:
             chore.cancel()
         await asyncio.gather(*chores, return_exceptions=True)
-        dictionary.close()
-        dictionary.close_clients()
+        for stream in streams:
+            stream.close()
+            stream.close_clients()
         for server in servers:
             await server.cleanup()
         await keeper.close()

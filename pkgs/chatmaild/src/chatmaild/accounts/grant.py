@@ -105,6 +105,7 @@ class Grant:
         if self._door.closed():
             return Refusal.REGISTRATION_CLOSED
         if shortage := self._door.crowded():
+            self._counts[f"not created {shortage}"] += 1
             raise Unavailable(f"no new account under pressure: {shortage}")
         loop = asyncio.get_running_loop()
         hashed = await loop.run_in_executor(self._hashing, passwords.hash_password, password)

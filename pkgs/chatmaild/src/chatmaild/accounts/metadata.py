@@ -113,16 +113,19 @@ class Metadata:
         entries: Mapping[str, Entry],
         tokens: Tokens,
         on_login: Callable[[str], None],
+        on_presence: Callable[[str], None],
         on_new_mail: Callable[[str, str], None],
     ) -> None:
         """
         Answer with `entries` and `tokens`; the callbacks must not block.
 
-        Both take an address, `on_new_mail` Dovecot's mark besides (see push.Arrivals).
+        All take an address, `on_new_mail` Dovecot's mark besides (see push.Arrivals). Presence is
+        somebody's sign of life who does not log in.
         """
         self._entries = entries
         self._tokens = tokens
         self._on_login = on_login
+        self._on_presence = on_presence
         self._on_new_mail = on_new_mail
 
     async def lookup(self, key: str, user: str) -> str | None:
@@ -131,7 +134,7 @@ class Metadata:
         if kind is Key.SERVER_ENTRY:
             # A client may hold one connection for months; asking for new TURN credentials is then
             # the only sign that somebody is there, and keeps the account from being idle.
-            self._on_login(user)
+            self._on_presence(user)
             entry = self._entries.get(name)
             return entry() if entry else None
         if kind is Key.DEVICE_TOKEN:

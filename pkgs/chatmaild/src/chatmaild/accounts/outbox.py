@@ -87,6 +87,14 @@ class Outbox:
             connection.execute("DELETE FROM device_tokens WHERE token = ?", (token,))
             connection.execute("DELETE FROM notifications WHERE token = ?", (token,))
 
+    def oldest(self) -> int | None:
+        """Return the time of the oldest message that a waiting one is about; None for none."""
+        with self._book.reading() as connection:
+            row: tuple[int | None] = connection.execute(
+                "SELECT min(since) FROM notifications"
+            ).fetchone()
+        return row[0]
+
     def count(self) -> tuple[int, int]:
         """Count those that wait, and the attempts that the unluckiest of them has seen."""
         with self._book.reading() as connection:

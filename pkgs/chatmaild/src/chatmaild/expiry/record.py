@@ -11,11 +11,16 @@ from pathlib import Path
 
 from chatmaild.config import Config
 from chatmaild.expiry.night import Report
+from chatmaild.expiry.sweep import Amount
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One night; `at` is the UNIX time of its end, `fault` what went wrong, "" for nothing."""
+    """
+    One night; `at` is the UNIX time of its end, `fault` what went wrong, "" for nothing.
+
+    What is stored is what was left in all mailboxes.
+    """
 
     at: int
     messages: int
@@ -25,6 +30,8 @@ class Record:
     seconds: float
     held: bool
     fault: str
+    stored_messages: int
+    stored_bytes: int
 
 
 def path_of(config: Config) -> Path:
@@ -34,16 +41,20 @@ def path_of(config: Config) -> Path:
 
 def of_report(report: Report, at: float, fault: str) -> Record:
     """Sum up a night; `mailboxes` are those without an account that went."""
-    removed = (report.old, report.large, report.trimmed)
+    removed = Amount()
+    for amount in (report.old, report.large, report.trimmed):
+        removed.add_all(amount)
     return Record(
         at=int(at),
-        messages=sum(amount.messages for amount in removed),
-        bytes=sum(amount.bytes for amount in removed),
+        messages=removed.messages,
+        bytes=removed.bytes,
         accounts=report.deleted,
         mailboxes=report.removed_orphans,
         seconds=round(report.seconds, 1),
         held=report.held,
         fault=fault,
+        stored_messages=report.seen.messages - removed.messages,
+        stored_bytes=report.seen.bytes - removed.bytes,
     )
 
 

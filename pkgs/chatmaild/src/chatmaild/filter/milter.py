@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import Milter
 
-from chatmaild import daemon, systemd
+from chatmaild import daemon, numbers, sockets, systemd
 from chatmaild.config import Config, ConfigError
 from chatmaild.filter import keys, replies, resolver, signing
 from chatmaild.filter.pipeline import Pass, Pipeline
@@ -106,7 +106,7 @@ class Session(Milter.Base):  # type: ignore[misc]
 
     def refuse(self, reply: Reply) -> int:
         """Give the client this reply."""
-        self._pipeline.counters.count(f"refused-{reply.reason}")
+        self._pipeline.counters.count(f"{self._role.value}-refused-{reply.reason}")
         # Without the enhanced code as its own argument libmilter passes the text on unchanged.
         self.setreply(reply.code, None, reply.text.replace("%", "%%"))
         return int(Milter.TEMPFAIL if reply.code.startswith("4") else Milter.REJECT)
@@ -249,6 +249,9 @@ def run(config: Config) -> None:
         raise ConfigError(f"{config.paths.filter_socket}: the socket cannot be opened.") from None
     # Every thread made from here on leaves these signals to the main thread's sigwait.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    if config.metrics:
+        listener = sockets.listener("numbers", config.metrics.filter_socket, {})
+        numbers.tell_forever(listener, pipeline.counters.totals)
     threading.Thread(target=_report_forever, args=(pipeline,), daemon=True).start()
     threading.Thread(target=_serve, daemon=True).start()
     systemd.notify("READY=1")
@@ -302,7 +305,11 @@ def _register(factory: Callable[[], Session]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run chatmail-filter; see `chatmail-filter --help`."""
     return daemon.run(
-        "chatmail-filter", "Judge, clean, sign and verify mail for Postfix.", run, (), arguments
+        "chatmail-filter",
+        "Judge, clean, sign and verify mail for Postfix.",
+        run,
+        (sockets.SocketError,),
+        arguments,
     )
 
 

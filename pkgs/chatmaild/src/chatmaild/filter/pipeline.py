@@ -99,7 +99,7 @@ class Pipeline:
             result = self._finish_incoming(envelope, headers, body)
         else:
             result = Pass([], self._sign_own(headers, body))
-            self.counters.count("internal")
+            self.counters.count("internal-accepted-own")
         return result
 
     def _finish_submission(
@@ -108,7 +108,7 @@ class Pipeline:
         verdict = policy.outgoing(envelope, headers, body)
         if isinstance(verdict, Refuse):
             return verdict
-        self.counters.count(f"outgoing-{verdict.kind.value}")
+        self.counters.count(f"submission-accepted-{verdict.kind.value}")
         edited = cleaning.clean_submission(headers)
         return Pass(edited.edits, self._sign_own(edited.headers, body))
 
@@ -123,7 +123,7 @@ class Pipeline:
         verdict = policy.incoming(author, headers, body, cleartext_allowed=self._cleartext_allowed)
         if isinstance(verdict, Refuse):
             return verdict
-        self.counters.count(f"incoming-{verdict.kind.value}")
+        self.counters.count(f"incoming-accepted-{verdict.kind.value}")
         unanswered = not policy.may_answer(envelope, author)
         if unanswered:
             self.counters.count("unanswered")

@@ -1,0 +1,1 @@
+"""chatmail-metrics: what the daemons count, as text for Prometheus."""

@@ -1,0 +1,90 @@
+"""
+chatmail-metrics: the answer to one scrape.
+
+systemd listens on loopback and starts this program for each connection, a few at once at most. So
+it costs nothing while nobody asks, a peer that is slow or sends rubbish holds up a process that
+nobody needs, and no daemon of the relay has a listener more.
+
+    /metrics   numbers for Prometheus
+    /health    200, or 503 with the names of the daemons that do not answer
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+
+from chatmaild import daemon, sockets, systemd
+from chatmaild.config import Config, ConfigError
+from chatmaild.metrics import families, sources
+
+log = logging.getLogger("chatmail-metrics")
+
+# How long a peer may say nothing, and how long all of it may take; Prometheus waits ten seconds.
+REQUEST_SECONDS = 3
+WHOLE_SECONDS = 25
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Scrape(BaseHTTPRequestHandler):
+    """Answers one request and closes the connection."""
+
+    config: Config
+
+    def do_GET(self) -> None:
+        """Answer what is asked for."""
+        if self.path not in {"/metrics", "/health"}:
+            self._answer(HTTPStatus.NOT_FOUND, b"there are /metrics and /health\n")
+            return
+        if self.config.metrics is None:
+            raise ConfigError("`metrics` is null: nothing collects numbers on this relay")
+        sample = sources.look(self.config, self.config.metrics)
+        if self.path == "/metrics":
+            self._answer(HTTPStatus.OK, families.text(sample))
+        elif down := sorted(name for name, up in sample.answering.items() if not up):
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, f"down: {' '.join(down)}\n".encode())
+        else:
+            self._answer(HTTPStatus.OK, b"well\n")
+
+    def _answer(self, status: HTTPStatus, body: bytes) -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Type", CONTENT_TYPE)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+        """Say nothing: what a peer sends belongs into no journal."""
+
+    def version_string(self) -> str:
+        """Name no versions."""
+        return "chatmail"
+
+
+def answer(connection: socket.socket, config: Config) -> None:
+    """Answer on a connection; what its peer does wrong ends it."""
+    handler = type("Handler", (Scrape,), {"config": config, "timeout": REQUEST_SECONDS})
+    with connection, contextlib.suppress(OSError):
+        connection.setblocking(True)
+        handler(connection, ("", 0), None)
+
+
+def _work(config: Config) -> None:
+    # Whatever takes longer is not waited for by anybody.
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.alarm(WHOLE_SECONDS)
+    passed = systemd.listen_fds()
+    if "connection" not in passed:
+        raise sockets.SocketError("is started by chatmail-metrics.socket and not by itself")
+    answer(passed["connection"], config)
+
+
+def main() -> int:
+    """Run chatmail-metrics; see `chatmail-metrics --help`."""
+    return daemon.run(
+        "chatmail-metrics", "Answer one scrape of Prometheus.", _work, (sockets.SocketError,)
+    )

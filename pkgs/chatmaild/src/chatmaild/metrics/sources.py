@@ -1,0 +1,142 @@
+"""Where the numbers come from: daemons of ours, Postfix' queue, and the TLS listeners."""
+
+import json
+import os
+import selectors
+import socket
+import ssl
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from chatmaild import numbers
+from chatmaild.config import Config, Metrics
+
+LISTENER_SECONDS = 3.0
+QUEUE_SECONDS = 4.0
+# Postfix opens every file of the queue to list it: what is above this is trouble, however much.
+QUEUE_MOST = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Messages by the queue they are in, and since when the oldest waits (UNIX time)."""
+
+    messages: Mapping[str, int]
+    oldest: int | None
+
+
+@dataclass(slots=True)
+class Sample:
+    """One look at the relay; None, or absent, is what could not be had."""
+
+    accounts: Mapping[str, Any] | None = None
+    filter: Mapping[str, Any] | None = None
+    queue: Queue | None = None
+    certificates: dict[str, float] = field(default_factory=dict)
+    """For each daemon with a TLS listener when what it shows expires (UNIX time)."""
+    answering: dict[str, bool] = field(default_factory=dict)
+    """Whether each daemon answers."""
+
+
+def look(config: Config, metrics: Metrics) -> Sample:
+    """Ask everybody once."""
+    sample = Sample()
+    sample.accounts = _numbers(metrics.accounts_socket)
+    sample.filter = _numbers(metrics.filter_socket)
+    sample.answering["accounts"] = sample.accounts is not None
+    sample.answering["filter"] = sample.filter is not None
+    for name, port in (
+        ("nginx", metrics.https),
+        ("postfix", metrics.submissions),
+        ("dovecot", metrics.imaps),
+    ):
+        end = certificate_end(port, config.host)
+        sample.answering[name] = end is not None
+        if end is not None:
+            sample.certificates[name] = end
+    sample.queue = queue(metrics.postqueue)
+    return sample
+
+
+def _numbers(path: Path) -> Mapping[str, Any] | None:
+    try:
+        return numbers.ask(path)
+    except numbers.NumbersError:
+        return None
+
+
+def certificate_end(port: int, host: str) -> float | None:
+    """
+    Say when the certificate expires that a client sees on a port of this host, in UNIX time.
+
+    What is shown and not what lies in the file: a daemon that was not told of a renewal goes on
+    with the old one. None when there is no TLS listener.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), LISTENER_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secured,
+        ):
+            shown = secured.getpeercert(binary_form=True)
+        if shown is None:
+            return None
+        return x509.load_der_x509_certificate(shown).not_valid_after_utc.timestamp()
+    except (OSError, ValueError):
+        return None
+
+
+def queue(postqueue: Path) -> Queue | None:
+    """
+    Count Postfix' queue by `postqueue -j`, at most 20,000 messages or four seconds of it.
+
+    None when Postfix is down.
+    """
+    try:
+        process = subprocess.Popen(  # noqa: S603 - a program of the configuration
+            [postqueue, "-j"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return None
+    deadline = time.monotonic() + QUEUE_SECONDS
+    counts: Counter[str] = Counter()
+    oldest: int | None = None
+    whole = False
+    rest = b""
+    with process:
+        assert process.stdout  # noqa: S101 - as asked for
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while counts.total() < QUEUE_MOST and selector.select(deadline - time.monotonic()):
+                part = os.read(process.stdout.fileno(), 65_536)
+                if not part:
+                    whole = True
+                    break
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    name, arrived = _entry(line)
+                    counts[name] += 1
+                    oldest = arrived if oldest is None else min(arrived, oldest)
+        if not whole:
+            process.kill()
+    return None if whole and process.returncode else Queue(counts, oldest)
+
+
+def _entry(line: bytes) -> tuple[str, int]:
+    try:
+        found = json.loads(line)
+        return str(found["queue_name"]), int(found["arrival_time"])
+    except (ValueError, TypeError, KeyError):
+        return "unknown", int(time.time())

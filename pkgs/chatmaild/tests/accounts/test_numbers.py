@@ -1,0 +1,84 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from chatmaild import numbers
+from chatmaild.accounts.book import Book
+from chatmaild.accounts.numbers import population
+from running import Daemon
+
+TODAY = 20_000
+
+
+def test_a_login_is_counted_by_its_day(tmp_path: Path) -> None:
+    """Of each account only the day of its last login is known."""
+    book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
+    for number, days in enumerate((0, 1, 2, 7, 8, 30, 31, None)):
+        address = f"person{number:03}@chat.example.org"
+        book.create(address, "hash", 1)
+        if days is not None:
+            book.record_logins([address], TODAY - days)
+    book.set_blocked("person000@chat.example.org", blocked=True)
+
+    assert population(book, TODAY) == {
+        "accounts": 8,
+        "blocked": 1,
+        "active_1": 2,
+        "active_7": 4,
+        "active_30": 6,
+    }
+    book.close()
+
+
+def test_an_empty_relay_has_numbers_too(tmp_path: Path) -> None:
+    """Zero, and not nothing."""
+    book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
+
+    assert set(population(book, TODAY).values()) == {0}
+    book.close()
+
+
+def test_the_daemon_tells_what_it_did_and_how_things_stand(
+    tmp_path: Path, start: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """Numbers without a name, from the book, the disk, the last night and its own counters."""
+    place = tmp_path / "numbers.sock"
+    settings["metrics"] = {
+        "accountsSocket": str(place),
+        "filterSocket": "/nonexistent",
+        "postqueue": "/nonexistent",
+        "https": 1,
+        "submissions": 2,
+        "imaps": 3,
+    }
+    daemon = start()
+    daemon.login("alice1234@chat.example.org", "password1")
+    daemon.login("alice1234@chat.example.org", "another one")
+    daemon.login("x@chat.example.org", "password1")
+    told = numbers.ask(place)
+    daemon.stop()
+
+    assert told["counts"] == {
+        "accepted": 1,
+        "created": 1,
+        "refused wrong-password": 1,
+        "refused name-length": 1,
+    }
+    assert told["book"] == {
+        "accounts": 1,
+        "blocked": 0,
+        "active_1": 0,
+        "active_7": 0,
+        "active_30": 0,
+        "push_waiting": 0,
+        "push_oldest_seconds": 0,
+    }
+    assert 0 < told["disk"]["free"] <= told["disk"]["size"]
+    assert told["expiry"] is None
+    assert "alice" not in str(told)
+
+
+def test_without_metrics_there_is_nobody_to_ask(tmp_path: Path, daemon: Daemon) -> None:
+    """Off by default."""
+    assert daemon.login("alice1234@chat.example.org", "password1")[0] == 200
+    assert not (tmp_path / "numbers.sock").exists()

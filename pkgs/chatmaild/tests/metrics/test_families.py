@@ -1,0 +1,205 @@
+"""The text that Prometheus reads: right by its own parser, and without a name in it."""
+
+import re
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from chatmaild.accounts.invites import Refused
+from chatmaild.accounts.login import Refusal
+from chatmaild.admission import Pressure
+from chatmaild.filter import replies
+from chatmaild.filter.policy import Kind, Role
+from chatmaild.metrics import families
+from chatmaild.metrics.sources import Queue, Sample
+
+BOOK = {
+    "accounts": 7,
+    "blocked": 1,
+    "active_1": 2,
+    "active_7": 3,
+    "active_30": 4,
+    "push_waiting": 5,
+    "push_oldest_seconds": 60,
+}
+EXPIRY = {
+    "at": 1_795_000_000,
+    "messages": 3,
+    "bytes": 300,
+    "accounts": 2,
+    "mailboxes": 0,
+    "seconds": 1.5,
+    "held": False,
+    "fault": False,
+    "stored_messages": 10,
+    "stored_bytes": 1000,
+}
+
+
+def accounts(**counts: int) -> dict[str, Any]:
+    """Return what chatmail-accounts tells; underscores of names stand for spaces."""
+    return {
+        "counts": {name.replace("_", " "): number for name, number in counts.items()},
+        "book": BOOK,
+        "disk": {"free": 25, "size": 100},
+        "expiry": EXPIRY,
+    }
+
+
+def read(sample: Sample) -> dict[tuple[str, ...], float]:
+    """Return every sample by its name and label values, which stand in the order of their names."""
+    found = {}
+    for family in text_string_to_metric_families(families.text(sample).decode()):
+        assert family.documentation.endswith("."), family.name
+        for one in family.samples:
+            key = (one.name.removeprefix("chatmail_"), *one.labels.values())
+            assert key not in found
+            found[key] = one.value
+    return found
+
+
+def test_messages_by_role_and_what_became_of_them() -> None:
+    """What the filter counts by its own words."""
+    found = read(
+        Sample(
+            filter={
+                "submission-accepted-encrypted": 4,
+                "submission-refused-rate-limited": 3,
+                "incoming-accepted-secure-join": 2,
+                "incoming-refused-dkim-invalid": 1,
+                "internal-accepted-own": 5,
+                "signed": 9,
+                "verified": 3,
+                "unanswered": 1,
+            }
+        )
+    )
+
+    assert found["messages_accepted_total", "encrypted", "submission"] == 4
+    assert found["messages_accepted_total", "secure-join", "incoming"] == 2
+    assert found["messages_accepted_total", "own", "internal"] == 5
+    assert found["messages_refused_total", "rate-limited", "submission"] == 3
+    assert found["messages_refused_total", "dkim-invalid", "incoming"] == 1
+    assert (found["dkim_signed_total",], found["dkim_verified_total",]) == (9, 3)
+
+
+def test_accounts_logins_and_registrations() -> None:
+    """A login to an account and one that would have made an account are two things."""
+    told = accounts(created=3, logins=9, handed_out=4, deleted=1, deleted_as_idle=2, unavailable=1)
+    told["counts"] |= {
+        "refused wrong-password": 5,
+        "refused blocked": 1,
+        "refused uninvited": 2,
+        "not handed out closed": 6,
+        "not created disk": 1,
+        "push sent": 8,
+        "push put off": 2,
+    }
+    found = read(Sample(accounts=told))
+
+    assert found["accounts",] == 7
+    assert [found["accounts_active", days] for days in ("1", "7", "30")] == [2, 3, 4]
+    assert found["accounts_blocked",] == 1
+    assert (found["accounts_created_total",], found["logins_total",]) == (3, 9)
+    assert found["addresses_handed_out_total",] == 4
+    assert found["accounts_deleted_total", "asked"] == 1
+    assert found["accounts_deleted_total", "idle"] == 2
+    assert found["logins_refused_total", "wrong-password"] == 5
+    assert found["logins_refused_total", "blocked"] == 1
+    assert found["logins_unavailable_total",] == 1
+    assert found["registrations_refused_total", "login", "uninvited"] == 2
+    assert found["registrations_refused_total", "login", "disk"] == 1
+    assert found["registrations_refused_total", "new", "closed"] == 6
+    assert found["push_total", "sent"] == 8
+    assert found["push_total", "put-off"] == 2
+    assert (found["push_waiting",], found["push_oldest_seconds",]) == (5, 60)
+
+
+def test_disk_and_the_last_night() -> None:
+    """Bytes and seconds, as Prometheus wants its units."""
+    found = read(Sample(accounts=accounts()))
+
+    assert (found["disk_free_bytes",], found["disk_size_bytes",]) == (25, 100)
+    assert found["expiry_last_run_timestamp_seconds",] == 1_795_000_000
+    assert found["expiry_last_run_failed",] == 0
+    assert (found["storage_messages",], found["storage_bytes",]) == (10, 1000)
+    assert (found["expiry_removed_messages",], found["expiry_removed_accounts",]) == (3, 2)
+
+
+def test_queue_certificates_and_who_answers() -> None:
+    """Every queue is there with a zero, so that an alarm has something to compare."""
+    found = read(
+        Sample(
+            queue=Queue({"deferred": 3, "active": 1}, oldest=1),
+            certificates={"nginx": 2e9},
+            answering={"nginx": True, "filter": False},
+        )
+    )
+
+    assert found["queue_messages", "deferred"] == 3
+    assert found["queue_messages", "hold"] == 0
+    assert found["queue_oldest_seconds",] > 1e9
+    assert found["certificate_expiry_timestamp_seconds", "nginx"] == 2e9
+    assert (found["service_up", "nginx"], found["service_up", "filter"]) == (1, 0)
+
+
+def test_what_could_not_be_had_is_absent() -> None:
+    """A zero would be a lie; the rest is told all the same."""
+    told = accounts() | {"book": None, "disk": None, "expiry": None}
+    names = {key[0] for key in read(Sample(accounts=told))}
+
+    assert {"build_info", "accounts_created_total"} < names
+    assert not names & {"accounts", "disk_free_bytes", "queue_messages", "dkim_signed_total"}
+    assert read(Sample(accounts=told))["expiry_last_run_timestamp_seconds",] == 0
+    assert "build_info" in {key[0] for key in read(Sample())}
+
+
+WORDS = sorted(
+    {
+        *(f"{role.value}-accepted-{kind.value}" for role in Role for kind in Kind),
+        *(
+            f"submission-refused-{reply.reason}"
+            for reply in vars(replies).values()
+            if isinstance(reply, replies.Reply)
+        ),
+        *(f"refused {refusal.value}" for refusal in Refusal),
+        *(f"not handed out {refused.value}" for refused in Refused),
+        *(f"not created {pressure.value}" for pressure in Pressure),
+    }
+)
+
+
+@pytest.mark.parametrize("event", WORDS)
+def test_every_word_that_is_counted_has_a_place(event: str) -> None:
+    """A reason that is "other" would tell nobody anything."""
+    sample = Sample(filter={event: 1}, accounts=accounts() | {"counts": {event: 1}})
+    counted = [key for key, value in read(sample).items() if value == 1 and "refused" in key[0]]
+    counted += [key for key in read(sample) if key[0] == "messages_accepted_total"]
+
+    assert len(counted) == 1
+    assert any(event.endswith(label) for label in counted[0][1:] if label != "other")
+
+
+@pytest.mark.parametrize(
+    "strange", ["alice@example.org", "192.0.2.1", "2001:db8::1", "A-Token", 'x"} 1', "x" * 50, "é"]
+)
+def test_no_name_becomes_a_label(strange: str) -> None:
+    """Whatever a daemon should ever count by mistake."""
+    counts = {f"{kind} {strange}": 1 for kind in ("refused", "not created", "not handed out")}
+    sample = Sample(
+        accounts=accounts() | {"counts": {**counts, f"push {strange}": 1}},
+        filter={f"incoming-accepted-{strange}": 1, f"{strange}-refused-x": 1, strange: 1},
+        queue=Queue({strange: 1}, None),
+    )
+    shown = families.text(sample).decode()
+
+    assert strange not in re.sub(r"^#.*$", "", shown, flags=re.MULTILINE)
+    assert read(sample)["registrations_refused_total", "login", "other"] == 2
+
+
+def test_a_thousand_strange_words_are_one_label() -> None:
+    """Prometheus keeps a series for each label, for weeks."""
+    sample = Sample(filter={f"incoming-accepted-{n}@example.org": 1 for n in range(1000)})
+
+    assert read(sample)["messages_accepted_total", "other", "incoming"] == 1000

@@ -1,0 +1,127 @@
+"""Asking daemons that are there, are slow, or are no such thing."""
+
+import datetime
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from chatmaild.admin.certificate import ensure
+from chatmaild.metrics import sources
+
+DOMAIN = "_chat.example"
+
+
+def script(directory: Path, text: str) -> Path:
+    """Write a program in place of postqueue."""
+    path = directory / "postqueue"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def entry(queue: str, arrived: int) -> str:
+    """Write a line as `postqueue -j` does."""
+    return json.dumps(
+        {
+            "queue_name": queue,
+            "queue_id": "4Xk2",
+            "arrival_time": arrived,
+            "sender": "alice@example.org",
+            "recipients": [{"address": "bob@example.net", "delay_reason": "\\u00e9"}],
+        }
+    )
+
+
+def test_counts_the_queue_and_knows_its_oldest(tmp_path: Path) -> None:
+    """Of each message two words are read; addresses go no further."""
+    lines = [entry("deferred", 300), entry("deferred", 100), entry("active", 200)]
+    (tmp_path / "queue").write_text("".join(f"{line}\n" for line in lines))
+
+    found = sources.queue(script(tmp_path, f'test "$1" = -j && cat {tmp_path}/queue'))
+
+    assert found == sources.Queue({"deferred": 2, "active": 1}, 100)
+
+
+def test_an_empty_queue_is_none_the_less_one(tmp_path: Path) -> None:
+    """Postfix says nothing then."""
+    assert sources.queue(script(tmp_path, "exit 0")) == sources.Queue({}, None)
+
+
+def test_postfix_that_is_down_has_no_queue(tmp_path: Path) -> None:
+    """`postqueue` fails; a program that is not there counts the same."""
+    assert sources.queue(script(tmp_path, "exit 69")) is None
+    assert sources.queue(tmp_path / "missing") is None
+
+
+def test_a_queue_without_end_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scrape has ten seconds, however many messages wait."""
+    monkeypatch.setattr(sources, "QUEUE_MOST", 500)
+    endless = script(tmp_path, f"while :; do echo '{entry('deferred', 5)}'; done")
+
+    found = sources.queue(endless)
+
+    assert found
+    assert found.messages["deferred"] >= 500
+
+
+def test_a_queue_that_is_slow_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came in time is told."""
+    monkeypatch.setattr(sources, "QUEUE_SECONDS", 0.5)
+    slow = script(tmp_path, f"echo '{entry('hold', 5)}'; exec sleep 60")
+    started = time.monotonic()
+
+    assert sources.queue(slow) == sources.Queue({"hold": 1}, 5)
+    assert time.monotonic() - started < 10
+
+
+@contextmanager
+def listener(directory: Path, *, speaks_tls: bool) -> Iterator[int]:
+    """Listen on loopback for one connection; the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if speaks_tls:
+        context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
+
+    def serve(plain: socket.socket) -> None:
+        connection, _ = plain.accept()
+        with connection:
+            if speaks_tls:
+                try:
+                    with context.wrap_socket(connection, server_side=True) as secured:
+                        secured.recv(1)
+                except OSError:
+                    pass  # The peer has seen enough.
+
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        thread = threading.Thread(target=serve, args=(plain,))
+        thread.start()
+        yield plain.getsockname()[1]
+        thread.join()
+
+
+def test_the_end_of_the_certificate_that_is_shown(tmp_path: Path) -> None:
+    """Nobody vouches for it, and its end is known nevertheless."""
+    now = datetime.datetime.now(datetime.UTC)
+    ensure(tmp_path / "cert.pem", tmp_path / "key.pem", DOMAIN, now)
+    end = x509.load_pem_x509_certificate((tmp_path / "cert.pem").read_bytes()).not_valid_after_utc
+
+    with listener(tmp_path, speaks_tls=True) as port:
+        assert sources.certificate_end(port, DOMAIN) == end.timestamp()
+
+
+def test_a_port_without_tls_shows_none(tmp_path: Path) -> None:
+    """The daemon is down, or hangs up."""
+    with listener(tmp_path, speaks_tls=False) as port:
+        assert sources.certificate_end(port, DOMAIN) is None
+    assert sources.certificate_end(port, DOMAIN) is None

@@ -1,0 +1,70 @@
+"""Claims about metrics on NixOS: a Prometheus on the same host knows what to do."""
+
+from __future__ import annotations
+
+import json
+
+from nixos.evaluation import chatmail, nix
+from nixos.test_modules import GOOD
+
+METRICS = GOOD | {"metrics": {"enable": True}}
+
+
+def test_a_prometheus_on_the_host_needs_nothing_written() -> None:
+    """`services.prometheus.enable` is all that is left to say."""
+    seen = nix(f"{chatmail(METRICS)}.config.services.prometheus")
+
+    (job,) = seen["scrapeConfigs"]
+    assert job["job_name"] == "chatmail"
+    (target,) = job["static_configs"]
+    assert target == {
+        "targets": ["127.0.0.1:3903"],
+        "labels": {"instance": "chat.example.org"},
+    }
+    (rules,) = seen["rules"]
+    (group,) = json.loads(rules)["groups"]
+    names = [rule["alert"] for rule in group["rules"]]
+    assert len(names) == len(set(names)) == 8
+    for rule in group["rules"]:
+        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["annotations"]["summary"].startswith("{{ $labels.instance }}: ")
+
+
+def test_a_prometheus_elsewhere_gets_the_same_as_data() -> None:
+    """`nix eval --json` of the relay's value prints what its configuration takes."""
+    told = nix(f"{chatmail(METRICS)}.config.services.chatmail.relay.prometheus")
+
+    assert told["scrapeConfig"]["static_configs"][0]["targets"] == ["127.0.0.1:3903"]
+    assert told["rules"]["groups"][0]["name"] == "chatmail"
+
+
+def test_nothing_of_it_is_there_unless_wanted() -> None:
+    """Nor does the firewall ever open the port."""
+    seen = nix(
+        f"let s = {chatmail(GOOD)}.config; in {{ inherit (s.services.prometheus) scrapeConfigs "
+        "rules; sockets = lib.attrNames s.systemd.sockets; }"
+    )
+    ports = nix(f"{chatmail(METRICS)}.config.networking.firewall.allowedTCPPorts")
+
+    assert (seen["scrapeConfigs"], seen["rules"]) == ([], [])
+    assert not [name for name in seen["sockets"] if "metrics" in name or "numbers" in name]
+    assert 3903 not in ports
+
+
+def test_the_units_are_the_values() -> None:
+    """A template for scrapes, started by its socket and as nobody that matters."""
+    seen = nix(
+        f"let s = {chatmail(METRICS)}.config; in {{ "
+        "socket = s.systemd.sockets.chatmail-metrics.socketConfig; "
+        'service = { inherit (s.systemd.services."chatmail-metrics@") serviceConfig wantedBy; }; '
+        "user = s.users.users.chatmail-metrics; config = s.services.chatmail.relay.chatmaild; "
+        "accounts = s.systemd.services.chatmail-accounts.requires; }"
+    )
+
+    assert seen["socket"]["Accept"] is True
+    assert seen["socket"]["ListenStream"] == "127.0.0.1:3903"
+    assert seen["service"]["serviceConfig"]["User"] == "chatmail-metrics"
+    assert seen["service"]["wantedBy"] == []
+    assert seen["user"]["extraGroups"] == ["chatmail-filter", "postdrop"]
+    assert seen["config"]["metrics"]["postqueue"].endswith("-postfix/bin/postqueue")
+    assert "chatmail-accounts-numbers.socket" in seen["accounts"]
