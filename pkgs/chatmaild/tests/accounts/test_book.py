@@ -1,13 +1,13 @@
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from chatmaild.accounts.book import MAX_TOKENS, Book, BookError
+from chatmaild.accounts.book import Book, BookError
 
 TODAY = 20_000
 ALICE = "alice1234@chat.example.org"
@@ -17,14 +17,6 @@ ALICE = "alice1234@chat.example.org"
 def path(tmp_path: Path) -> Path:
     """Where the book of this test lies."""
     return tmp_path / "accounts.sqlite"
-
-
-@pytest.fixture
-def book(path: Path) -> Iterator[Book]:
-    """Hand over a new, empty book."""
-    book = Book.open(path, path.parent / "mail")
-    yield book
-    book.close()
 
 
 def test_keeps_an_account_across_a_restart(book: Book, path: Path) -> None:
@@ -122,66 +114,6 @@ def test_notes_a_login_once_a_day(book: Book, path: Path) -> None:
     assert account is not None
     assert account.last_login_day == TODAY + 1
     assert path.with_name(path.name + "-wal").read_bytes() == before
-
-
-def test_merges_a_token_set_twice(book: Book) -> None:
-    """A client sets its token at every start; the push goes out once."""
-    book.create(ALICE, "hash", TODAY)
-    for token in ("one", "two", "one"):
-        assert book.add_token(ALICE, token, TODAY)
-
-    assert book.tokens(ALICE, TODAY) == ["two", "one"]
-
-
-def test_forgets_tokens_ninety_days_after_they_were_set(book: Book) -> None:
-    """A phone that was thrown away must not be woken for ever."""
-    book.create(ALICE, "hash", TODAY)
-    book.add_token(ALICE, "old", TODAY)
-    book.add_token(ALICE, "renewed", TODAY)
-    book.add_token(ALICE, "renewed", TODAY + 1)
-
-    assert book.tokens(ALICE, TODAY + 89) == ["old", "renewed"]
-    assert book.tokens(ALICE, TODAY + 90) == ["renewed"]
-    assert book.expire_tokens(TODAY + 90) == 1
-
-
-def test_drops_the_oldest_of_too_many_tokens(book: Book) -> None:
-    """A hostile client may fill its own list only, and only so far."""
-    book.create(ALICE, "hash", TODAY)
-    for number in range(MAX_TOKENS + 3):
-        book.add_token(ALICE, f"token{number}", TODAY)
-
-    assert book.tokens(ALICE, TODAY) == [f"token{number}" for number in range(3, MAX_TOKENS + 3)]
-
-
-def test_keeps_all_tokens_within_one_dict_line(book: Book) -> None:
-    """Dovecot reads at most 64 KiB of answer."""
-    book.create(ALICE, "hash", TODAY)
-    for number in range(MAX_TOKENS):
-        book.add_token(ALICE, f"{number:04096}", TODAY)
-
-    tokens = book.tokens(ALICE, TODAY)
-
-    assert len(" ".join(tokens)) < 60_000
-    assert tokens[-1].endswith("15")
-
-
-def test_keeps_no_token_of_an_unknown_account(book: Book) -> None:
-    """A token without an account would never be expired with it."""
-    assert not book.add_token("nobody1234@chat.example.org", "token", TODAY)
-
-
-def test_forgets_tokens_of_their_account_only(book: Book) -> None:
-    """Removal names an account; another device or person keeps theirs."""
-    bob = "bob123456@chat.example.org"
-    for address in (ALICE, bob):
-        book.create(address, "hash", TODAY)
-        book.add_token(address, "one", TODAY)
-        book.add_token(address, "two", TODAY)
-    book.remove_tokens(bob)
-
-    assert book.tokens(ALICE, TODAY) == ["one", "two"]
-    assert book.tokens(bob, TODAY) == []
 
 
 def test_says_that_it_is_locked_instead_of_that_nobody_is_there(

@@ -1,23 +1,15 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chatmaild.accounts.book import Book, NotCreatedError
 from chatmaild.accounts.invites import NAME_SECONDS, SPARE_NAMES, Invites, Refused
+from chatmaild.accounts.tokens import Tokens
 
 TODAY = 20_000
 NOW = TODAY * 86400
 ALICE = "alice1234@chat.example.org"
 BOB = "bob123456@chat.example.org"
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    """Hand over a new, empty book."""
-    book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
-    yield book
-    book.close()
 
 
 @pytest.fixture
@@ -126,7 +118,7 @@ def test_tokens_cannot_be_guessed(invites: Invites) -> None:
 def test_a_deleted_address_is_nobodys_for_a_while(book: Book) -> None:
     """Whoever had it is still in the address books of others."""
     book.create(ALICE, "hash", TODAY)
-    book.add_token(ALICE, "token", TODAY)
+    Tokens(book).add(ALICE, "token", TODAY)
 
     assert book.delete(ALICE, TODAY, 90)
     assert not book.delete(ALICE, TODAY, 90)
@@ -136,7 +128,7 @@ def test_a_deleted_address_is_nobodys_for_a_while(book: Book) -> None:
     assert book.create(BOB, "hash", TODAY)[1]
     assert book.find(ALICE) is None
     assert book.create(ALICE, "other", TODAY + 90)[1]
-    assert book.tokens(ALICE, TODAY + 90) == []
+    assert Tokens(book).of(ALICE, TODAY + 90) == []
 
 
 def test_nothing_tells_who_was_deleted(book: Book, tmp_path: Path) -> None:

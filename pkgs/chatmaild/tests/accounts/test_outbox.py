@@ -1,10 +1,8 @@
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from chatmaild.accounts.book import Book
 from chatmaild.accounts.outbox import LEASE_SECONDS, Notification, Outbox
+from chatmaild.accounts.tokens import Tokens
 
 TODAY = 20_000
 NOW = TODAY * 86400
@@ -13,15 +11,13 @@ BOB = "bob123456@chat.example.org"
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
+def book(book: Book) -> Book:
     """Hand over a book in which two people have the same two devices."""
-    book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
     for address in (ALICE, BOB):
         book.create(address, "hash", TODAY)
-        book.add_token(address, "one", TODAY)
-        book.add_token(address, "two", TODAY)
-    yield book
-    book.close()
+        Tokens(book).add(address, "one", TODAY)
+        Tokens(book).add(address, "two", TODAY)
+    return book
 
 
 @pytest.fixture
@@ -74,7 +70,7 @@ def test_a_device_waits_once(outbox: Outbox) -> None:
 def test_a_token_taken_back_is_not_kept(book: Book, outbox: Outbox) -> None:
     """Signing off ends what waits, and what was about to."""
     outbox.put([(Notification(ALICE, "one", NOW), NOW)])
-    book.remove_tokens(ALICE)
+    Tokens(book).remove(ALICE)
     outbox.put([(Notification(ALICE, "two", NOW), NOW)])
 
     assert outbox.count() == (0, 0)
@@ -87,16 +83,16 @@ def test_a_dead_token_goes_wherever_it_is(book: Book, outbox: Outbox) -> None:
     outbox.forget_token("one")
 
     assert outbox.count() == (0, 0)
-    assert book.tokens(ALICE, TODAY) == book.tokens(BOB, TODAY) == ["two"]
+    assert Tokens(book).of(ALICE, TODAY) == Tokens(book).of(BOB, TODAY) == ["two"]
 
 
 def test_expired_tokens_take_along_what_waits(book: Book, outbox: Outbox) -> None:
     """Ninety days after a client last set it, nobody is there to be woken."""
     outbox.put([(Notification(ALICE, "one", NOW), NOW)])
-    book.add_token(ALICE, "two", TODAY + 1)
+    Tokens(book).add(ALICE, "two", TODAY + 1)
     outbox.put([(Notification(ALICE, "two", NOW), NOW)])
 
-    book.expire_tokens(TODAY + 90)
+    Tokens(book).expire(TODAY + 90)
 
     assert [one.token for one in outbox.take(NOW, 10)] == ["two"]
 

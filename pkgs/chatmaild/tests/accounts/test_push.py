@@ -11,6 +11,7 @@ from chatmaild.accounts.book import Book
 from chatmaild.accounts.book_thread import BookThread
 from chatmaild.accounts.push import CONNECTIONS, Arrivals, Notifier, pause
 from chatmaild.accounts.push_proxy import Outcome
+from chatmaild.accounts.tokens import Tokens
 
 TODAY = 20_000
 ALICE = "alice1234@chat.example.org"
@@ -58,7 +59,7 @@ def book(tmp_path: Path) -> Book:
     """Hand over a book with Alice and her phone, and Bob without one."""
     book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
     book.create(ALICE, "hash", TODAY)
-    book.add_token(ALICE, "alices-phone", TODAY)
+    Tokens(book).add(ALICE, "alices-phone", TODAY)
     book.create(BOB, "hash", TODAY)
     return book
 
@@ -102,7 +103,7 @@ def waiting(book: Book) -> int:
 
 def test_wakes_each_device_for_each_message(book: Book) -> None:
     """Two devices, two messages one after the other: four notifications."""
-    book.add_token(ALICE, "alices-tablet", TODAY)
+    Tokens(book).add(ALICE, "alices-tablet", TODAY)
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
         for count in (2, 4):
@@ -186,9 +187,9 @@ def test_a_new_message_does_not_wait_for_an_old_ones_turn(book: Book) -> None:
 def test_what_is_not_done_survives_a_restart(book: Book) -> None:
     """Neither what failed, nor what is under way, nor what waits for a connection is lost."""
     for number in range(100):
-        book.add_token(BOB, f"bobs-phone-{number}", TODAY)
+        Tokens(book).add(BOB, f"bobs-phone-{number}", TODAY)
         book.create(f"more{number:05}@chat.example.org", "hash", TODAY)
-        book.add_token(f"more{number:05}@chat.example.org", f"more-{number}", TODAY)
+        Tokens(book).add(f"more{number:05}@chat.example.org", f"more-{number}", TODAY)
 
     async def first(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
         proxy.open.clear()
@@ -224,7 +225,7 @@ def test_a_dead_token_is_forgotten(book: Book) -> None:
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
         proxy.outcome = Outcome.TOKEN_DEAD
         notifier.notify(ALICE)
-        await until(lambda: not book.tokens(ALICE, TODAY))
+        await until(lambda: not Tokens(book).of(ALICE, TODAY))
 
     assert play(book, scene)["push token dead"] == 1
 

@@ -5,6 +5,7 @@ import pytest
 
 from chatmaild.accounts import schema
 from chatmaild.accounts.book import Book, BookError
+from chatmaild.accounts.tokens import Tokens
 
 ALICE = "alice1234@chat.example.org"
 # As relays have it that were set up by the first version; never to be changed.
@@ -55,7 +56,7 @@ def test_an_old_book_becomes_a_new_one(old: Path, tmp_path: Path) -> None:
     account = book.find(ALICE)
     assert account is not None
     assert (account.password, account.last_login_day) == ("hash", 20001)
-    assert book.tokens(ALICE, 20001) == ["token"]
+    assert Tokens(book).of(ALICE, 20001) == ["token"]
     book.close()
     Book.open(tmp_path / "new.sqlite", tmp_path / "mail").close()
 

@@ -7,6 +7,7 @@ import pytest
 
 from chatmaild.accounts.book import Book
 from chatmaild.accounts.outbox import Notification, Outbox
+from chatmaild.accounts.tokens import Tokens
 from chatmaild.admin import status
 from chatmaild.admin.cli import main
 from chatmaild.config import load
@@ -83,7 +84,7 @@ def test_status_tells_when_the_push_proxy_does_not_work(
     config = load(path)
     book = Book.open(config.paths.account_book, config.paths.mailboxes)
     book.create(ALICE, "hash", 20_000)
-    book.add_token(ALICE, "token", 20_000)
+    Tokens(book).add(ALICE, "token", 20_000)
     seen = []
     for attempts in (0, 3, 4):
         Outbox(book).put([(Notification(ALICE, "token", 0, attempts), 0)])

@@ -28,11 +28,6 @@ SECONDS_PER_DAY = 86400
 # Dovecot's reader or an operator's backup may hold the file for a moment, not for longer; and a
 # dict command must be answered within five seconds.
 BUSY_TIMEOUT_SECONDS = 2
-TOKEN_LIFETIME_DAYS = 90
-# One account is used on a handful of devices. The bytes keep a joined answer below the 64 KiB
-# that Dovecot takes as one dict line.
-MAX_TOKENS = 16
-MAX_TOKEN_BYTES = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,72 +199,6 @@ class Book:
                 " WHERE address = ?2 AND coalesce(last_login_day, -1) < ?1",
                 [(today, address) for address in addresses],
             )
-
-    def add_token(self, address: str, token: str, today: int) -> bool:
-        """
-        Add a device token, or renew it; the oldest ones go when there are too many.
-
-        Returns False when there is no such account.
-        """
-        with self.writing() as connection:
-            if not connection.execute(
-                "SELECT 1 FROM accounts WHERE address = ?", (address,)
-            ).fetchone():
-                return False
-            connection.execute(
-                "DELETE FROM device_tokens WHERE address = ? AND token = ?", (address, token)
-            )
-            connection.execute(
-                "INSERT INTO device_tokens (address, token, set_day) VALUES (?, ?, ?)",
-                (address, token, today),
-            )
-            newest_first = connection.execute(
-                "SELECT id, length(token) FROM device_tokens WHERE address = ? ORDER BY id DESC",
-                (address,),
-            ).fetchall()
-            size = 0
-            surplus = []
-            for position, (identity, length) in enumerate(newest_first):
-                size += length + 1
-                if position >= MAX_TOKENS or size > MAX_TOKEN_BYTES:
-                    surplus.append((identity,))
-            connection.executemany("DELETE FROM device_tokens WHERE id = ?", surplus)
-        return True
-
-    def tokens(self, address: str, today: int) -> list[str]:
-        """List the device tokens set within the last 90 days, least recently set first."""
-        with self.reading() as connection:
-            rows = connection.execute(
-                "SELECT token FROM device_tokens WHERE address = ? AND set_day > ? ORDER BY id",
-                (address, today - TOKEN_LIFETIME_DAYS),
-            ).fetchall()
-        return [token for (token,) in rows]
-
-    def remove_tokens(self, address: str) -> None:
-        """Forget all device tokens of an account, and what waits for them."""
-        with self.writing() as connection:
-            connection.execute("DELETE FROM device_tokens WHERE address = ?", (address,))
-            connection.execute("DELETE FROM notifications WHERE address = ?", (address,))
-
-    def expire_tokens(self, today: int) -> int:
-        """Forget the tokens nobody has set for 90 days; return how many."""
-        return self._forget_tokens(today - TOKEN_LIFETIME_DAYS)
-
-    def forget_all_tokens(self) -> int:
-        """Forget every device token, on a relay that notifies nobody; return how many."""
-        return self._forget_tokens(2**62)
-
-    def _forget_tokens(self, until_day: int) -> int:
-        with self.writing() as connection:
-            count = connection.execute(
-                "DELETE FROM device_tokens WHERE set_day <= ?", (until_day,)
-            ).rowcount
-            if count:
-                connection.execute(
-                    "DELETE FROM notifications WHERE (address, token) NOT IN"
-                    " (SELECT address, token FROM device_tokens)"
-                )
-            return count
 
     def idle(self, before_day: int) -> list[str]:
         """List the accounts not used since a day; one never used counts from its creation."""

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from chatmaild.accounts.book import SECONDS_PER_DAY, Account, Book, BookError
 from chatmaild.accounts.invites import Invite, Invites, Refused
 from chatmaild.accounts.outbox import Outbox
+from chatmaild.accounts.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class BookThread:
         self._logins: set[str] = set()
         self.outbox = Outbox(book)
         self.invites = Invites(book)
+        self.tokens = Tokens(book)
 
     async def run[**P, T](self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function on the thread, after all that was called before."""
@@ -93,37 +95,37 @@ class BookThread:
         return await self.run(self.invites.hand_out, token, address, self._clock(), now)
 
     async def add(self, address: str, token: str) -> bool:
-        """See Book.add_token."""
-        return await self.run(self.book.add_token, address, token, self._clock())
+        """See Tokens.add."""
+        return await self.run(self.tokens.add, address, token, self._clock())
 
     async def list(self, address: str) -> Sequence[str]:
-        """See Book.tokens."""
-        return await self.run(self.book.tokens, address, self._clock())
+        """See Tokens.of."""
+        return await self.run(self.tokens.of, address, self._clock())
 
     async def remove(self, address: str) -> None:
-        """See Book.remove_tokens."""
-        await self.run(self.book.remove_tokens, address)
+        """See Tokens.remove."""
+        await self.run(self.tokens.remove, address)
 
     async def devices(self, addresses: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Return (address, token) for each device of these accounts."""
 
         def look_up() -> list[tuple[str, str]]:
             now = self._clock()
-            return [(one, token) for one in addresses for token in self.book.tokens(one, now)]
+            return [(one, token) for one in addresses for token in self.tokens.of(one, now)]
 
         return await self.run(look_up)
 
     async def expire(self) -> None:
         """Forget what has expired; what cannot be done now is done the next time."""
         try:
-            await self.run(self.book.expire_tokens, self._clock())
+            await self.run(self.tokens.expire, self._clock())
             await self.run(self.book.expire_names, self._clock(), int(time.time()))
         except BookError as error:
             log.error("%s", error)  # noqa: TRY400 - the sentence says it all
 
     async def forget_all_tokens(self) -> None:
-        """See Book.forget_all_tokens."""
-        await self.run(self.book.forget_all_tokens)
+        """See Tokens.forget_all."""
+        await self.run(self.tokens.forget_all)
 
     def note_login(self, address: str) -> None:
         """Remember a login until `write_logins`."""
