@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.archive import File
@@ -23,8 +21,8 @@ from harness.progress import say
 from harness.relay import Relay
 
 from bench import messages
-from bench.load import Result, Spec
-from bench.pipeline import DEADLINE, Bench
+from bench.load import Spec, run_load
+from bench.pipeline import Bench
 
 DAY = 86400
 MAKING_SECONDS = 1800
@@ -127,17 +125,7 @@ def nights(relay: Relay) -> Iterator[list[Night]]:
 
 def row(spec: Spec) -> list[float]:
     """Send a row of messages; seconds from the end of DATA to each IDLE notification."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.load"],
-        input=json.dumps(asdict(spec)) + "\n",
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
-    if done.returncode:
-        raise ValueError(f"the load ended early: {done.stderr.strip()[-2000:]}")
-    return Result(**json.loads(done.stdout)).latencies
+    return run_load(spec).latencies
 
 
 def measure(relay: Relay, *, quick: bool) -> Expiry:

@@ -6,11 +6,8 @@ relay and across alternate.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +18,8 @@ from harness.relay import Relay
 
 from bench import cost, messages, report
 from bench.figures import summary
-from bench.load import Result, Spec
-from bench.pipeline import DEADLINE, SETTINGS, SHIPPED_PORT
+from bench.load import Result, Spec, run_load
+from bench.pipeline import SETTINGS, SHIPPED_PORT
 
 NEAR, FAR = "near-bench.test", "far-bench.test"
 ACCOUNTS = 20
@@ -49,16 +46,16 @@ def measure(lab: Lab, *, quick: bool) -> Federation:
         body.write_bytes(messages.body(3_000))
         for one in (near, far):
             # Logging in creates them.
-            _run(_spec(one, accounts[one.domain], "chains", str(body), ACCOUNTS, ACCOUNTS))
+            run_load(_spec(one, accounts[one.domain], "chains", str(body), ACCOUNTS, ACCOUNTS))
         for _ in range(1 if quick else 3):
             for name in found.single:
                 say(f"· two relays, {name}")
                 more = _far(far, accounts[FAR]) if name == "across" else {}
                 own = accounts[NEAR]
                 load = _spec(near, own, "chains", str(body), 1, 3 if quick else 50, **more)
-                found.single[name].append(_run(load))
+                found.single[name].append(run_load(load))
                 load = _spec(near, own, "rate", str(body), 10, 10 if quick else 400, **more)
-                found.rates[name].append(_run(load))
+                found.rates[name].append(run_load(load))
     return found
 
 
@@ -99,20 +96,6 @@ def _spec(  # noqa: PLR0917 - what all loads have
         queue=cost.from_here(relay.machine, SPOOL) if mode == "rate" else "",
         **more,
     )
-
-
-def _run(spec: Spec) -> Result:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.load"],
-        input=json.dumps(asdict(spec)) + "\n",
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
-    if done.returncode:
-        raise ValueError(f"the load ended early: {done.stderr.strip()[-2000:]}")
-    return Result(**json.loads(done.stdout))
 
 
 def tables(found: Federation) -> str:

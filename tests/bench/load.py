@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import secrets
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -20,6 +21,7 @@ from bench.messages import head
 from bench.wire import Submission, Watch
 
 POLL_SECONDS = 0.002
+DEADLINE = 600
 Account = tuple[str, str]
 
 
@@ -180,6 +182,21 @@ def cpu_seconds(path: str) -> float:
 
 async def _all(work: Iterable[Awaitable[None]]) -> None:
     await asyncio.gather(*work)
+
+
+def run_load(spec: Spec) -> Result:
+    """Run a specification in a process of its own; raises ValueError if that fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.load"],
+        input=json.dumps(asdict(spec)) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    if done.returncode:
+        raise ValueError(f"the load ended early: {done.stderr.strip()[-2000:]}")
+    return Result(**json.loads(done.stdout))
 
 
 async def main() -> None:

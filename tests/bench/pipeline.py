@@ -24,14 +24,13 @@ from harness.progress import say
 from harness.relay import Relay
 
 from bench import cost, messages
-from bench.load import Result, Spec
+from bench.load import Result, Spec, run_load
 
 BARE_PORT = 2465
 SHIPPED_PORT = 465
 VARIANTS = {"bare": BARE_PORT, "shipped": SHIPPED_PORT}
 ACCOUNTS = 50
 UNITS = (*cost.OUR_DAEMONS, "dovecot.service", "postfix.service", "systemd-journald.service")
-DEADLINE = 600
 # Processes that Dovecot keeps ready (process_min_avail 4), and one that is just being replaced.
 SPARE_IMAP = 5
 # What a load needs a relay to allow; everything else is as shipped.
@@ -131,17 +130,7 @@ class Bench:
 
     def run(self, spec: Spec) -> Result:
         """Run a load and empty the mailboxes; raises ValueError unless all was delivered."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.load"],
-            input=json.dumps(asdict(spec)) + "\n",
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
-        if done.returncode:
-            raise ValueError(f"the load ended early: {done.stderr.strip()[-2000:]}")
-        result = Result(**json.loads(done.stdout))
+        result = run_load(spec)
         delivered = self._empty_mailboxes()
         if not result.acknowledged == delivered == spec.messages:
             raise ValueError(
