@@ -43,6 +43,15 @@ in
         StateDirectoryMode = "0700";
         # Postfix's group membership opens the socket to it.
         UMask = "0007";
+        # Otherwise glibc gets the buffers of each larger message from the kernel and gives them back, page by page: 4 of
+        # 11 ms for 1 MB. Python runs one thread at a time, so one arena is enough for all.
+        Environment = "GLIBC_TUNABLES=${
+          builtins.concatStringsSep ":" [
+            "glibc.malloc.arena_max=1"
+            "glibc.malloc.mmap_threshold=8388608"
+            "glibc.malloc.trim_threshold=8388608"
+          ]
+        }";
       };
     };
 

@@ -30,7 +30,7 @@ MAX_CHUNKS = 100_000
 MAX_ARMOR_HEADERS = 4
 MAX_ARMOR_HEADER_BYTES = 76
 
-_BEGIN = b"-----BEGIN PGP MESSAGE-----\n"
+_BEGIN = b"-----BEGIN PGP MESSAGE-----"
 _END = b"-----END PGP MESSAGE-----"
 # What PGP software puts there about itself; any other key could carry a sentence to the reader.
 _HARMLESS_HEADER = re.compile(rb"(?:Version|Comment|Charset): [ -~]*+", re.IGNORECASE)
@@ -46,28 +46,30 @@ def decode_armor(armored: bytes, *, headers_allowed: bool) -> bytes:
     Return the packets inside one `PGP MESSAGE` armour (RFC 9580 6.2) that fills `armored`.
 
     `headers_allowed` tolerates `Version`, `Comment` and `Charset` lines; without it the armour
-    must have none. The CRC24 line is dropped unread, as RFC 9580 6.1 asks. Line ends may be CRLF
-    or LF. Raises `OpenPGPError` for text around or within the armour.
+    must have none. The CRC24 line is dropped unread, as RFC 9580 6.1 asks. Line ends are CRLF or
+    LF, the same throughout. Raises `OpenPGPError` for text around or within the armour.
     """
-    text = armored.strip(b" \t\r\n").replace(b"\r\n", b"\n")
-    if not text.startswith(_BEGIN):
+    text = armored.strip(b" \t\r\n")
+    line_end = b"\r\n" if text.startswith(b"\r", len(_BEGIN)) else b"\n"
+    if not text.startswith(_BEGIN + line_end):
         raise OpenPGPError("no BEGIN PGP MESSAGE line at the start")
-    if not text.endswith(b"\n" + _END):
+    if not text.endswith(line_end + _END):
         raise OpenPGPError("no END PGP MESSAGE line at the end")
-    begin = _after_headers(text, len(_BEGIN), headers_allowed)
-    data = text[begin : -len(_END)].strip(b"\n")
+    begin = _after_headers(text, len(_BEGIN + line_end), line_end, headers_allowed)
+    data = text[begin : -len(_END)].strip(line_end)
     last_line = data.rfind(b"\n") + 1
     if _CHECKSUM.fullmatch(data, last_line) is not None:
         data = data[:last_line]
     try:
-        return binascii.a2b_base64(data.translate(None, b"\n"), strict_mode=True)
+        # Any other CR or LF stays, and is no base64.
+        return binascii.a2b_base64(data.replace(line_end, b""), strict_mode=True)
     except binascii.Error:
         raise OpenPGPError("the armour holds something other than base64") from None
 
 
-def _after_headers(text: bytes, begin: int, headers_allowed: bool) -> int:
+def _after_headers(text: bytes, begin: int, line_end: bytes, headers_allowed: bool) -> int:
     for count in range(MAX_ARMOR_HEADERS + 1):
-        end = text.find(b"\n", begin)
+        end = text.find(line_end, begin)
         line = text[begin:end]
         # ":" is not in the base64 alphabet, so a line is either data or a header, never both.
         if b":" not in line:
@@ -80,7 +82,7 @@ def _after_headers(text: bytes, begin: int, headers_allowed: bool) -> int:
             or _HARMLESS_HEADER.fullmatch(line) is None
         ):
             raise OpenPGPError("the armour has a header line that may carry text")
-        begin = end + 1
+        begin = end + len(line_end)
     raise AssertionError("unreachable")
 
 
