@@ -15,7 +15,13 @@ let
     url = _: types.str;
     ipv4 = _: types.str;
     ipv6 = _: types.str;
-    path = _: types.externalPath;
+    path =
+      _:
+      types.externalPath
+      // {
+        description = "absolute path outside the Nix store, which everybody on the host reads and nothing changes";
+      };
+    publicPath = _: types.path;
     text = _: types.str;
   };
 
@@ -31,6 +37,10 @@ let
       {
         type = if optional then types.nullOr type else type;
         description = d.meaning;
+      }
+      # What is written as `./pages` goes into the store, and along to the host.
+      // lib.optionalAttrs (d.kind == "publicPath") {
+        apply = v: if v == null then null else "${v}";
       }
       // lib.optionalAttrs (d ? default) { inherit (d) default; }
       // lib.optionalAttrs (d ? example) { inherit (d) example; }

@@ -35,6 +35,8 @@ let
   };
   bytesOf = text: match "(0|[1-9][0-9]{0,11})([KMG]?)" text;
 
+  isPath = v: isString v && match "/[A-Za-z0-9._/@+-]+" v != null;
+
   octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
   isIpv4 = v: match "${octet}[.]${octet}[.]${octet}[.]${octet}" v != null;
   # This host, loopback, multicast and reserved (RFC 6890): no host is reached by them. A private address is one in its network.
@@ -112,10 +114,14 @@ let
       wants = _: ''an IPv6 address in lower case such as "2001:db8::1"'';
     };
     path = {
-      fits =
-        _: v:
-        isString v && match "/[A-Za-z0-9._/@+-]+" v != null && substring 0 11 v != "/nix/store/";
-      wants = _: ''an absolute path outside the Nix store, written as a string such as "/var/lib/certificates/key.pem"'';
+      fits = _: v: isPath v && substring 0 11 v != "/nix/store/";
+      wants =
+        _:
+        ''an absolute path outside the Nix store, which everybody on the host reads and nothing changes, written as a string such as "/var/lib/certificates/key.pem"'';
+    };
+    publicPath = {
+      fits = _: isPath;
+      wants = _: ''an absolute path such as "/srv/www"'';
     };
     text = {
       fits = _: isString;

@@ -3,7 +3,8 @@
 #
 # A leaf is a set with `kind`; everything else is a group. Kinds (check.nix knows them):
 #   bool  int{min,max}  bytes (a number, or "500M": K, M, G are powers of 1024)  days  enum{values}
-#   domain (or an IPv4 address)  mail  url  ipv4  ipv6  path (absolute, outside the Nix store)  text
+#   domain (or an IPv4 address)  mail  url  ipv4  ipv6  text
+#   path (absolute; not in the Nix store, since it is a secret or changes)  publicPath (absolute, may be in the store)
 # `default = null` makes a setting optional. A leaf without `default` must be given.
 {
   domain = {
@@ -318,7 +319,7 @@
   };
 
   appVersions = {
-    kind = "path";
+    kind = "publicPath";
     default = null;
     example = "/var/lib/chatmail/app-versions.json";
     meaning = ''
@@ -329,16 +330,17 @@
 
   website = {
     pages = {
-      kind = "path";
+      kind = "publicPath";
       default = null;
       example = "/etc/chatmail-pages";
       meaning = ''
         A directory of Markdown files in a folder per language (`en/privacy.md`) that replace pages of the website or add to
-        them. Not below /home. `chatmail-website` renders them at boot, and when it is started.
+        them; not below /home, and on NixOS also `./pages` beside your configuration. `chatmail-website` renders them at boot,
+        and when it is started.
       '';
     };
     root = {
-      kind = "path";
+      kind = "publicPath";
       default = null;
       example = "/srv/www";
       meaning = "A directory with a ready website (`index.html`) that is served in place of the relay's own.";

@@ -74,7 +74,7 @@ def test_a_domain_is_all_an_operator_must_say() -> None:
         ),
         (
             {"certificate": {"source": "files", "file": "/var/a", "keyFile": "/nix/store/k.pem"}},
-            '"/nix/store/k.pem", but wants an absolute path outside the Nix store',
+            '"/nix/store/k.pem", but wants an absolute path outside the Nix store, which everybody',
         ),
         (
             {"domain": "_lab.test", "certificate": {"source": "acme"}},
@@ -92,7 +92,7 @@ def test_a_domain_is_all_an_operator_must_say() -> None:
             {"website": {"pages": "/srv/pages", "root": "/srv/www"}},
             "`website.root` replaces the whole site, so `website.pages` would not be read",
         ),
-        ({"website": {"root": "/nix/store/site"}}, "but wants an absolute path outside the Nix"),
+        ({"website": {"root": "srv/www"}}, 'but wants an absolute path such as "/srv/www"'),
         ({"addresses": {"ipv4": "300.1.1.1"}}, "but wants an IPv4 address"),
         ({"push": {"proxy": "notifications.example.org"}}, "but wants a URL"),
     ],
@@ -142,6 +142,8 @@ WAITING = {
     "certificate.email",
 }
 
+S = "/nix/store/0vx9fcmqgm6b3x7d5zk8zl1ikaw4q0r7-source/somewhere"
+
 # For each kind, another value than any default.
 OTHER: dict[str, object] = {
     "int": 7,
@@ -153,6 +155,7 @@ OTHER: dict[str, object] = {
     "ipv4": "192.0.2.7",
     "ipv6": "2001:db8::7",
     "path": "/srv/somewhere",
+    "publicPath": "/srv/somewhere",
 }
 
 
@@ -203,6 +206,15 @@ def test_every_setting_changes_the_relay() -> None:
             unread.add(name)
 
     assert unread == WAITING
+
+
+@pytest.mark.parametrize(
+    "setting", [{"website": {"pages": S}}, {"website": {"root": S}}, {"appVersions": S}]
+)
+def test_what_everybody_sees_anyway_may_be_in_the_store(setting: Value) -> None:
+    """A website lies in the operator's repository, and the repository in the store."""
+    assert problems(GOOD | setting) == []
+    assert S in str(evaluate(GOOD | setting, pick=".rendered.files"))
 
 
 def test_certificate_files_reach_every_daemon_that_speaks_tls() -> None:

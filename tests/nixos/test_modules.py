@@ -95,7 +95,10 @@ def test_refuses_a_wrong_combination_with_one_sentence(settings: Settings, sente
         ({"mailbox": {"maxSize": "5 GB"}}, "unsigned integer"),
         ({"registration": "friends"}, '"open", "invite", "closed"'),
         ({"retention": {"mailDays": 0}}, "between 1 and 36500"),
-        ({"certificate": {"keyFile": f"/nix/store/{'0' * 32}-key.pem"}}, "not in the Nix store"),
+        (
+            {"certificate": {"keyFile": f"/nix/store/{'0' * 32}-key.pem"}},
+            "outside the Nix store, which everybody on the host reads",
+        ),
         ({"sending": {"perMinut": 5}}, "does not exist"),
     ],
 )
@@ -126,6 +129,36 @@ def test_every_setting_reaches_the_system() -> None:
 
     # Read by NixOS alone.
     assert set(unread) == WAITING - {"certificate.email"}
+
+
+@pytest.mark.parametrize("setting", ["website.pages", "website.root", "appVersions"])
+def test_what_is_written_as_a_relative_path_comes_along_to_the_host(setting: str) -> None:
+    """Files of the operator's repository were refused; the closure must hold what is named."""
+    system = host(
+        '{ services.chatmail = { enable = true; domain = "_lab.test"; '
+        f"{setting} = {REPOSITORY}/hosts/templates; }}; }}"
+    )
+    seen = nix(
+        f'let s = {system}; c = s.config.environment.etc."chatmail/chatmaild.json".text; '
+        "n = s.config.services.nginx.appendHttpConfig; in { inherit (s) refusals; "
+        "texts = c + n; closure = lib.attrNames (builtins.getContext (c + n)); }"
+    )
+
+    assert seen["refusals"] == []
+    (path,) = re.findall(r"/nix/store/[a-z0-9]{32}-templates", seen["texts"])[:1]
+    assert path in seen["closure"]
+
+
+def test_a_key_of_the_operators_repository_is_refused() -> None:
+    """Written like that it would be copied to where everybody on the host reads it."""
+    key = f"{REPOSITORY}/flake.lock"
+    system = host(
+        '{ services.chatmail = { enable = true; domain = "a.example.org"; certificate = { '
+        f'source = "files"; file = "/srv/c.pem"; keyFile = "${{{key}}}"; }}; }}; }}'
+    )
+
+    with pytest.raises(EvaluationError, match="outside the Nix store, which everybody"):
+        nix(f"{system}.refusals")
 
 
 def test_certificate_files_are_used_as_they_are() -> None:

@@ -18,6 +18,7 @@ let
     match
     replaceStrings
     split
+    substring
     toString
     typeOf
     ;
@@ -37,7 +38,12 @@ let
 
   # A string is the words between its blanks, a list is the words themselves.
   words =
-    w: concatStringsSep " " (map word (if isString w then filter (x: isString x && x != "") (split " " w) else w));
+    w:
+    if isString w then
+      # Nothing of it, but for what it needs from the Nix store, which `split` forgets.
+      substring 0 0 w + words (filter (x: isString x && x != "") (split " " w))
+    else
+      concatStringsSep " " (map word w);
 
   directive =
     indent: d:
