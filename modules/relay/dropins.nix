@@ -48,6 +48,8 @@ in
   "nginx.service" = {
     Unit.StartLimitIntervalSec = 0;
     Service = {
+      # Whatever the level, a message about a connection ends with the client's address and the request line.
+      LogFilterPatterns = [ "~, client: " ];
       Restart = "always";
       RestartSec = "1s";
       LimitNOFILE = 524288;

@@ -108,7 +108,7 @@ def test_nginx_directives_equal_the_containers(seen: Seen, container: dict[str, 
     assert there - here == {
         *("include /etc/nginx/mime.types;", "include /etc/nginx/modules-enabled/*.conf;"),
         *("user www-data;", "pid /run/nginx.pid;"),
-        "error_log syslog:server=unix:/dev/log,nohostname crit;",
+        "error_log stderr crit;",
         *("events {", "stream {", "http {"),
         # services.nginx says it itself, and nginx takes it once.
         "server_tokens off;",

@@ -102,12 +102,15 @@ class Allocation:
 
 @asynccontextmanager
 async def allocation(
-    server: tuple[str, int], username: str, password: str
+    server: tuple[str, int], username: str, password: str, *, source: str = ""
 ) -> AsyncIterator[Allocation]:
-    """Hold an allocation; raises aioice's TransactionFailed when the server refuses it."""
+    """Hold an allocation, of the clients' address `source` if given.
+
+    Raises aioice's TransactionFailed when the server refuses it.
+    """
     inbox = Mailbox()
     loop = asyncio.get_running_loop()
-    here = ("::" if ":" in server[0] else "0.0.0.0", next(_ports))  # noqa: S104
+    here = (source or ("::" if ":" in server[0] else "0.0.0.0"), next(_ports))  # noqa: S104
     _, client = await loop.create_datagram_endpoint(
         lambda: Client(server, username, password, 600, 500),
         local_addr=here,

@@ -72,7 +72,7 @@ rec {
 
   ports = { inherit (names.ports) http https; };
 
-  # From `crit` on, messages carry neither request lines nor client addresses.
+  # What is refused to clients is told below this level; what is left names a client only where a drop-in filters it out.
   errorLevel = "crit";
 
   main = [ "worker_processes auto" ];
@@ -125,7 +125,9 @@ rec {
     platform.nginx.main
     ++ main
     ++ [
-      "error_log syslog:server=unix:/dev/log,nohostname ${errorLevel}"
+      # A file as far as nginx is concerned. With syslog alone it opens its default log beside it, which tells of each client
+      # that was refused something (ngx_log_open_default).
+      "error_log stderr ${errorLevel}"
       { inherit events; }
       { inherit stream; }
       {

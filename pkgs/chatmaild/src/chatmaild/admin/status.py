@@ -165,7 +165,8 @@ def _expiry(config: Config) -> Check:
         return Check("expiry", ok=True, text="has not run yet")
     when = datetime.datetime.fromtimestamp(last.at, datetime.UTC)
     late = datetime.datetime.now(datetime.UTC) - when > datetime.timedelta(days=EXPIRY_DAYS)
-    removed = f"removed {last.messages} messages ({human_size(last.bytes)}), {last.accounts} idle accounts"
+    mail = f"{last.messages} messages ({human_size(last.bytes)})"
+    removed = f"removed {mail}, {last.accounts} idle accounts"
     held = ", nothing by its age, for the relay was away" if last.held else ""
     text = f"{'last ' if late else ''}ran {when:%Y-%m-%d %H:%M} UTC: {last.fault or removed + held}"
     return Check("expiry", ok=not late and not last.fault, text=text)

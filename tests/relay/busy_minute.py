@@ -1,0 +1,279 @@
+"""Everything that people and strangers do with a relay and get wrong, and the words for it.
+
+It comes from addresses that nobody else in the lab has, so that each trace of them is of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import http.client
+import secrets
+import smtplib
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aioice import stun
+
+from relay import messages
+from relay.dialogue import Dialogue, insecure
+from relay.people import Person
+from relay.strangers import port_25
+from relay.turn_client import Offer, allocation
+
+if TYPE_CHECKING:
+    from harness.relay import Relay
+
+    from relay.strangers import Stranger
+
+# Nothing else in the lab connects from here.
+HOME = "192.0.2.109"
+HOME6 = "2001:db8::109"
+LAPTOP = "annas-laptop.example"
+SUBJECT = "Doctor's appointment"
+FAR = "far@elsewhere.test"
+# Its name is known and nobody answers: mail to it waits.
+ASLEEP = "asleep.test"
+
+TELLING = (
+    f"Received: from {LAPTOP} ([{HOME}]) by mail.example; Sat, 21 Nov 2026 03:00:00 +0000",
+    "User-Agent: Mozilla/5.0 (Linux; Android 14) AnnasMail/1.0",
+    "X-Mailer: AnnasMail 1.0",
+    f"X-Originating-IP: [{HOME}]",
+    f"X-Client-IP: {HOME}",
+    "Bcc: <hidden@elsewhere.test>",
+    f"X-Real-IP: {HOME}",
+    "X-Apple-Mail-Remote-Attachments: YES",
+    f"Authentication-Results: mail.example; auth=pass iprev=pass policy.iprev={HOME}",
+)
+TRACES = (HOME, LAPTOP, "AnnasMail", "hidden@elsewhere.test", SUBJECT, "Android")
+
+IMAP_PORTS = ((993, None), (443, "imap"), (143, "starttls"))
+SMTP_PORTS = ((465, None), (443, "smtp"), (587, "starttls"))
+
+
+def submitted(alice: Person, recipient: str) -> bytes:
+    """Send, from home, a message whose header tells everything that a header can; the message."""
+    message = messages.pgp_mime(
+        alice.address,
+        recipient,
+        messages.armor_for(alice.address, recipient),
+        subject=SUBJECT,
+        fields=TELLING,
+    )
+    with alice.smtp(source=HOME, name=LAPTOP) as session:
+        session.sendmail(alice.address, [recipient], message)
+    return message
+
+
+@dataclass
+class BusyMinute:
+    """What was done, in parts; `words` are the traces by what they are."""
+
+    relay: Relay
+    stranger: Stranger
+    words: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.alice, self.bob = (Person(self.relay, *self.relay.credentials()) for _ in range(2))
+        self.nobody, _ = self.relay.credentials()
+        self.token = f"openpgp:{secrets.token_hex(16)}"
+        self.wrong = secrets.token_urlsafe(16)
+        self.author = self.stranger.address("marie")
+        self.words = {
+            "client address": HOME,
+            "client address (IPv6)": HOME6,
+            "client name": LAPTOP,
+            "sender": self.alice.address,
+            "recipient": self.bob.address,
+            "name of the sender": self.alice.address.partition("@")[0],
+            "name of nobody": self.nobody.partition("@")[0],
+            "stranger": self.author,
+            "password": self.alice.password,
+            "wrong password": self.wrong,
+            "subject": SUBJECT,
+            "text": messages.PHRASE,
+            "token": self.token,
+            "foreign recipient": FAR,
+        }
+
+    def all(self) -> None:
+        """Do all of it."""
+        self.imap()
+        self.smtp_logins()
+        self.mail()
+        self.mail_of_strangers()
+        self.web()
+        self.calls()
+        self.rubbish()
+        self.too_much()
+
+    def imap(self) -> None:
+        """Log in at every door, with the right word and with a wrong one, by both protocols."""
+        for source, host in ((HOME, self.relay.address), (HOME6, self.relay.address6)):
+            for port, how in IMAP_PORTS:
+                for person in (self.alice, self.bob):
+                    with self._imap(host, port, how, source) as imap:
+                        said = imap.answer(f'LOGIN "{person.address}" "{person.password}"')
+                        assert said[-1].startswith("a OK "), said
+                        imap.answer('ID ("name" "AnnasMail" "os" "Android")')
+                        imap.answer(f'SETMETADATA INBOX (/private/devicetoken "{self.token}")')
+                        imap.answer("SELECT INBOX")
+                with self._imap(host, port, how, source) as imap:
+                    said = imap.answer(f'LOGIN "{self.alice.address}" "{self.wrong}"')
+                    assert said[-1].startswith("a NO "), said
+                    imap.answer(f'LOGIN "{self.nobody}" "short"')
+
+    def _imap(self, host: str, port: int, how: str | None, source: str) -> Dialogue:
+        tls = None if how == "starttls" else insecure(how)
+        imap = Dialogue.connect(host, port, tls, source=source)
+        imap.line()
+        if how == "starttls":
+            imap.answer("STARTTLS")
+            imap.secure()
+        return imap
+
+    def smtp_logins(self) -> None:
+        """The same at the doors for sending."""
+        for source, host in ((HOME, self.relay.address), (HOME6, self.relay.address6)):
+            for port, how in SMTP_PORTS:
+                for word, code in ((self.alice.password, "235 "), (self.wrong, "535 ")):
+                    tls = None if how == "starttls" else insecure(how)
+                    with Dialogue.connect(host, port, tls, source=source) as smtp:
+                        smtp.expect("220 ")
+                        smtp.say(f"EHLO {LAPTOP}").expect("250 ")
+                        if how == "starttls":
+                            smtp.starttls()
+                        token = base64.b64encode(f"\0{self.alice.address}\0{word}".encode())
+                        smtp.say(f"AUTH PLAIN {token.decode()}").expect(code)
+                        smtp.say("QUIT").reply()
+
+    def mail(self) -> None:
+        """Mail that arrives, that comes back, that waits, and that is refused."""
+        alice, bob = self.alice, self.bob
+        bob.wait_for(submitted(alice, bob.address))
+        submitted(alice, self.nobody)
+        alice.wait_for_any()
+        submitted(alice, f"someone@{ASLEEP}")
+        with alice.smtp(source=HOME, name=LAPTOP) as session:
+            for message, sender in (
+                (messages.cleartext(alice.address, bob.address), alice.address),
+                (messages.encrypted(bob.address, bob.address), alice.address),
+                (messages.encrypted(alice.address, bob.address), bob.address),
+                (b"From: rubbish\n\n", alice.address),
+            ):
+                refused(session, sender, bob.address, message)
+
+    def mail_of_strangers(self) -> None:
+        """What another server brings, well or badly."""
+        bob = self.bob
+        letter = messages.compose(self.author, bob.address, messages.PHRASE, subject=SUBJECT)
+        armor = messages.armor_for(self.author, bob.address)
+        fields = (TELLING[0], TELLING[-1])
+        sealed = messages.pgp_mime(self.author, bob.address, armor, fields=fields)
+        with port_25(self.relay, source=HOME) as session:
+            for message in (letter, sealed):
+                session.sendmail(self.author, [bob.address], self.stranger.signed(message))
+                bob.wait_for(message)
+            # Not signed, not for here, not theirs to send.
+            refused(session, self.author, bob.address, letter)
+            refused(session, self.author, FAR, letter)
+            refused(session, self.alice.address, bob.address, letter)
+            # As marie's own server hands on what she sent from home.
+            refused(session, f"marie@{LAPTOP}", bob.address, letter)
+
+    def web(self) -> None:
+        """Pages, new addresses, what is not there, and what no browser sends."""
+        for source in (HOME, HOME6):
+            self._ask(source, "POST", "/new")
+            for path in ("/", "/info.html", "/new", "/nothing", "/.git/config", "/?a=annas"):
+                self._ask(source, "GET", path, {"User-Agent": "AnnasMail/1.0", "Cookie": "a=b"})
+            login = base64.b64encode(f"{self.alice.address}:{self.wrong}".encode()).decode()
+            self._ask(source, "POST", "/delete", {"Authorization": f"Basic {login}"})
+            sender = {"X-MAIL-FROM": self.author, "X-MAIL-TO": self.bob.address}
+            self._ask(source, "POST", "/mxdeliv", sender, b"rubbish")
+            self._ask(source, "PUT", "/" + "x" * 9000)
+            # Longer than a file's name may be, which nginx calls critical.
+            self._ask(source, "GET", "/" + "x" * 300)
+            self._ask(source, "POST", "/new", body=b"x" * 100_000)
+
+    def _ask(
+        self,
+        source: str,
+        method: str,
+        path: str,
+        fields: dict[str, str] | None = None,
+        body: bytes = b"",
+    ) -> None:
+        host = self.relay.address6 if ":" in source else self.relay.address
+        connection = http.client.HTTPSConnection(
+            host, timeout=15, context=insecure(), source_address=(source, 0)
+        )
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request(method, path, body, {"Host": self.relay.domain, **(fields or {})})
+            connection.getresponse().read()
+        connection.close()
+
+    def calls(self) -> None:
+        """Calls: with good credentials, with bad ones, to a peer that is refused."""
+        if self.relay.value.daemons["metadata"]["turn"] is None:
+            return
+        offer = Offer.of(self.alice)
+
+        async def call() -> None:
+            server = (self.relay.address, offer.port)
+            async with allocation(server, offer.username, offer.password, source=HOME) as one:
+                await one.send(b"hello", one.address)
+                with contextlib.suppress(stun.TransactionError):
+                    await one.send(b"hello", ("10.0.0.1", 9))
+            with contextlib.suppress(stun.TransactionError):
+                async with allocation(server, offer.username, self.wrong, source=HOME):
+                    pass
+
+        asyncio.run(call())
+
+    def rubbish(self) -> None:
+        """Half a handshake, half a command, a line of rubbish, a TLS version of long ago."""
+        for source, host in ((HOME, self.relay.address), (HOME6, self.relay.address6)):
+            for port in (25, 143, 587, 993, 465, 443, 80):
+                text = f"HELP {self.alice.address}"
+                Dialogue.connect(host, port, source=source).say(text).close()
+                with contextlib.suppress(OSError):
+                    Dialogue.connect(host, port, old_tls(), source=source).close()
+
+    def too_much(self) -> None:
+        """More than one may: messages, new addresses, connections at once, wrong words."""
+        for _ in range(40):
+            self._ask(HOME, "POST", "/new")
+            self._ask(HOME, "POST", "/delete", {"Authorization": "Basic YTpi"})
+        with self.alice.smtp(source=HOME, name=LAPTOP) as session:
+            for _ in range(15):
+                message = messages.encrypted(self.alice.address, self.bob.address)
+                with contextlib.suppress(smtplib.SMTPException):
+                    session.sendmail(self.alice.address, [self.bob.address], message)
+        with contextlib.ExitStack() as stack:
+            for port, tls in ((465, insecure()), (25, None), (993, insecure())):
+                for _ in range(15):
+                    with contextlib.suppress(OSError):
+                        stack.enter_context(
+                            Dialogue.connect(self.relay.address, port, tls, source=HOME)
+                        )
+
+
+def old_tls() -> ssl.SSLContext:
+    """Make a context of TLS 1.0, which nobody here speaks any more."""
+    return insecure(versions=(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1))
+
+
+def refused(session: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> None:
+    """Hand over what must be refused."""
+    try:
+        session.sendmail(sender, [recipient], message)
+    except smtplib.SMTPResponseException as error:
+        assert error.smtp_code >= 500, error  # noqa: PT017 - 4xx would mean: try again
+    except smtplib.SMTPRecipientsRefused as error:
+        assert error.recipients[recipient][0] >= 500, error  # noqa: PT017
+    else:
+        raise AssertionError("the relay took what it must refuse")

@@ -1,0 +1,136 @@
+"""After a busy minute nobody can tell from the machine who was there and from where."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from relay.busy_minute import ASLEEP, HOME, TRACES, BusyMinute
+from relay.whole_disk import search
+
+if TYPE_CHECKING:
+    from harness.lab import Lab
+    from harness.relay import Relay
+
+    from relay.strangers import Stranger
+
+pytestmark = pytest.mark.timeout(300)
+
+# Limits low enough to be run into: what is logged when somebody asks for too much is part of it.
+SETTINGS = {
+    "accounts": {"perNetworkPerMinute": 6},
+    "connections": {"perAddress": 10},
+    "sending": {"perMinute": 12, "burst": 12},
+}
+# What no file may hold. A mailbox is named by its address, and cleartext from outside stays in it.
+NOWHERE = ("client address", "client address (IPv6)", "client name", "password", "wrong password")
+
+QUEUE = "/var/spool/postfix/"
+IN_THE_QUEUE = (
+    "Postfix keeps with a message that waits where it came from, for its own log lines and filters;"
+    " no setting stops it, and it goes with the message, after two days at the latest"
+)
+
+
+@pytest.fixture(scope="module")
+def relay(lab: Lab) -> Relay:
+    """A relay that nobody else uses, all of it switched on."""
+    return lab.relay("_traces.test", SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def minute(lab: Lab, relay: Relay, stranger: Stranger) -> BusyMinute:
+    """Hand over what was done."""
+    lab.dns.publish(ASLEEP, [("@", "MX", f"10 mx.{ASLEEP}."), ("mx", "A", "192.0.2.115")])
+    done = BusyMinute(relay, stranger)
+    done.all()
+    return done
+
+
+def test_the_journal_names_nobody(relay: Relay, minute: BusyMinute) -> None:
+    """What is not written down cannot be asked for; not in the text, nor in any other field."""
+    relay.machine.run(["journalctl", "--sync"])
+    journal = relay.machine.run(["journalctl", "--output=json", "--all", "--no-pager"]).out
+    told = {
+        f"{what}: {entry.get('SYSLOG_IDENTIFIER')}: {name}: {value}"
+        for entry in map(json.loads, journal.splitlines())
+        for name, value in entry.items()
+        for what, word in minute.words.items()
+        if word in (bytes(value).decode(errors="replace") if isinstance(value, list) else value)
+    }
+
+    assert "Logged in" in journal
+    assert told == set()
+
+
+def test_only_what_waits_is_in_the_queue(relay: Relay, minute: BusyMinute) -> None:
+    """What was refused or delivered is gone."""
+    queue = [json.loads(line) for line in relay.machine.run(["postqueue", "-j"]).out.splitlines()]
+
+    waiting = {one["address"] for message in queue for one in message["recipients"]}
+    assert waiting == {f"someone@{ASLEEP}"}
+
+
+def test_no_file_tells_who_was_there_from_where(relay: Relay, minute: BusyMinute) -> None:
+    """All file systems are searched, text or not.
+
+    Once more when every daemon has ended, and once when nothing waits any more.
+    """
+    words = {what: minute.words[what] for what in NOWHERE}
+    for when, first in (
+        ("busy", "true"),
+        ("restarted", "systemctl restart 'chatmail-*.service' dovecot postfix nginx unbound"),
+        ("nothing waits", "postsuper -d ALL"),
+    ):
+        relay.machine.run(first)
+        waiting = relay.machine.run(["postqueue", "-j"]).out
+        looked = search(relay.machine, words)
+        print(f"{when}: {looked.files} files, {looked.size // 1_000_000} MB")
+        told = []
+        for what, path in looked.found:
+            if path.startswith(QUEUE) and f'"{path.rpartition("/")[2]}"' in waiting:
+                print(f"{when}: {what} in {path}: {IN_THE_QUEUE}")
+            else:
+                told.append((what, path))
+
+        assert looked.unread == []
+        assert looked.files > 5000
+        assert told == [], when
+    assert "someone" not in waiting
+
+
+def test_a_search_finds_what_is_there(relay: Relay) -> None:
+    """In a name, a text, an archive, a structure of the kernel's, and across two reads."""
+    machine = relay.machine
+    machine.run(
+        "mkdir -p /run/look /srv/look; cd /srv/look; touch from-192.0.2.99;"
+        " printf 'a 192.0.2.99 b' | gzip >old.log.gz; printf '\\002\\000\\023\\211\\300\\000\\002c'"
+        " >socket; (head -c 4194300 /dev/zero; printf '2001:db8::99') >across;"
+        " printf ' 192.0.2.991 ' >another; printf 'C0000263' >/run/look/hex"
+    )
+    found = search(machine, {"v4": "192.0.2.99", "v6": "2001:db8::99"}).found
+    machine.run("rm -r /srv/look /run/look")
+
+    # The manuals of other programs have such addresses in their examples.
+    laid = {(what, path) for what, path in found if "/look/" in path}
+    assert laid == {
+        ("v4", "/srv/look/from-192.0.2.99"),
+        ("v4", "/srv/look/old.log.gz"),
+        ("v4", "/srv/look/socket"),
+        ("v4", "/run/look/hex"),
+        ("v6", "/srv/look/across"),
+    }
+
+
+def test_what_mailboxes_keep_tells_nothing_of_where_from(relay: Relay, minute: BusyMinute) -> None:
+    """Mail is compressed on the disk, so it is asked for and read."""
+    for person in (minute.alice, minute.bob):
+        fetched = relay.machine.run(["doveadm", "fetch", "-u", person.address, "text", "all"]).out
+
+        assert "Subject: [...]" in fetched
+        kept = [trace for trace in TRACES if trace in fetched and trace != HOME]
+        # The subject of cleartext from outside is part of a letter that is kept as it came.
+        assert set(kept) <= {"Doctor's appointment"}
+        assert HOME not in fetched
