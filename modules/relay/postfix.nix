@@ -41,6 +41,10 @@ let
           "${octet 3}.${octet 2}.${octet 1}.${octet 0}.in-addr.arpa";
         mydomain = myhostname;
         smtp_helo_name = domain;
+        # Others believe a sender in brackets when it connects from that address: not by IPv6, nor from another one of this host.
+        inet_protocols = "ipv4";
+        smtp_bind_address =
+          if settings.turn.privateAddress == null then names.host else settings.turn.privateAddress;
         smtpd_banner = "${domain} ESMTP";
         # What is in brackets can be a local destination, and never a virtual one.
         mydestination = [ domain ];

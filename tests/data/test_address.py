@@ -115,6 +115,15 @@ def test_mail_for_the_brackets_and_nothing_else_is_local(here: Value) -> None:
     assert main["myhostname"] == "60.2.0.192.in-addr.arpa"
 
 
+def test_mail_leaves_from_the_address_itself(here: Value) -> None:
+    """Others compare it with the one in brackets; behind NAT the host has it only outside."""
+    assert here["postfix"]["main"]["inet_protocols"] == "ipv4"
+    assert here["postfix"]["main"]["smtp_bind_address"] == ADDRESS
+
+    nat = {"domain": ADDRESS, "turn": {"privateAddress": "192.168.1.2"}}
+    assert evaluate(nat, pick=".postfix.main.smtp_bind_address") == "192.168.1.2"
+
+
 @pytest.mark.parametrize(
     ("address", "ours"),
     [

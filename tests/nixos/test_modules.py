@@ -43,6 +43,19 @@ def test_a_lab_relay_needs_only_its_domain() -> None:
     assert refusals({"domain": "_lab.test"}) == []
 
 
+def test_a_relay_needs_only_an_address() -> None:
+    """No authority, no names below it; its certificate is made before the daemons start."""
+    system = chatmail({"domain": "192.0.2.1"})
+    seen = nix(f"see.outcome {system}")
+
+    assert nix(f"{system}.refusals") == []
+    assert seen["acme"]["certs"] == {}
+    assert "chatmail-certificate" in seen["services"]
+    assert "mydestination = [192.0.2.1]" in seen["texts"]["main"]
+    assert "server_name 192.0.2.1;" in seen["texts"]["nginx"]
+    assert "www." not in seen["texts"]["nginx"]
+
+
 def test_a_relay_that_is_not_enabled_changes_nothing() -> None:
     """Importing the module must not make a mail server."""
     set_by_us = nix(
@@ -74,6 +87,10 @@ def test_a_relay_that_is_not_enabled_changes_nothing() -> None:
         (
             {"domain": "_lab.test", "certificate": {"source": "acme"}},
             "no ACME authority gives a certificate for `_lab.test`",
+        ),
+        (
+            {"domain": "192.0.2.1", "certificate": {"source": "acme"}},
+            'write `certificate.source = "self-signed"`, or leave it out',
         ),
         (GOOD | {"retention": {"largeMailDays": 30}}, "`retention.largeMailDays` (30) is above"),
         (GOOD | {"push": {"proxy": "here"}}, '`push.proxy` is "here", but wants a URL'),

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import deltachat, evidence
 
 from relay.people import Person
 from relay.strangers import Stranger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from harness.lab import Lab
     from harness.relay import Relay
 
@@ -24,6 +28,14 @@ def alice(relay: Relay) -> Person:
 def bob(relay: Relay) -> Person:
     """Somebody else with a new address on the relay."""
     return Person.on(relay)
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[deltachat.Core]:
+    """A running core without accounts."""
+    evidence.attach("core.log", lambda: (tmp_path / "core.log").read_text(errors="replace"))
+    with deltachat.core(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -8,26 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from deltachat_rpc_client import EventType
-from harness import deltachat, evidence
+from harness import deltachat
 from harness.deltachat import await_event, await_message
 
 from relay.people import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from deltachat_rpc_client import Account, Chat
     from harness.relay import Relay
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture
-def core(tmp_path: Path) -> Iterator[deltachat.Core]:
-    """A running core without accounts."""
-    evidence.attach("core.log", lambda: (tmp_path / "core.log").read_text(errors="replace"))
-    with deltachat.core(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture

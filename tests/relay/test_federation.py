@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from deltachat_rpc_client import EventType
-from harness import deltachat, evidence
+from harness import deltachat
 from harness.deltachat import await_event, await_message
 from harness.process import wait_until
 from harness.stranger import MailServer
@@ -17,9 +17,6 @@ from relay import messages
 from relay.people import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from harness.lab import Lab
     from harness.relay import Relay
 
@@ -51,14 +48,6 @@ def third(lab: Lab) -> Relay:
 def classic(lab: Lab) -> MailServer:
     """A classic mail server that signs what it sends."""
     return MailServer.up(lab, "classic.test")
-
-
-@pytest.fixture
-def core(tmp_path: Path) -> Iterator[deltachat.Core]:
-    """A running core without accounts."""
-    evidence.attach("core.log", lambda: (tmp_path / "core.log").read_text(errors="replace"))
-    with deltachat.core(tmp_path) as running:
-        yield running
 
 
 def queue(relay: Relay) -> list[dict[str, object]]:

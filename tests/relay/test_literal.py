@@ -1,0 +1,364 @@
+"""Relays without a domain, reached at an address: between themselves and with all others."""
+
+from __future__ import annotations
+
+import json
+import smtplib
+import socket
+import ssl
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from deltachat_rpc_client import EventType
+from harness.deltachat import await_event, await_message
+from harness.stranger import MailServer
+
+from relay import mailboxes, messages
+from relay.dialogue import SECONDS, Dialogue, insecure
+from relay.people import Person, exists, imap_login, smtp_login
+from relay.strangers import Stranger, deliver, port_25
+from relay.test_deletion import delete
+from relay.test_outgoing_tls import deferred, empty_queue
+from relay.test_registration import ask
+
+if TYPE_CHECKING:
+    from harness.deltachat import Core
+    from harness.lab import Lab
+    from harness.relay import Relay
+
+pytestmark = pytest.mark.timeout(180)
+
+HERE, THERE, OTHER = "192.0.2.60", "192.0.2.61", "192.0.2.79"
+
+
+@pytest.fixture(scope="module")
+def here(lab: Lab) -> Relay:
+    """A relay whose `domain` is an address."""
+    return lab.relay(HERE)
+
+
+@pytest.fixture(scope="module")
+def there(lab: Lab) -> Relay:
+    """Another one."""
+    return lab.relay(THERE)
+
+
+@pytest.fixture(scope="module")
+def near(lab: Lab) -> Relay:
+    """A relay with a name, a certificate that everybody believes, and a DKIM key in the DNS."""
+    return lab.relay("near.test")
+
+
+@pytest.fixture(scope="module")
+def third(lab: Lab) -> Relay:
+    """A relay whose name says that its certificate is self-made."""
+    return lab.relay("_third.test")
+
+
+@pytest.fixture(scope="module")
+def classic(lab: Lab) -> MailServer:
+    """A classic mail server."""
+    return MailServer.up(lab, "classic.test")
+
+
+@pytest.fixture
+def alice(here: Relay) -> Person:
+    """Somebody with an address in brackets."""
+    return Person.on(here)
+
+
+@pytest.fixture
+def bob(near: Relay) -> Person:
+    """Somebody at a relay with a name."""
+    return Person.on(near)
+
+
+@pytest.mark.parametrize(
+    ("inviting", "joining"),
+    [
+        ("here", "there"),
+        ("here", "near"),
+        ("near", "here"),
+        ("here", "third"),
+        ("third", "here"),
+        ("third", "relay"),
+        ("third", "near"),
+    ],
+)
+def test_people_meet_by_an_invite_and_talk(
+    core: Core, request: pytest.FixtureRequest, inviting: str, joining: str
+) -> None:
+    """Securejoin and a message each way with the padlock, whatever stands right of the @."""
+    alice = core.account(request.getfixturevalue(inviting), "Alice")
+    bob = core.account(request.getfixturevalue(joining), "Bob")
+    bob.secure_join(alice.get_qr_code())
+    await_event(alice, EventType.SECUREJOIN_INVITER_PROGRESS, lambda event: event.progress == 1000)
+    await_event(bob, EventType.SECUREJOIN_JOINER_PROGRESS, lambda event: event.progress == 1000)
+
+    bob.create_chat(alice).send_text("Hello")
+    received = await_message(alice, "Hello").get_snapshot()
+    assert received.show_padlock
+    received.chat.accept()
+    received.chat.send_text("Hello back")
+    assert await_message(bob, "Hello back").get_snapshot().show_padlock
+
+
+def test_the_login_link_is_all_a_client_needs(core: Core, here: Relay) -> None:
+    """It names the servers and has the certificate accepted; nobody could look either up."""
+    printed = here.chatmail("invite").out.splitlines()[0]
+    status, answer = ask(here)
+    assert status == 200
+    for link in (printed, answer["dclogin_url"]):
+        account = core.deltachat.add_account()
+        account.add_transport_from_qr(link)
+        account.bring_online()
+        address = account.get_config("configured_addr")
+
+        assert f"@{here.mail_domain}?" in link
+        assert address.endswith(f"@[{HERE}]")
+        assert exists(here, address)
+
+
+@pytest.mark.parametrize("domain", [HERE, f"[{THERE}]", "[127.0.0.1]", f"[ipv4:{HERE}]"])
+def test_nobody_becomes_somebody_elsewhere(here: Relay, domain: str) -> None:
+    """Accounts are at the relay's own address in brackets."""
+    name, password = here.credentials()[0].partition("@")[0], "a long enough password"
+
+    assert imap_login(here, f"{name}@{domain}", password) != ""
+    assert smtp_login(here, f"{name}@{domain}", password).startswith("535 ")
+    assert imap_login(here, f"{name}@[{HERE}]", password) == ""
+
+
+def test_the_certificate_is_for_the_address(here: Relay) -> None:
+    """As an address, so that whoever wants to look can (RFC 5280, section 4.2.1.6)."""
+    pem = ssl.get_server_certificate((here.address, 993))
+    names = x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+
+    assert names.value.get_values_for_type(x509.IPAddress) == [IPv4Address(HERE)]
+    assert not names.value.get_values_for_type(x509.DNSName)
+
+
+def test_the_operator_is_told_that_all_is_well_without_dns(here: Relay) -> None:
+    """Neither a missing zone nor a missing key is a fault."""
+    assert here.chatmail("dns").out == f"; {HERE} is an IP address: this relay needs no DNS records\n"
+    assert here.chatmail("dns", "--check").out == here.chatmail("dns").out
+    checks = json.loads(here.chatmail("status", "--json").out)
+    assert [check for check in checks if not check["ok"]] == []
+
+
+def test_what_a_classic_server_sees(alice: Person, classic: MailServer) -> None:
+    """The address as name (RFC 5321, section 4.1.3), no signature; and its answer comes in."""
+    there = f"someone@{classic.domain}"
+    message = messages.encrypted(alice.address, there)
+    alice.send(message, there)
+
+    seen = classic.wait_for(messages.id_of(message))
+    assert messages.header(seen, "Received")[0].startswith(f"from [{HERE}] (unknown [{HERE}])")
+    assert messages.header(seen, "Return-Path") == [f"<{alice.address}>"]
+    assert not messages.header(seen, "DKIM-Signature")
+
+    answer = messages.cleartext(there, alice.address)
+    classic.send(answer, there, alice.address)
+    alice.wait_for(answer)
+
+
+def test_a_server_is_greeted_by_the_address(here: Relay) -> None:
+    """No name is made up where there is none."""
+    with Dialogue.connect(here.address, 25) as smtp:
+        assert smtp.reply().startswith(f"220 [{HERE}] ESMTP")
+
+
+def test_mail_left_by_ipv6_and_was_taken_for_forged(here: Relay, alice: Person, bob: Person) -> None:
+    """Postfix chose between the families by chance; half of the mail to relays with both came back."""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((here.address6, 25), timeout=SECONDS).close()
+    run = here.machine.run
+    # Preferred, if there were a choice; without a connection that an earlier message left open.
+    run(["postconf", "-e", "smtp_address_preference=ipv6", "smtp_connection_cache_destinations="])
+    run(["systemctl", "restart", "postfix"])
+    here.wait_ready()
+    try:
+        message = messages.encrypted(alice.address, bob.address)
+        alice.send(message, bob.address)
+        bob.wait_for(message)
+    finally:
+        run(["postconf", "-e", "smtp_address_preference=any"])
+        run(["postconf", "-e", "smtp_connection_cache_destinations=static:all"])
+        run(["systemctl", "restart", "postfix"])
+        here.wait_ready()
+
+
+def test_a_host_with_two_addresses_sends_from_the_right_one(
+    here: Relay, alice: Person, bob: Person
+) -> None:
+    """The kernel would choose the other one, and the mail be taken for forged."""
+    run = here.machine.run
+    run(["ip", "address", "add", f"{OTHER}/24", "dev", "eth0"])
+    run(["ip", "route", "replace", "192.0.2.0/24", "dev", "eth0", "src", OTHER])
+    try:
+        chosen = run(["ip", "route", "get", bob.relay.address]).out
+        assert f"src {OTHER}" in chosen
+        run(["systemctl", "restart", "postfix"])
+        here.wait_ready()
+        message = messages.encrypted(alice.address, bob.address)
+        alice.send(message, bob.address)
+        bob.wait_for(message)
+    finally:
+        run(["ip", "route", "replace", "192.0.2.0/24", "dev", "eth0", "src", HERE])
+        run(["ip", "address", "delete", f"{OTHER}/24", "dev", "eth0"])
+
+
+@pytest.mark.parametrize("receiving", ["here", "near", "relay"])
+def test_a_forged_address_is_refused(
+    lab: Lab, request: pytest.FixtureRequest, receiving: str
+) -> None:
+    """There is no signature, so the address itself must come along."""
+    victim = Person.on(request.getfixturevalue(receiving))
+    forged = messages.encrypted(f"someone@[{THERE}]", victim.address)
+    for sender in (f"someone@[{THERE}]", f"someone@[{lab.clients.address}]", ""):
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            deliver(victim.relay, forged, sender, victim.address)
+
+        assert refused.value.smtp_code == 500
+        assert refused.value.smtp_error == (
+            f"Invalid FROM domain literal: {THERE}"
+            f" does not match origin IP {lab.clients.address}".encode()
+        )
+    honest = messages.encrypted(f"someone@[{lab.clients.address}]", victim.address)
+    deliver(victim.relay, honest, f"someone@[{lab.clients.address}]", victim.address)
+    victim.wait_for(honest)
+
+
+def test_a_strangers_signature_does_not_make_an_address(
+    here: Relay, alice: Person, stranger: Stranger
+) -> None:
+    """What proves a domain proves nothing about an address."""
+    forged = messages.encrypted(f"someone@[{THERE}]", alice.address)
+    with pytest.raises(smtplib.SMTPDataError, match="Invalid FROM domain literal"):
+        stranger.deliver(here, forged, alice.address)
+
+
+def test_nobody_outside_sends_as_one_of_us(here: Relay, alice: Person) -> None:
+    """Not as envelope sender, and not from the relay's own address."""
+    with port_25(here) as session:
+        session.ehlo()
+        code, text = session.mail(alice.address)
+        if code == 250:
+            code, text = session.rcpt(alice.address)
+    assert (code, text.endswith(b"not logged in")) == (553, True)
+
+
+def test_people_send_as_themselves_only(alice: Person, here: Relay) -> None:
+    """Brackets in an address are letters, not a pattern."""
+    others = [Person.on(here).address, alice.address.replace(HERE, THERE), f"x@[{HERE}]"]
+    for other in others:
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+            alice.send(messages.encrypted(other, alice.address), alice.address, sender=other)
+        assert refused.value.recipients[alice.address][0] == 553
+
+
+def test_other_addresses_of_the_host_take_no_mail(here: Relay, alice: Person) -> None:
+    """Postfix thinks that they are its own, and would write a bounce for each message."""
+    loopback = "someone@[127.0.0.1]"
+    with port_25(here) as session:
+        session.ehlo()
+        session.mail("")
+        assert session.rcpt(loopback)[0] == 550
+        for foreign in ("someone@[IPv6:::1]", f"someone@[IPv6:{here.address6}]"):
+            assert session.rcpt(foreign)[0] == 554, foreign
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        alice.send(messages.encrypted(alice.address, loopback), loopback)
+    assert refused.value.recipients[loopback][0] == 550
+
+
+def test_names_cannot_be_tried_out(here: Relay, alice: Person) -> None:
+    """An address that exists and one that does not get the same answer."""
+    with port_25(here) as session:
+        known = session.vrfy(alice.address)
+        unknown = session.vrfy(here.credentials()[0])
+    assert known[0] == unknown[0] == 252
+
+
+def test_it_relays_nothing_for_strangers(here: Relay) -> None:
+    """An address in brackets elsewhere is as foreign as a name."""
+    with port_25(here) as session:
+        session.ehlo()
+        session.mail("someone@elsewhere.test")
+        for recipient in (f"someone@[{THERE}]", "someone@near.test"):
+            assert session.rcpt(recipient)[0] == 554, recipient
+        # RFC 5321, section 4.1.2: an address without brackets is no domain.
+        assert session.rcpt(f"someone@{HERE}")[0] == 501
+
+
+@pytest.mark.parametrize(
+    ("sending", "receiving"), [("near", "here"), ("here", "near"), ("here", "there"), ("here", "here")]
+)
+def test_mail_to_nobody_comes_back(
+    request: pytest.FixtureRequest, sending: str, receiving: str
+) -> None:
+    """The bounce comes from the relay that has nobody of that name, and gets through."""
+    sender = Person.on(request.getfixturevalue(sending))
+    other: Relay = request.getfixturevalue(receiving)
+    nobody, _ = other.credentials()
+    message = messages.encrypted(sender.address, nobody)
+    sender.send(message, nobody)
+
+    bounce = sender.wait_for_any(seconds=40)
+
+    assert messages.header(bounce, "From") == [
+        f"Mail Delivery System <MAILER-DAEMON@{other.mail_domain}>"
+    ]
+    assert messages.header(bounce, "To") == [sender.address]
+    assert messages.header(bounce, "Return-Path") == ["<>"]
+    assert messages.header(bounce, "Content-Type")[0].startswith("multipart/report;")
+    assert nobody in messages.body(bounce).decode()
+    assert messages.id_of(message) in messages.body(bounce).decode()
+
+
+def test_a_server_at_an_address_gets_nothing_without_tls(lab: Lab, bob: Person) -> None:
+    """Its certificate may be any, but there must be one."""
+    plain = MailServer.up(lab, "plain.test", certificate="none")
+    recipient = f"someone@[{plain.machine.address}]"
+    bob.send(messages.encrypted(bob.address, recipient), recipient)
+
+    assert "TLS is required, but was not offered" in deferred(bob.relay, recipient)
+    empty_queue(bob.relay)
+    lab.stop(plain.machine)
+
+
+def test_a_mailbox_in_brackets_is_kept_like_any_other(here: Relay, alice: Person) -> None:
+    """Old mail goes at night, and all of it with its owner."""
+    mailboxes.awake(here)
+    text = messages.encrypted_of_size(alice.address, alice.address, 5_000)
+    mailboxes.plant(here, alice.address, text, 20.5)
+    kept = mailboxes.plant(here, alice.address, text, 19.5)
+
+    mailboxes.expire(here)
+
+    assert mailboxes.files(here, alice.address) == {kept}
+    assert alice.address in here.chatmail("accounts", "list").out
+    assert delete(here, alice.address, alice.password) == (200, {"deleted": alice.address})
+    assert "AUTHENTICATIONFAILED" in imap_login(here, alice.address, alice.password)
+    assert not exists(here, alice.address)
+
+
+def test_a_blocked_account_stays_out(here: Relay, alice: Person) -> None:
+    """The operator names it as everybody does."""
+    here.chatmail("accounts", "block", alice.address)
+
+    assert "AUTHENTICATIONFAILED" in imap_login(here, alice.address, alice.password)
+    here.chatmail("accounts", "unblock", alice.address)
+    assert imap_login(here, alice.address, alice.password) == ""
+
+
+def test_all_ports_of_clients_take_an_address_in_brackets(here: Relay, alice: Person) -> None:
+    """465, 587, and 443 by ALPN, where a client at an address sends no host name."""
+    for port in (465, 587, 443):
+        alice.submission(port).close()
+    with Dialogue.connect(here.address, 443, insecure("imap")) as imap:
+        imap.line()
+        assert imap.answer(f"LOGIN {alice.address} {alice.password}")[-1].startswith("a OK ")
