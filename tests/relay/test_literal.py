@@ -144,7 +144,9 @@ def test_the_certificate_is_for_the_address(here: Relay) -> None:
 
 def test_the_operator_is_told_that_all_is_well_without_dns(here: Relay) -> None:
     """Neither a missing zone nor a missing key is a fault."""
-    assert here.chatmail("dns").out == f"; {HERE} is an IP address: this relay needs no DNS records\n"
+    assert (
+        here.chatmail("dns").out == f"; {HERE} is an IP address: this relay needs no DNS records\n"
+    )
     assert here.chatmail("dns", "--check").out == here.chatmail("dns").out
     checks = json.loads(here.chatmail("status", "--json").out)
     assert [check for check in checks if not check["ok"]] == []
@@ -172,7 +174,9 @@ def test_a_server_is_greeted_by_the_address(here: Relay) -> None:
         assert smtp.reply().startswith(f"220 [{HERE}] ESMTP")
 
 
-def test_mail_left_by_ipv6_and_was_taken_for_forged(here: Relay, alice: Person, bob: Person) -> None:
+def test_mail_left_by_ipv6_and_was_taken_for_forged(
+    here: Relay, alice: Person, bob: Person
+) -> None:
     """Postfix chose between the families by chance; half of the mail to relays with both came back."""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((here.address6, 25), timeout=SECONDS).close()
@@ -295,7 +299,8 @@ def test_it_relays_nothing_for_strangers(here: Relay) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sending", "receiving"), [("near", "here"), ("here", "near"), ("here", "there"), ("here", "here")]
+    ("sending", "receiving"),
+    [("near", "here"), ("here", "near"), ("here", "there"), ("here", "here")],
 )
 def test_mail_to_nobody_comes_back(
     request: pytest.FixtureRequest, sending: str, receiving: str
