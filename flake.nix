@@ -35,6 +35,7 @@
           inherit chatmaild;
           default = chatmaild;
           dovecot = pkgs.callPackage ./pkgs/dovecot { };
+          iroh-relay = pkgs.callPackage ./pkgs/iroh-relay { };
           website = pkgs.callPackage ./pkgs/website {
             inherit chatmaild;
             inherit (self.nixosConfigurations.example.config.services.chatmail) relay;

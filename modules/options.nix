@@ -71,11 +71,12 @@ in
     };
 
     irohPackage = mkOption {
-      type = types.nullOr types.package;
-      default = null;
+      type = types.package;
+      default = pkgs.callPackage ../pkgs/iroh-relay { };
+      defaultText = lib.literalExpression "pkgs.callPackage ./pkgs/iroh-relay { }";
       description = ''
-        What has `bin/iroh-relay` 0.35, the version that Delta Chat speaks, for `iroh.enable`. There is no default, because the
-        one in nixpkgs is newer and not known to work with it.
+        What has `bin/iroh-relay` 0.35, for `iroh.enable`. The default is the program that its makers released; the one in nixpkgs
+        is newer and not known to work with Delta Chat.
       '';
     };
 

@@ -30,7 +30,7 @@ let
         postqueue = lib.getExe' config.services.postfix.package "postqueue";
         turnserver = lib.getExe' pkgs.coturn "turnserver";
         deltachat-rpc-server = lib.getExe' pkgs.deltachat-rpc-server "deltachat-rpc-server";
-        iroh-relay = if cfg.irohPackage == null then null else lib.getExe' cfg.irohPackage "iroh-relay";
+        iroh-relay = lib.getExe' cfg.irohPackage "iroh-relay";
       };
       inherit (config.security.pki) caBundle;
       mimeTypes = config.services.nginx.defaultMimeTypes;

@@ -44,6 +44,8 @@ let
     };
   };
 
+  taken = builtins.attrValues;
+
   postfix = import ./postfix.nix part;
   dovecot = import ./dovecot.nix part;
   website = import ./website.nix withUnits;
@@ -108,8 +110,8 @@ common
   problems =
     checked.problems
     ++ (
-      if checked.settings.iroh.enable && chosen.programs.iroh-relay == null then
-        [ "`iroh.enable` needs a program: there is no iroh-relay for this system unless you name one (`irohPackage`)" ]
+      if builtins.elem checked.settings.metrics.port (taken names.ports ++ taken names.proxied ++ taken names.local) then
+        [ "`metrics.port` (${toString checked.settings.metrics.port}) is a port of the relay's own: take another" ]
       else
         [ ]
     );

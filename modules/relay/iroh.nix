@@ -1,5 +1,5 @@
-# iroh-relay for the realtime channels of apps inside chats. Its program is the operator's, since no platform has the version
-# that clients speak (0.35); without it nothing is advertised, and clients use what they know otherwise.
+# iroh-relay for the realtime channels of apps inside chats. While it is off nothing is advertised, and clients use what they know
+# otherwise.
 {
   settings,
   platform,

@@ -306,8 +306,8 @@
       kind = "bool";
       default = false;
       meaning = ''
-        Whether the relay carries the realtime channels of apps inside chats (iroh-relay 0.35, whose program the operator
-        provides). Without it clients use the public relays of iroh's makers.
+        Whether the relay carries the realtime channels of apps inside chats, with iroh-relay 0.35. Without it clients use the
+        public relays of iroh's makers.
       '';
     };
     url = {

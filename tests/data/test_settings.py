@@ -93,6 +93,10 @@ def test_a_domain_is_all_an_operator_must_say() -> None:
             "`website.root` replaces the whole site, so `website.pages` would not be read",
         ),
         ({"website": {"root": "srv/www"}}, 'but wants an absolute path such as "/srv/www"'),
+        (
+            {"metrics": {"enable": True, "port": 3340}},
+            "`metrics.port` (3340) is a port of the relay's own: take another",
+        ),
         ({"addresses": {"ipv4": "300.1.1.1"}}, "but wants an IPv4 address"),
         ({"push": {"proxy": "notifications.example.org"}}, "but wants a URL"),
     ],

@@ -9,7 +9,12 @@ let
   vm = file: pkgs.testers.runNixOSTest (import (./vm + "/${file}") { inherit pkgs lib; });
 in
 {
-  inherit (packages) chatmaild dovecot option-docs;
+  inherit (packages)
+    chatmaild
+    dovecot
+    iroh-relay
+    option-docs
+    ;
 
   formatting = pkgs.runCommand "formatting" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
     find ${../../.} -name '*.nix' -exec nixfmt --check {} +

@@ -78,7 +78,8 @@ def test_both_systems_get_everything() -> None:
 
     for output in outputs:
         assert set(names[output]) == SYSTEMS
-    packages = {"chatmaild", "default", "dovecot", "option-docs", "rpi-image", "website"}
+    packages = {"chatmaild", "default", "dovecot", "iroh-relay", "option-docs", "rpi-image"}
+    packages |= {"website"}
     assert set(names["packages"]["x86_64-linux"]) == packages
     vm_tests = {"acme", "basic", "federation", "upgrade"}
     for system in SYSTEMS:
@@ -145,6 +146,28 @@ def test_a_template_is_a_working_beginning(name: str, tmp_path: Path) -> None:
     )
 
     assert seen == {"refusals": [], "active": True}
+
+
+@pytest.mark.parametrize("system", sorted(SYSTEMS))
+def test_iroh_relay_is_checked_by_the_sum_of_the_program(system: str, tmp_path: Path) -> None:
+    """The sums others publish are of the file inside the archive, so that is what must come out."""
+    package = nix(
+        f"let p = {OUTPUTS}.packages.{system}.iroh-relay.parts; in {{ inherit (p.src.parts) url "
+        "sha256 downloadToTemp postFetch; inherit (p.meta) platforms; }"
+    )
+    (tmp_path / "iroh-relay").write_bytes(b"\x7fELF the program")
+    subprocess.run(["tar", "-czf", "archive", "./iroh-relay"], cwd=tmp_path, check=True)
+    environment = {"PATH": os.environ["PATH"], "out": str(tmp_path / "out")}
+    environment["downloadedFile"] = str(tmp_path / "archive")
+    subprocess.run(["sh", "-ec", package["postFetch"]], env=environment, check=True)
+
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "iroh-relay").read_bytes()
+    assert package["downloadToTemp"] is True
+    machine = system.partition("-")[0]
+    end = f"/v0.35.0/iroh-relay-v0.35.0-{machine}-unknown-linux-musl.tar.gz"
+    assert package["url"].endswith(end)
+    assert re.fullmatch("[0-9a-f]{64}", package["sha256"])
+    assert set(package["platforms"]) == SYSTEMS
 
 
 def test_no_overlay_is_forced() -> None:

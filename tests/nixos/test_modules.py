@@ -190,6 +190,20 @@ def test_certificate_files_are_used_as_they_are() -> None:
     assert "ssl_certificate_key /srv/k.pem;" in seen["texts"]["nginx"]
 
 
+def test_realtime_channels_need_nothing_but_to_be_wanted() -> None:
+    """The program comes with the module, and another one can be named."""
+    wanted = chatmail(GOOD | {"iroh": {"enable": True}})
+    other = host(
+        '{ services.chatmail = { enable = true; domain = "_lab.test"; iroh.enable = true; '
+        "irohPackage = nixpkgs.legacyPackages.x86_64-linux.coturn; }; }"
+    )
+    start = "config.systemd.services.chatmail-iroh.serviceConfig.ExecStart"
+
+    assert nix(f"{wanted}.refusals") == []
+    assert "-iroh-relay/bin/iroh-relay --config-path " in nix(f"{wanted}.{start}")
+    assert "-coturn/bin/iroh-relay " in nix(f"{other}.{start}")
+
+
 def test_the_firewall_opens_what_the_relay_listens_for_and_can_stay_closed() -> None:
     """A relay behind its own closed firewall would be none; who filters elsewhere says so."""
     ports = "config.networking.firewall.allowedTCPPorts"

@@ -81,6 +81,11 @@ let
       # Where nixpkgs' own test set-ups are.
       path = toString ./.;
       callPackage = lib.callPackageWith (self // { pkgs = self; });
+      stdenvNoCC = {
+        inherit (self.stdenv) hostPlatform;
+        mkDerivation = attributes: made attributes.pname attributes;
+      };
+      fetchurl = attributes: made attributes.name attributes;
       python3 = package "python3" // {
         withPackages = f: made "python3-env" (f python3Packages);
       };
