@@ -16,7 +16,7 @@ from chatmaild.accounts.tokens import Tokens
 TODAY = 20_000
 ALICE = "alice1234@chat.example.org"
 BOB = "bob123456@chat.example.org"
-SECONDS = 10
+SECONDS = 60
 
 
 class FakeProxy:

@@ -9,7 +9,8 @@ import pytest
 import segno
 
 from chatmaild.config import Config, load
-from chatmaild.website.facts import echo_invite
+from chatmaild.website import generate
+from chatmaild.website.facts import CURRENT, ECHO_PICTURE, echo_invite
 from chatmaild.website.generate import main, publish, qr_png, site, size
 
 INVITE = "DCACCOUNT:https://chat.example.org/new"
@@ -374,3 +375,30 @@ def test_a_new_site_takes_the_place_of_the_old_one_at_once(tmp_path: Path) -> No
 def test_sizes_read_as_people_write_them(number: int, text: str) -> None:
     """Units of 1024, at most one decimal, the number and its unit on one line."""
     assert size(number, ",") == text.replace(" ", "\u00a0")
+
+
+def test_a_bot_that_comes_while_the_site_is_written_is_on_it(
+    tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No change is told of between the start and the end of what systemd started."""
+    invite = tmp_path / "invite"
+    settings["echo"] = {
+        "state": str(tmp_path),
+        "invite": str(invite),
+        "server": "/s",
+        "socket": "/s",
+    }
+    config_of(tmp_path, settings)
+    rounds = []
+
+    def publish_late(files: generate.Files, directory: Path) -> None:
+        publish(files, directory)
+        invite.write_text("https://i.delta.chat/#0123\n")
+        rounds.append(ECHO_PICTURE in files)
+
+    monkeypatch.setattr(generate, "publish", publish_late)
+
+    assert main(["--config", str(tmp_path / "chatmaild.json")]) == 0
+
+    assert rounds == [False, True]
+    assert (tmp_path / "site" / CURRENT / ECHO_PICTURE).exists()

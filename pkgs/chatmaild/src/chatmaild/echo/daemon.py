@@ -12,11 +12,9 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -26,8 +24,9 @@ from chatmaild import daemon, systemd
 from chatmaild.accounts.login import ECHO_NAME
 from chatmaild.config import Config, ConfigError
 from chatmaild.config import Echo as EchoConfig
-from chatmaild.echo.account import OutError, Standing, claim, password
+from chatmaild.echo.account import OutError, claim, password
 from chatmaild.echo.bot import FORGET_SECONDS, Echo, Incoming, forget_old
+from chatmaild.echo.presence import Presence
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +88,8 @@ def _serve(config: Config, echo: EchoConfig, rpc: Rpc) -> None:
     address = f"{ECHO_NAME}@{config.domain}"
     word = password(echo.state)
     account = _account(address, word, echo, DeltaChat(rpc))
-    presence = Presence(account, echo, word if _address(account) == address else None)
+    known = word if _address(account) == address else None
+    presence = Presence(account, echo, config.website.site, known)
     presence.look()
     systemd.notify("READY=1")
     log.info("ready")
@@ -112,38 +112,6 @@ def _serve(config: Config, echo: EchoConfig, rpc: Rpc) -> None:
             swept = time.monotonic()
             counts["forgotten chats"] += forget_old(_chats(account), time.time())
             log.info("%s", daemon.summary(counts))
-
-
-class Presence:
-    """Connected, with its invite published, as long as the relay lets the bot in."""
-
-    def __init__(self, account: Account, echo: EchoConfig, word: str | None) -> None:
-        """Ask with the password; None for a bot that has had another address from before."""
-        self._account = account
-        self._echo = echo
-        self._word = word
-        self._here: bool | None = None
-
-    def look(self) -> None:
-        """Ask how the relay sees the account, and follow."""
-        try:
-            standing = claim(self._echo.socket, self._word) if self._word else Standing.GOOD
-        except OutError as error:
-            if self._here is not False:
-                log.warning("shut out: %s", error)
-                self._here = False
-                self._account.stop_io()
-                self._echo.invite.unlink(missing_ok=True)
-            return
-        if standing is Standing.NEW and self._here:
-            # Core waits long after a login that was refused.
-            self._account.stop_io()
-            self._here = False
-        # At the start a relay that does not answer yet is given the benefit of the doubt.
-        if not self._here and (standing is not Standing.UNKNOWN or self._here is None):
-            self._account.start_io()
-            publish(self._echo.invite, self._account.get_qr_code())
-            self._here = True
 
 
 def _account(address: str, word: str, echo: EchoConfig, deltachat: DeltaChat) -> Account:
@@ -232,15 +200,6 @@ def _chats(account: Account) -> Iterator[_Chat]:
         about = chat.get_basic_snapshot()
         if not about.is_self_talk and not about.is_device_chat:
             yield _Chat(chat)
-
-
-def publish(path: Path, link: str) -> None:
-    """Write the link so that a reader sees all of it or nothing; everybody may read it."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{link}\n")
-        os.fchmod(descriptor, 0o644)
-    Path(name).replace(path)
 
 
 def _sentence(error: JsonRpcError) -> str:

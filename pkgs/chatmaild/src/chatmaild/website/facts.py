@@ -12,6 +12,9 @@ from chatmaild.config import Config
 
 # An invite link of core is about 200 characters; what is longer is no invite.
 MAX_INVITE_BYTES = 2000
+# Where the site that is shown lies in its directory, and what it has while it shows the echo bot.
+CURRENT = "current"
+ECHO_PICTURE = "qr-echo.png"
 INVITE_BEGINNINGS = ("https://i.delta.chat/#", "OPENPGP4FPR:")
 
 

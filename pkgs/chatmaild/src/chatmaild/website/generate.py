@@ -21,13 +21,12 @@ from markupsafe import Markup
 
 from chatmaild import daemon
 from chatmaild.config import Config
-from chatmaild.website.facts import Facts, facts
+from chatmaild.website.facts import CURRENT, ECHO_PICTURE, Facts, facts
 from chatmaild.website.languages import DEFAULT, OURS, Language, languages
 from chatmaild.website.markdown import Page, PageError, fill_layout, read_page, to_html
 
 log = logging.getLogger(__name__)
 
-CURRENT = "current"
 STATIC = Path(__file__).with_name("static")
 SCRIPT = "dclogin.js"
 # Pictures of the operator's; a website is no file server.
@@ -35,6 +34,7 @@ MAX_STATIC_BYTES = 5_000_000
 MAX_STATIC_FILES = 500
 ROBOTS = "User-agent: *\nDisallow: /new\nDisallow: /cgi-bin/\n"
 PIXELS_PER_MODULE = 8
+MAX_ROUNDS = 5
 
 Files = dict[str, bytes]
 
@@ -56,12 +56,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _work(config: Config) -> None:
     faults: list[str] = []
-    files = site(config, faults)
-    try:
-        publish(files, config.website.site)
-    except OSError as error:
-        raise WebsiteError(f"{config.website.site}: cannot be written: {error}") from None
-    log.info("wrote %d files", len(files))
+    shown: Facts | None = None
+    for _ in range(MAX_ROUNDS):
+        # The echo bot comes and goes, and systemd forgets what changes while this runs.
+        if (about := facts(config)) == shown:
+            break
+        shown = about
+        faults.clear()
+        files = site(config, faults)
+        try:
+            publish(files, config.website.site)
+        except OSError as error:
+            raise WebsiteError(f"{config.website.site}: cannot be written: {error}") from None
+        log.info("wrote %d files", len(files))
     if faults:
         # A page that stands in for a translation has its fault in every language.
         raise WebsiteError("; ".join(dict.fromkeys(faults)))
@@ -78,7 +85,7 @@ def site(config: Config, faults: list[str]) -> Files:
     if about.invite:
         files[qr_name(about.host)] = qr_png(about.invite)
     if about.echo:
-        files["qr-echo.png"] = qr_png(about.echo)
+        files[ECHO_PICTURE] = qr_png(about.echo)
     if config.website.pages is not None:
         files |= _own_static(config.website.pages, faults)
     for language in spoken:
