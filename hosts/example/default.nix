@@ -23,10 +23,17 @@
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB0example0example0example0example0example0exam operator@example.org"
   ];
 
-  # Old generations stay for a month to roll back to; what is older makes room.
-  nix.gc = {
-    automatic = true;
-    options = "--delete-older-than 30d";
+  nix = {
+    # `nix flake update`
+    settings.experimental-features = [
+      "flakes"
+      "nix-command"
+    ];
+    # Old generations stay for a month to roll back to; what is older makes room.
+    gc = {
+      automatic = true;
+      options = "--delete-older-than 30d";
+    };
   };
 
   # The release this host was installed with; it is not raised by updates.

@@ -79,5 +79,7 @@ def test_the_disk_of_the_example_is_the_one_that_the_page_makes() -> None:
     page = (REPOSITORY / "hosts" / "README.md").read_text()
     disk = (REPOSITORY / "hosts" / "example" / "disk.nix").read_text()
 
-    for label in re.findall(r"by-label/(\w+)", disk):
-        assert re.search(rf"-L {label}\b", page), label
+    labels = re.findall(r"by-label/(\w+)", disk)
+    assert len(labels) == 3
+    for label in labels:
+        assert re.search(rf"-[Ln] {label}\b", page), label

@@ -102,6 +102,12 @@ in
           type = types.str;
           default = "";
         };
+        grub.efiSupport = false';
+        grub.efiInstallAsRemovable = false';
+        efi.efiSysMountPoint = mkOption {
+          type = types.str;
+          default = "/boot";
+        };
         generic-extlinux-compatible = {
           enable = false';
           configurationLimit = mkOption {
