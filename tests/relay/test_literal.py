@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import smtplib
 import socket
-import ssl
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
 from deltachat_rpc_client import EventType
 from harness.deltachat import await_event, await_message
 from harness.stranger import MailServer
 
-from relay import mailboxes, messages
-from relay.dialogue import SECONDS, Dialogue, insecure
-from relay.people import Person, exists, imap_login, smtp_login
+from relay import messages
+from relay.dialogue import SECONDS, Dialogue
+from relay.people import Person
 from relay.strangers import Stranger, deliver, port_25
-from relay.test_deletion import delete
 from relay.test_outgoing_tls import deferred, empty_queue
-from relay.test_registration import ask
 
 if TYPE_CHECKING:
     from harness.deltachat import Core
@@ -103,52 +97,6 @@ def test_people_meet_by_an_invite_and_talk(
     received.chat.accept()
     received.chat.send_text("Hello back")
     assert await_message(bob, "Hello back").get_snapshot().show_padlock
-
-
-def test_the_login_link_is_all_a_client_needs(core: Core, here: Relay) -> None:
-    """It names the servers and has the certificate accepted; nobody could look either up."""
-    printed = here.chatmail("invite").out.splitlines()[0]
-    status, answer = ask(here)
-    assert status == 200
-    for link in (printed, answer["dclogin_url"]):
-        account = core.deltachat.add_account()
-        account.add_transport_from_qr(link)
-        account.bring_online()
-        address = account.get_config("configured_addr")
-
-        assert f"@{here.mail_domain}?" in link
-        assert address.endswith(f"@[{HERE}]")
-        assert exists(here, address)
-
-
-@pytest.mark.parametrize("domain", [HERE, f"[{THERE}]", "[127.0.0.1]", f"[ipv4:{HERE}]"])
-def test_nobody_becomes_somebody_elsewhere(here: Relay, domain: str) -> None:
-    """Accounts are at the relay's own address in brackets."""
-    name, password = here.credentials()[0].partition("@")[0], "a long enough password"
-
-    assert imap_login(here, f"{name}@{domain}", password) != ""
-    assert smtp_login(here, f"{name}@{domain}", password).startswith("535 ")
-    assert imap_login(here, f"{name}@[{HERE}]", password) == ""
-
-
-def test_the_certificate_is_for_the_address(here: Relay) -> None:
-    """As an address, so that whoever wants to look can (RFC 5280, section 4.2.1.6)."""
-    pem = ssl.get_server_certificate((here.address, 993))
-    names = x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(
-        x509.SubjectAlternativeName
-    )
-
-    assert names.value.get_values_for_type(x509.IPAddress) == [IPv4Address(HERE)]
-    assert not names.value.get_values_for_type(x509.DNSName)
-
-
-def test_the_operator_is_told_that_all_is_well_without_dns(here: Relay) -> None:
-    """Neither a missing zone nor a missing key is a fault."""
-    for options in ([], ["--check"]):
-        said = here.chatmail("dns", *options).out
-        assert said == f"; {HERE} is an IP address: this relay needs no DNS records\n"
-    checks = json.loads(here.chatmail("status", "--json").out)
-    assert [check for check in checks if not check["ok"]] == []
 
 
 def test_what_a_classic_server_sees(alice: Person, classic: MailServer) -> None:
@@ -255,37 +203,6 @@ def test_nobody_outside_sends_as_one_of_us(here: Relay, alice: Person) -> None:
     assert (code, text.endswith(b"not logged in")) == (553, True)
 
 
-def test_people_send_as_themselves_only(alice: Person, here: Relay) -> None:
-    """Brackets in an address are letters, not a pattern."""
-    others = [Person.on(here).address, alice.address.replace(HERE, THERE), f"x@[{HERE}]"]
-    for other in others:
-        with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
-            alice.send(messages.encrypted(other, alice.address), alice.address, sender=other)
-        assert refused.value.recipients[alice.address][0] == 553
-
-
-def test_other_addresses_of_the_host_take_no_mail(here: Relay, alice: Person) -> None:
-    """Postfix thinks that they are its own, and would write a bounce for each message."""
-    loopback = "someone@[127.0.0.1]"
-    with port_25(here) as session:
-        session.ehlo()
-        session.mail("")
-        assert session.rcpt(loopback)[0] == 550
-        for foreign in ("someone@[IPv6:::1]", f"someone@[IPv6:{here.address6}]"):
-            assert session.rcpt(foreign)[0] == 554, foreign
-    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
-        alice.send(messages.encrypted(alice.address, loopback), loopback)
-    assert refused.value.recipients[loopback][0] == 550
-
-
-def test_names_cannot_be_tried_out(here: Relay, alice: Person) -> None:
-    """An address that exists and one that does not get the same answer."""
-    with port_25(here) as session:
-        known = session.vrfy(alice.address)
-        unknown = session.vrfy(here.credentials()[0])
-    assert known[0] == unknown[0] == 252
-
-
 def test_it_relays_nothing_for_strangers(here: Relay) -> None:
     """An address in brackets elsewhere is as foreign as a name."""
     with port_25(here) as session:
@@ -332,37 +249,3 @@ def test_a_server_at_an_address_gets_nothing_without_tls(lab: Lab, bob: Person) 
     assert "TLS is required, but was not offered" in deferred(bob.relay, recipient)
     empty_queue(bob.relay)
     lab.stop(plain.machine)
-
-
-def test_a_mailbox_in_brackets_is_kept_like_any_other(here: Relay, alice: Person) -> None:
-    """Old mail goes at night, and all of it with its owner."""
-    mailboxes.awake(here)
-    text = messages.encrypted_of_size(alice.address, alice.address, 5_000)
-    mailboxes.plant(here, alice.address, text, 20.5)
-    kept = mailboxes.plant(here, alice.address, text, 19.5)
-
-    mailboxes.expire(here)
-
-    assert mailboxes.files(here, alice.address) == {kept}
-    assert alice.address in here.chatmail("accounts", "list").out
-    assert delete(here, alice.address, alice.password) == (200, {"deleted": alice.address})
-    assert "AUTHENTICATIONFAILED" in imap_login(here, alice.address, alice.password)
-    assert not exists(here, alice.address)
-
-
-def test_a_blocked_account_stays_out(here: Relay, alice: Person) -> None:
-    """The operator names it as everybody does."""
-    here.chatmail("accounts", "block", alice.address)
-
-    assert "AUTHENTICATIONFAILED" in imap_login(here, alice.address, alice.password)
-    here.chatmail("accounts", "unblock", alice.address)
-    assert imap_login(here, alice.address, alice.password) == ""
-
-
-def test_all_ports_of_clients_take_an_address_in_brackets(here: Relay, alice: Person) -> None:
-    """465, 587, and 443 by ALPN, where a client at an address sends no host name."""
-    for port in (465, 587, 443):
-        alice.submission(port).close()
-    with Dialogue.connect(here.address, 443, insecure("imap")) as imap:
-        imap.line()
-        assert imap.answer(f"LOGIN {alice.address} {alice.password}")[-1].startswith("a OK ")

@@ -11,6 +11,7 @@ from chatmaild.config import Config, load
 from chatmaild.web.credentials import (
     PASSWORD_ALPHABET,
     Credentials,
+    by_login_link,
     dclogin_url,
     fresh_credentials,
 )
@@ -66,3 +67,25 @@ def test_link_of_a_bare_address_names_its_hosts() -> None:
         "sh": ["192.0.2.1"],
         "ic": ["3"],
     }
+
+
+@pytest.mark.parametrize(
+    ("host", "source", "needed"),
+    [
+        ("chat.example.org", "acme", False),
+        ("chat.example.org", "self-signed", True),
+        ("192.0.2.1", "self-signed", True),
+        ("_lab.example.org", "self-signed", False),
+    ],
+)
+def test_a_login_link_is_needed_where_clients_verify_in_vain(
+    tmp_path: Path, settings: dict[str, Any], host: str, source: str, *, needed: bool
+) -> None:
+    """They verify every certificate but that of a name with `_` in front."""
+    settings["host"] = host
+    settings["domain"] = f"[{host}]" if host == "192.0.2.1" else host
+    settings["certificate"]["source"] = source
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+
+    assert by_login_link(load(path)) is needed

@@ -258,6 +258,24 @@ def test_a_certificate_of_its_own_needs_a_login_link(
     assert b"<script" not in files["info.html"]
 
 
+def test_by_invitation_the_button_waits_for_an_invite(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """Only the script knows with what somebody came; without it the page says what is needed."""
+    settings |= {"host": "192.0.2.1", "domain": "[192.0.2.1]", "registration": "invite"}
+    settings["certificate"]["source"] = "self-signed"
+    page = pages_of(tmp_path, settings)["index.html"]
+
+    assert '<section class="invite" id="invited" hidden>' in page
+    assert '<p class="notice" id="uninvited">' in page
+    assert '<script src="/dclogin.js"' in page
+
+    settings["registration"] = "closed"
+    page = pages_of(tmp_path, settings)["index.html"]
+    assert "<script" not in page
+    assert 'id="login"' not in page
+
+
 def test_the_echo_bot_is_offered_once_it_has_an_invite(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:

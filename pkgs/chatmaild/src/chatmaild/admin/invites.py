@@ -11,6 +11,7 @@ from chatmaild.accounts.book import SECONDS_PER_DAY
 from chatmaild.admin.accounts import iso_day
 from chatmaild.admin.control import ask
 from chatmaild.config import Config
+from chatmaild.web.credentials import by_login_link
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -58,10 +59,14 @@ def _list(config: Config, *, as_json: bool) -> None:
 def describe(config: Config, invite: dict[str, Any]) -> dict[str, Any]:
     """Write an invite as a person reads it: days as ISO 8601, the link instead of the token."""
     last = invite["last_day"]
+    token = invite["token"]
     today = int(time.time()) // SECONDS_PER_DAY
     return {
         "id": invite["id"],
-        "link": f"DCACCOUNT:https://{config.host}/new?t={invite['token']}",
+        # The relay's page makes a login of the token where clients cannot.
+        "link": f"https://{config.host}/?t={token}"
+        if by_login_link(config)
+        else f"DCACCOUNT:https://{config.host}/new?t={token}",
         "comment": invite["comment"],
         "uses": invite["uses"],
         "used": invite["used"],

@@ -41,6 +41,15 @@ def fresh_credentials(config: Config) -> Credentials:
     return Credentials(f"{name}@{config.domain}", password)
 
 
+def by_login_link(config: Config) -> bool:
+    """
+    Whether the usual invite (`DCACCOUNT:`) fails, because clients ask it over verified HTTPS.
+
+    They verify no certificate of a name that starts with `_`.
+    """
+    return config.certificate.source == "self-signed" and not config.host.startswith("_")
+
+
 def dclogin_url(credentials: Credentials, host: str) -> str:
     """
     Write the `dclogin:` link of a relay whose certificate no client can verify.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chatmaild.config import Config
+from chatmaild.web.credentials import by_login_link
 
 # An invite link of core is about 200 characters; what is longer is no invite.
 MAX_INVITE_BYTES = 2000
@@ -63,15 +64,14 @@ class Facts:
 def facts(config: Config) -> Facts:
     """Collect what is true of this relay now."""
     self_signed = config.certificate.source == "self-signed"
-    # Clients verify no certificate of a domain that starts with `_`, so the usual link works there.
-    by_script = self_signed and not config.host.startswith("_")
+    by_script = by_login_link(config)
     is_open = config.registration == "open"
     return Facts(
         host=config.host,
         domain=config.domain,
         registration=config.registration,
         invite=f"DCACCOUNT:https://{config.host}/new" if is_open and not by_script else None,
-        login_by_script=is_open and by_script,
+        login_by_script=by_script and config.registration != "closed",
         echo=echo_invite(config.echo.invite) if config.echo else None,
         name_length=config.accounts.name_max_length,
         password_length=config.accounts.password_min_length,
