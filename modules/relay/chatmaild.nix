@@ -88,6 +88,7 @@ in
       nocreate
       stsPolicies
       revoked
+      arrivals
       ;
     authorities = platform.caBundle;
     filterSocket = sockets.filter;

@@ -221,6 +221,24 @@ def test_what_waits_survives_a_restart(
     proxy.wait_for(token, 3, timeout=90)
 
 
+def test_a_daemon_that_is_killed_at_once_loses_nothing(
+    proxy: PushProxy, alice: Person, bob: Person, relay: Relay
+) -> None:
+    """What was delivered a moment before was in its memory only, and the phone slept on."""
+    [token] = register(bob)
+    with proxy.stalling():
+        write(alice, bob)
+        proxy.wait_for(token)
+        relay.machine.run(["systemctl", "kill", "--signal=KILL", ACCOUNTS])
+        killed = time.monotonic()
+
+    relay.machine.wait_for_unit(ACCOUNTS)
+    told = proxy.wait_for(token, 2, timeout=10)
+    assert told[1].at > killed - 0.1
+    # Long before half a second, after which it would have been in the book.
+    assert killed - told[0].at < 0.3
+
+
 def test_nothing_is_told_to_an_impostor(lab: Lab, relay: Relay, alice: Person, bob: Person) -> None:
     """Tokens are for the one proxy that the operator named, and its certificate proves it."""
     [token] = register(bob)

@@ -68,6 +68,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
             "stsPolicies": str(tmp_path / "sts-policies.sqlite"),
             "nocreate": str(tmp_path / "nocreate"),
             "revoked": str(tmp_path),
+            "arrivals": str(tmp_path / "arrivals"),
             "authorities": "/etc/ssl/certs/ca-certificates.crt",
         },
     }

@@ -245,6 +245,7 @@ class Paths:
     sts_policies: Path
     nocreate: Path
     revoked: Path
+    arrivals: Path
     authorities: Path
 
 

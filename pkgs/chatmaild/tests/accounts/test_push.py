@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chatmaild.accounts.arrival_log import ArrivalLog
 from chatmaild.accounts.book import Book
 from chatmaild.accounts.book_thread import BookThread
 from chatmaild.accounts.push import CONNECTIONS, Arrivals, Notifier, pause
@@ -69,6 +70,7 @@ type Scene = Callable[[Notifier, FakeProxy, Clock], Awaitable[None]]
 
 def play(book: Book, *scenes: Scene) -> Counter[str]:
     """Run each scene with a notifier of its own, as after a restart; return what was counted."""
+    path = arrivals_beside(book)
     counts: Counter[str] = Counter()
     clock = Clock()
 
@@ -76,7 +78,8 @@ def play(book: Book, *scenes: Scene) -> Counter[str]:
         thread = BookThread(book, lambda: TODAY)
         for scene in scenes:
             proxy = FakeProxy()
-            notifier = Notifier(proxy.post, thread, counts, clock)
+            log = ArrivalLog(path)
+            notifier = Notifier(proxy.post, thread, log, counts, clock)
             work = asyncio.create_task(notifier.run())
             async with asyncio.timeout(SECONDS):
                 await scene(notifier, proxy, clock)
@@ -92,6 +95,13 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that a test can only look at."""
     while not condition():  # noqa: ASYNC110 - it sets no event
         await asyncio.sleep(0.005)
+
+
+def arrivals_beside(book: Book) -> Path:
+    """Return where the notifiers of a book note arrivals."""
+    with book.reading() as connection:
+        file = connection.execute("PRAGMA database_list").fetchone()[2]
+    return Path(file).with_name("arrivals")
 
 
 def waiting(book: Book) -> int:
@@ -202,6 +212,52 @@ def test_what_is_not_done_survives_a_restart(book: Book) -> None:
         assert len(set(proxy.taken)) == 100
 
     play(book, first, second)
+
+
+def test_one_that_is_killed_leaves_what_it_had_not_told(book: Book) -> None:
+    """Within the half second before anything is written to the book."""
+    arrivals = arrivals_beside(book)
+
+    async def killed(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
+        proxy.open.clear()
+        notifier.notify(ALICE)
+        await until(lambda: proxy.under_way == 1)
+        assert waiting(book) == 0
+        left.append(arrivals.read_bytes())
+        proxy.open.set()
+        await until(lambda: proxy.taken == ["alices-phone"])
+
+    async def after(_notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
+        await until(lambda: proxy.taken == ["alices-phone"])
+        await until(lambda: arrivals.read_bytes() == b"")
+
+    async def between(_notifier: Notifier, _proxy: FakeProxy, _: Clock) -> None:
+        # As if it had ended there: a process that is killed does nothing more.
+        arrivals.write_bytes(left[0])
+
+    left: list[bytes] = []
+    play(book, killed, between, after)
+    assert left == [f"{ALICE}\n".encode()]
+
+
+def test_nobody_is_noted_longer_than_needed(book: Book) -> None:
+    """Told or in the book, either way the file in memory names nobody."""
+    arrivals = arrivals_beside(book)
+
+    async def scene(notifier: Notifier, proxy: FakeProxy, clock: Clock) -> None:
+        notifier.notify(ALICE)
+        notifier.notify(BOB)
+        await until(lambda: proxy.taken == ["alices-phone"])
+        await until(lambda: arrivals.read_bytes() == b"")
+        proxy.open.clear()
+        notifier.notify(ALICE)
+        await until(lambda: proxy.under_way == 1)
+        assert arrivals.read_bytes() != b""
+        clock.now += 1
+        await until(lambda: waiting(book) == 1)
+        await until(lambda: arrivals.read_bytes() == b"")
+
+    play(book, scene)
 
 
 def test_a_slow_one_is_in_the_book_before_it_is_done(book: Book) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 
 from chatmaild import admission, daemon, http_server, sockets, systemd
+from chatmaild.accounts.arrival_log import ArrivalLog
 from chatmaild.accounts.book import Book, BookError
 from chatmaild.accounts.book_thread import BookThread
 from chatmaild.accounts.dict_server import MAX_LINE_BYTES, DictServer
@@ -61,7 +62,8 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
     thread = BookThread(book)
 
     proxy = PushProxy(config.push.proxy, paths.authorities, CONNECTIONS)
-    notifier = Notifier(proxy.post, thread, counts)
+    arrival_log = ArrivalLog(paths.arrivals)
+    notifier = Notifier(proxy.post, thread, arrival_log, counts)
     arrivals = Arrivals()
 
     def on_new_mail(address: str, mark: str) -> None:
@@ -75,6 +77,7 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
 
     if not config.push.enable:
         await thread.forget_all_tokens()
+        arrival_log.keep(())
 
     mailboxes = Mailboxes(paths.mailboxes)
     keeper = Keeper(

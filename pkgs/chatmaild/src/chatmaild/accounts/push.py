@@ -1,8 +1,9 @@
 """
 Waking sleeping phones: for each new message one notification to each device of its account.
 
-A notification starts in memory and is sent at once. One that the proxy has not taken within half
-a second is written to the book, so it survives a restart; most never touch the disk. What failed
+A notification is sent at once. Whom it is for is noted in a file in memory first, for a daemon that
+is killed meanwhile (arrival_log). One that the proxy has not taken within half a second is written
+to the book, so it survives a restart of the machine; most never touch the disk. What failed
 is tried again after 1, 8, 64, 512 and then every 3600 s, and given up five hours after the newest
 message it is about. Memory is bounded: beyond a thousand, what is to be sent waits in the book.
 """
@@ -11,8 +12,9 @@ import asyncio
 import logging
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+from chatmaild.accounts.arrival_log import ArrivalLog
 from chatmaild.accounts.book import BookError
 from chatmaild.accounts.book_thread import BookThread
 from chatmaild.accounts.outbox import LEASE_SECONDS, Notification
@@ -72,6 +74,7 @@ class Notifier:
         self,
         post: Post,
         book: BookThread,
+        arrivals: ArrivalLog,
         counts: Counter[str],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -81,7 +84,10 @@ class Notifier:
         self._outbox = book.outbox
         self._counts = counts
         self._clock = clock
+        self._log = arrivals
+        self._left = arrivals.left()
         self._arrived: deque[str] = deque()
+        self._looked_up: Sequence[str] = ()
         self._unsent: OrderedDict[tuple[str, str], Notification] = OrderedDict()
         self._flying: dict[asyncio.Task[None], Notification] = {}
         self._news = asyncio.Event()
@@ -102,11 +108,14 @@ class Notifier:
         if len(self._arrived) >= MAX_ARRIVALS:
             self._counts["push dropped"] += 1
             return
+        self._log.note(address)
         self._arrived.append(address)
         self._news.set()
 
     async def run(self) -> None:
         """Work until cancelled; then write to the book what is not done."""
+        for address in self._left:
+            self.notify(address)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._look_up_forever())
@@ -122,12 +131,14 @@ class Notifier:
             while self._arrived:
                 size = min(len(self._arrived), BATCH)
                 addresses = [self._arrived.popleft() for _ in range(size)]
+                self._looked_up = addresses
                 try:
                     devices = await self._book.devices(addresses)
                     await self._add(devices)
                 except BookError as error:
                     self._counts["push dropped"] += size
                     log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+                self._looked_up = ()
 
     async def _add(self, devices: Sequence[tuple[str, str]]) -> None:
         now = int(self._clock())
@@ -267,6 +278,15 @@ class Notifier:
                     self._kept |= late
             except BookError as error:
                 log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            self._log.keep(self._only_here())
+
+    def _only_here(self) -> Iterator[str]:
+        """Go through the addresses whose news is neither told nor in the book."""
+        yield from self._arrived
+        yield from self._looked_up
+        for one in (*self._flying.values(), *self._unsent.values()):
+            if self._kept.get(one.key) is not one:
+                yield one.address
 
     async def _save_all(self) -> None:
         self._stopping = True
@@ -283,5 +303,7 @@ class Notifier:
                 for address, token in await self._book.devices(list(self._arrived))
             ]
             await self._book.run(self._outbox.put, [(one, now) for one in left])
+            self._log.keep(())
         except BookError as error:
             log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+        self._log.close()
