@@ -86,7 +86,7 @@ else
         static_configs = [
           {
             targets = [ "127.0.0.1:${toString settings.metrics.port}" ];
-            labels.instance = settings.domain;
+            labels.instance = names.host;
           }
         ];
       };

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
+from harness.deltachat import await_message
+from harness.process import wait_until
 
 from relay import mailboxes, messages
 from relay.dialogue import Dialogue, insecure
 from relay.people import Person, exists, imap_login, smtp_login
 from relay.strangers import port_25
 from relay.test_deletion import delete
+from relay.test_echo import shown_invite
 from relay.test_registration import ask
 
 if TYPE_CHECKING:
@@ -140,6 +143,18 @@ def test_a_mailbox_in_brackets_is_kept_like_any_other(here: Relay, alice: Person
     assert delete(here, alice.address, alice.password) == (200, {"deleted": alice.address})
     assert "AUTHENTICATIONFAILED" in imap_login(here, alice.address, alice.password)
     assert not exists(here, alice.address)
+
+
+def test_the_echo_bot_lives_there_too(lab: Lab, core: Core) -> None:
+    """Its invite carries the brackets, through the website into a client."""
+    relay = lab.relay("192.0.2.63", {"echo": {"enable": True}})
+    invite = wait_until(lambda: shown_invite(relay), "the bot's invite", timeout=60)
+    alice = core.account(relay, "Alice")
+    chat = alice.secure_join(invite)
+    alice.wait_for_securejoin_joiner_success()
+    chat.send_text("Is anybody there?")
+
+    assert await_message(alice, "Is anybody there?").get_snapshot().is_bot
 
 
 def test_a_blocked_account_stays_out(here: Relay, alice: Person) -> None:

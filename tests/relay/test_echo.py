@@ -37,13 +37,16 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
 @pytest.fixture(scope="module")
 def invite(echo_relay: Relay) -> str:
     """The link that the website shows, as soon as it shows one."""
+    return wait_until(
+        lambda: shown_invite(echo_relay), "the invite of the echo bot on the website", timeout=60
+    )
 
-    def shown() -> str:
-        _, page = get(echo_relay, "/")
-        link = re.search(rb'href="(https://i\.delta\.chat/#[^"]+)"', page)
-        return unescape(link[1].decode()) if link else ""
 
-    return wait_until(shown, "the invite of the echo bot on the website", timeout=60)
+def shown_invite(relay: Relay) -> str:
+    """Return the bot's link on a relay's website, or "" while there is none."""
+    _, page = get(relay, "/")
+    link = re.search(rb'href="(https://i\.delta\.chat/#[^"]+)"', page)
+    return unescape(link[1].decode()) if link else ""
 
 
 def test_the_website_shows_its_invite(echo_relay: Relay, invite: str) -> None:

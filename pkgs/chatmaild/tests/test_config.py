@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chatmaild.config import ConfigError, load
+from chatmaild.config import ConfigError, is_address, load
 
 
 def write(tmp_path: Path, value: object) -> Path:
@@ -139,3 +139,20 @@ def test_says_why_the_file_cannot_be_read(tmp_path: Path) -> None:
     """A missing file is the most likely mistake of all."""
     with pytest.raises(ConfigError, match="cannot be read: No such file or directory"):
         load(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("192.0.2.7", True),
+        ("chat.example.org", False),
+        ("_t.example", False),
+        ("192.0.2.007", False),
+        ("192.0.2", False),
+        ("[192.0.2.7]", False),
+        ("2001:db8::1", False),
+    ],
+)
+def test_tells_an_address_from_a_name(host: str, *, address: bool) -> None:
+    """A relay at an address has no DNS: no DKIM key, and peers that compare addresses instead."""
+    assert is_address(host) is address

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import Milter
 
 from chatmaild import daemon, numbers, sockets, systemd
-from chatmaild.config import Config, ConfigError
+from chatmaild.config import Config, ConfigError, is_address
 from chatmaild.filter import keys, replies, resolver, signing
 from chatmaild.filter.pipeline import Pass, Pipeline
 from chatmaild.filter.policy import Envelope, Refuse, Role
@@ -266,7 +266,7 @@ def run(config: Config) -> None:
 
 def _signer(config: Config) -> signing.Signer | None:
     """Read the relay's keys, made first if there are none; a relay without a name has none."""
-    if not signing.can_sign(config.domain):
+    if is_address(config.host):
         return None
     private = {config.dkim.selector: keys.load(config.paths.dkim_key)}
     if config.dkim.ed25519_selector is not None:

@@ -8,7 +8,6 @@ ours are signatures: in the tests, and once at each start.
 """
 
 import base64
-import ipaddress
 import time
 from functools import lru_cache
 from hashlib import sha256
@@ -112,15 +111,6 @@ def _signature(key: keys.PrivateKey, digest: bytes) -> bytes:
 
 def _chunks(text: bytes, size: int) -> list[bytes]:
     return [text[at : at + size] for at in range(0, len(text), size)]
-
-
-def can_sign(domain: str) -> bool:
-    """Whether `domain` can have a DKIM record: an IP address, bracketed or not, has no zone."""
-    try:
-        ipaddress.ip_address(domain.strip("[]").lower().removeprefix("ipv6:"))
-    except ValueError:
-        return True
-    return False
 
 
 def load(domain: str, private: dict[str, keys.PrivateKey]) -> Signer:
