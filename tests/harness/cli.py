@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         suite = given.suite or default_suite()
         os.environ["SUITE"] = suite
-        # Nix only evaluates here; without this it warns each time that root has no group of builders.
+        # Nix only evaluates here, and would warn each time that root has no group of builders.
         os.environ.setdefault("NIX_CONFIG", "build-users-group =")
         return _dispatch(given, suite, rest)
     except LabError as problem:

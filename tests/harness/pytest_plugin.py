@@ -1,6 +1,9 @@
 """The lab in pytest: fixtures `lab` and `relay`, evidence of failures, `--sit`.
 
 `tests/lab test` loads it; another project's suite does by `-p harness.pytest_plugin`.
+
+What a file of tests boots goes when the next file begins: a lab has room for some forty machines,
+and each takes memory. Machines of fixtures with scope "session" stay for all.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Generator
 import pytest
 
 from harness import evidence
+from harness.dns import MACHINE as DNS_MACHINE
 from harness.evidence import SIT
 from harness.lab import Lab
 from harness.machine import machines
@@ -19,6 +23,8 @@ from harness.process import HOST_PID_VARIABLE, host_path
 from harness.relay import Relay
 
 DOMAIN = "_one.test"
+STAYING = pytest.StashKey[set[str]]()
+LAB = pytest.StashKey[Lab]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,13 +52,44 @@ def lab(request: pytest.FixtureRequest) -> Lab:
         pytest.fail(
             "this test is a client of the lab; run it with: tests/lab test PATH", pytrace=False
         )
-    return Lab(request.config.getoption("--suite"))
+    found = Lab(request.config.getoption("--suite"))
+    request.config.stash[LAB] = found
+    request.config.stash[STAYING] = set(machines())
+    return found
 
 
 @pytest.fixture(scope="session")
 def relay(lab: Lab) -> Relay:
     """A running relay with default settings, shared by all tests."""
     return lab.relay(DOMAIN)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Note which machines are for all tests."""
+    staying = request.config.stash.get(STAYING, None)
+    if staying is None or fixturedef.scope != "session":
+        return (yield)
+    before = set(machines())
+    result = yield
+    staying.update(set(machines()) - before)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """Take away what only this file's tests used."""
+    yield
+    lab = item.config.stash.get(LAB, None)
+    if lab is None or nextitem is None or nextitem.path == item.path or item.session.shouldstop:
+        return
+    for name, machine in machines().items():
+        if name not in {DNS_MACHINE, *item.config.stash[STAYING]}:
+            lab.stop(machine)
 
 
 def pytest_runtest_setup() -> None:
