@@ -1,32 +1,40 @@
 # A certificate that the relay makes itself, at boot and before whoever shows it.
 {
   settings,
+  platform,
+  names,
   unit,
-  ...
 }:
-{
-  units =
-    if settings.certificate.source != "self-signed" then
-      { }
-    else
-      {
-        "chatmail-certificate.service" = unit.wanted (
-          unit.job {
-            description = "chatmail certificate: made by the relay itself, its key kept";
-            program = "chatmail";
-            order.Before = [
-              "dovecot.service"
-              "nginx.service"
-              "postfix.service"
-            ];
-            service = {
-              RemainAfterExit = true;
-              # Root alone reads the key, as the daemons do before they drop their rights; a sandboxed root needs no capability.
-              ExecStart = "${unit.run "chatmail"} certificate";
-              StateDirectory = "chatmail-certificate";
-              StateDirectoryMode = "0700";
-            };
-          }
-        );
-      };
-}
+if settings.certificate.source != "self-signed" then
+  {
+    units = { };
+    users = { };
+  }
+else
+  {
+    units."chatmail-certificate.service" = unit.wanted (
+      unit.job {
+        description = "chatmail certificate: made by the relay itself, its key kept";
+        program = "chatmail";
+        order.Before = [
+          "dovecot.service"
+          "nginx.service"
+          "postfix.service"
+        ];
+        service = {
+          RemainAfterExit = true;
+          ExecStart = "${unit.run "chatmail"} certificate";
+          User = names.users.certificate;
+          # Postfix and Dovecot read the key as root; nginx need not be root anywhere.
+          Group = platform.nginx.group;
+          StateDirectory = "chatmail-certificate";
+          StateDirectoryMode = "0750";
+        };
+      }
+    );
+
+    users.${names.users.certificate} = {
+      description = "chatmail certificate";
+      memberOf = [ ];
+    };
+  }

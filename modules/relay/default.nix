@@ -86,7 +86,7 @@ let
       // {
         ${names.files.config}.text = "${toJSON chatmaild}\n";
       };
-    users = daemons.users // turn.users // iroh.users // echo.users // metrics.users;
+    users = daemons.users // certificate.users // turn.users // iroh.users // echo.users // metrics.users;
     units =
       daemons.units
       // certificate.units

@@ -56,6 +56,7 @@ rec {
     iroh = "chatmail-iroh";
     echo = "chatmail-echo";
     metrics = "chatmail-metrics";
+    certificate = "chatmail-certificate";
   };
 
   # Listeners of Dovecot's for Postfix, in Dovecot's own runtime directory.

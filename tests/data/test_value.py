@@ -171,6 +171,22 @@ def test_programs_of_the_operators_run_in_the_same_sandbox() -> None:
     assert units["chatmail-website.path"]["Path"]["PathChanged"] == "/run/chatmail-echo/invite"
 
 
+def test_no_unit_runs_as_root_whatever_is_switched_on() -> None:
+    """Nor outside the sandbox that all of them start from."""
+    baseline = nix('import (relay + "/hardening.nix")')
+    everything = {
+        "certificate": {"source": "self-signed"},
+        **{part: {"enable": True} for part in ("echo", "iroh", "metrics", "push", "turn")},
+    }
+    units = evaluate(GOOD | everything, pick=".units")
+    services = {name: unit["Service"] for name, unit in units.items() if "Service" in unit}
+
+    assert {"chatmail-certificate.service", "chatmail-iroh.service"} < set(services)
+    for name, service in services.items():
+        assert service["User"].startswith("chatmail-") or service["User"] == "vmail", name
+        assert set(baseline) <= set(service), name
+
+
 def test_a_scrape_runs_in_the_same_sandbox(value: Value) -> None:
     """And is no part of a relay that nobody measures."""
     baseline = nix('import (relay + "/hardening.nix")')

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from data.relay_value import RELAY
 from data.relay_value import nix as plain_nix
-from data.test_settings import WAITING, leaves, other, with_setting
+from data.test_settings import leaves, other, with_setting
 
 from nixos.evaluation import NIXOS, REPOSITORY, EvaluationError, chatmail, host, nix
 
@@ -144,8 +144,7 @@ def test_every_setting_reaches_the_system() -> None:
         f"(lib.filterAttrs (_: s: see.outcome s == usual) {{ {systems}; }})"
     )
 
-    # Read by NixOS alone.
-    assert set(unread) == WAITING - {"certificate.email"}
+    assert unread == []
 
 
 @pytest.mark.parametrize("setting", ["website.pages", "website.root", "appVersions"])
@@ -176,6 +175,27 @@ def test_a_key_of_the_operators_repository_is_refused() -> None:
 
     with pytest.raises(EvaluationError, match="outside the Nix store, which everybody"):
         nix(f"{system}.refusals")
+
+
+def test_every_package_that_can_be_named_is_the_one_that_runs() -> None:
+    """The options that only NixOS has are read, too."""
+    other = "nixpkgs.legacyPackages.x86_64-linux.coreutils"
+    seen = nix(
+        "let s = "
+        + host(
+            '{ services.chatmail = { enable = true; domain = "_lab.test"; iroh.enable = true; '
+            f"package = {other}; dovecotPackage = {other}; irohPackage = {other}; }}; }}"
+        )
+        + ".config; run = name: s.systemd.services.${name}.serviceConfig.ExecStart; in { "
+        'filter = run "chatmail-filter"; iroh = run "chatmail-iroh"; '
+        "dovecot = s.services.dovecot2.package; tools = map (p: p.name) "
+        "s.environment.systemPackages; }"
+    )
+
+    assert "-coreutils/bin/chatmail-filter " in seen["filter"]
+    assert "-coreutils/bin/iroh-relay " in seen["iroh"]
+    assert seen["dovecot"].endswith("-coreutils")
+    assert "coreutils" in seen["tools"]
 
 
 def test_certificate_files_are_used_as_they_are() -> None:

@@ -1,5 +1,6 @@
 import datetime
 import ipaddress
+import os
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,22 @@ def test_makes_a_pair_for_the_domain(tmp_path: Path) -> None:
     assert names.get_values_for_type(x509.DNSName) == [DOMAIN]
     assert isinstance(key, ec.EllipticCurvePublicKey)
     assert key.curve.name == "secp256r1"
-    assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o640
     assert (tmp_path / "cert.pem").stat().st_mode & 0o777 == 0o644
     assert sorted(file.name for file in tmp_path.iterdir()) == ["cert.pem", "key.pem"]
+
+
+def test_what_root_makes_is_the_units_nevertheless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator may type the command that otherwise runs as a user of its own."""
+    given = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda _file, *owner: given.append(owner))
+    make(tmp_path)
+    directory = tmp_path.stat()
+
+    assert given == [(directory.st_uid, directory.st_gid)] * 2
 
 
 def test_leaves_a_good_pair_alone(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def ensure(certificate: Path, key: Path, host: str, now: datetime.datetime) -> b
             _write(
                 key,
                 private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-                0o600,
+                0o640,
             )
         if _is_good(certificate, private, host, now):
             return False
@@ -139,10 +139,18 @@ def _alternative_name(host: str) -> x509.GeneralName:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file that appears whole or not at all, even after a power cut."""
+    """
+    Write a file that appears whole or not at all, even after a power cut.
+
+    It belongs to whom its directory belongs to, also when root runs the command.
+    """
+    owner = path.parent.stat()
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            # Nobody else may, and in the unit's sandbox it is forbidden.
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
