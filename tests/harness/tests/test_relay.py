@@ -62,6 +62,19 @@ def test_settings_that_make_no_relay_are_refused_with_the_value_s_own_words(lab:
     assert "_wrong.test" not in lab.dns.zones()
 
 
+def test_a_relay_without_a_domain_is_at_the_address_it_is_named_by(lab: Lab) -> None:
+    """It has no zone; and an address that may be another machine's is refused."""
+    relay = lab.relay("192.0.2.70")
+
+    assert relay.address == relay.domain
+    assert relay.credentials()[0].endswith("@[192.0.2.70]")
+    assert relay.domain not in lab.dns.zones()
+    lab.stop(relay)
+    for elsewhere in ("192.0.2.10", "10.0.0.1"):
+        with pytest.raises(LabError, match="use 192.0.2.60 to 192.0.2.79"):
+            lab.relay(elsewhere)
+
+
 def test_two_relays_run_at_once_and_know_each_other_by_name(lab: Lab, own: Relay) -> None:
     """Each resolves the other's published zone through its own resolver, from the root down."""
     other = lab.relay("_other.test")
