@@ -24,7 +24,6 @@ from chatmaild.accounts.grant import Grant
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.accounts.mailboxes import Mailboxes
 from chatmaild.accounts.metadata import Metadata, NoTokens, server_entries
-from chatmaild.accounts.numbers import Numbers
 from chatmaild.accounts.push import CONNECTIONS, Arrivals, Notifier
 from chatmaild.accounts.push_proxy import PushProxy
 from chatmaild.accounts.requests import Control, Registrar
@@ -122,6 +121,9 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
         )
         streams = [dictionary]
         if config.metrics:
+            # 1.5 MB that nobody else needs.
+            from chatmaild.accounts.numbers import Numbers  # noqa: PLC0415
+
             told = Numbers(config, thread, counts)
             streams.append(
                 await asyncio.start_unix_server(
