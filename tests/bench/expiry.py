@@ -1,6 +1,6 @@
 """The night: how long it takes to go through all mailboxes, and what deliveries feel of it.
 
-A message here is an empty file, for its name says all that expiry reads. One in twenty is due, as
+A message here is an empty file: expiry reads its name and its times. One in twenty is due, as
 on a relay that keeps mail for twenty days and removes one day's worth each night.
 """
 

@@ -66,6 +66,8 @@ def expire(relay: Relay) -> str:
     """Run what the timer runs at night; what it reports."""
     cursor = relay.machine.cursor()
     relay.machine.run(["systemctl", "start", "chatmail-expire.service"], timeout=60)
+    # What the unit has said and that it has ended come to the journal by different ways.
+    relay.machine.run(["journalctl", "--sync"])
     return relay.machine.journal("chatmail-expire.service", after=cursor)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +51,25 @@ def test_mail_goes_when_its_days_are_over(bob: Person, old: Callable[..., str]) 
     assert mailboxes.files(bob.relay, bob.address) == kept
     assert "removed 2 messages" in said
     assert bob.address not in said
+
+
+def test_a_copy_is_as_old_as_its_original(bob: Person, old: Callable[..., str]) -> None:
+    """Mail that is copied or moved now and then would stay for ever: each copy has a new name."""
+    for days in (21, 19):
+        path = old(days)
+        bob.relay.machine.run(["touch", "-m", "-d", f"{days} days ago", path])
+    with logged_in(bob) as imap:
+        for command in ("SELECT INBOX", "CREATE Box", "COPY 1:2 Box", "COPY 1:2 INBOX"):
+            assert imap.answer(command)[-1].startswith("a OK "), command
+        assert imap.answer("MOVE 1:2 Box")[-1].startswith("a OK ")
+    assert len(mailboxes.files(bob.relay, bob.address)) == 6
+
+    mailboxes.expire(bob.relay)
+
+    left = mailboxes.files(bob.relay, bob.address)
+    times = bob.relay.machine.run(["stat", "-c", "%Y", *left]).out.split()
+    assert len(left) == 3
+    assert all(time.time() - int(one) < 20 * mailboxes.DAY for one in times)
 
 
 def test_the_operator_sees_when_it_last_ran(bob: Person, old: Callable[..., str]) -> None:

@@ -23,10 +23,10 @@ pytestmark = pytest.mark.timeout(180)
 BUTTON = "document.getElementById('login')"
 
 
-@pytest.fixture(scope="module")
-def here(lab: Lab) -> Relay:
-    """A relay at an address, whose certificate is its own."""
-    return lab.relay("192.0.2.60")
+@pytest.fixture(scope="module", params=["192.0.2.60", "selfmade.test"])
+def here(lab: Lab, request: pytest.FixtureRequest) -> Relay:
+    """A relay at an address, or one with a name, whose certificate is its own."""
+    return lab.relay(request.param, {"certificate": {"source": "self-signed"}})
 
 
 @pytest.fixture(scope="module")

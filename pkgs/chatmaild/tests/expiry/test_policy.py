@@ -52,6 +52,21 @@ def test_the_name_says_when_a_message_came(
     assert policy.received(stamp, changed, NOW) == came
 
 
+@pytest.mark.parametrize(
+    ("internal_date", "counts"),
+    [
+        (None, NOW - DAY),
+        (NOW - DAY + 5, NOW - DAY),  # a copy that lost its times, or APPEND with a date to come
+        (NOW + 99 * DAY, NOW - DAY),
+        (NOW - 19 * DAY, NOW - 19 * DAY),  # COPY
+        (86_400.0, NOW - DAY),  # a clock that began in 1970
+    ],
+)
+def test_a_copy_is_as_old_as_its_original(internal_date: float | None, counts: float) -> None:
+    """It has a name of its own, and copying must not make mail immortal."""
+    assert policy.since(NOW - DAY, internal_date) == counts
+
+
 def test_a_leftover_of_a_delivery_has_a_day() -> None:
     """No delivery takes as long, so nobody misses it."""
     assert not policy.is_leftover(DAY)

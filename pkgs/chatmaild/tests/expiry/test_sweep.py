@@ -46,6 +46,19 @@ def test_old_mail_goes_wherever_it_is(box: Box, folder: str, part: str) -> None:
     assert result.used == 1000
 
 
+def test_a_copy_goes_with_its_original(box: Box) -> None:
+    """What IMAP's COPY makes: a new name, the internal date of old."""
+    for days, size in ((21, 1000), (8, 200_000), (19, 1000)):
+        name = box.message(0.1, size, folder="Archive")
+        path = box.folder("Archive") / "cur" / name
+        os.utime(path, (NOW - days * 86400,) * 2)
+
+    result = swept(box)
+
+    assert box.names() == {name}
+    assert (result.old.messages, result.large.messages) == (1, 1)
+
+
 def test_what_is_no_message_stays(box: Box) -> None:
     """Dovecot's own files beside the messages are its memory of them."""
     names = ("dovecot-uidlist", "dovecot.index.log", "maildirfolder", "subscriptions")

@@ -1,10 +1,10 @@
 """
-The messages of a mailbox as its directories name them, without opening or even looking at a file.
+The messages of a mailbox as its directories name them, without opening a file.
 
 A name of Dovecot's says all that is needed, `1795213297.M20P3.host,S=4711,W=4800:2,S`: when the
 message came, its size, and its size with CRLF as line ends, which is what the quota counts. S and
-W are of the message as it travels, not of the compressed file. Reading directories alone makes a
-scan of a million messages cheap: no inode is fetched from a slow disk.
+W are of the message as it travels, not of the compressed file. The one thing it does not say is
+the internal date (`changed`), which a copy has from its original.
 
 Dovecot may move, rename and delete at the same time. What is gone meanwhile is simply not there.
 """

@@ -61,6 +61,9 @@ def sweep(home: str, now: float, limits: Limits, remove: Remove = maildir.remove
         seen.add(message.size)
         time = _received(message, now)
         verdict = Verdict.KEEP if time is None else policy.judge(message.size, now - time, limits)
+        if verdict is Verdict.KEEP and time is not None:
+            time = policy.since(time, maildir.changed(message.path))
+            verdict = policy.judge(message.size, now - time, limits)
         undated += time is None
         if verdict is Verdict.KEEP:
             used += message.counted
