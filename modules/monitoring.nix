@@ -1,5 +1,10 @@
 # What a Prometheus on this host is told about the relay; without `services.prometheus.enable` it is told to nobody.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   inherit (config.services.chatmail) relay;
 in
@@ -7,8 +12,8 @@ in
   config = lib.mkIf (relay.active && relay.prometheus != null) {
     services.prometheus = {
       scrapeConfigs = [ relay.prometheus.scrapeConfig ];
-      # A rule file is YAML, of which JSON is a part.
-      rules = [ (builtins.toJSON relay.prometheus.rules) ];
+      # A file of its own, for `rules` are joined to one text with the operator's. YAML, of which JSON is a part.
+      ruleFiles = [ (pkgs.writeText "chatmail.rules" (builtins.toJSON relay.prometheus.rules)) ];
     };
   };
 }

@@ -12,7 +12,10 @@ METRICS = GOOD | {"metrics": {"enable": True}}
 
 def test_a_prometheus_on_the_host_needs_nothing_written() -> None:
     """`services.prometheus.enable` is all that is left to say."""
-    seen = nix(f"{chatmail(METRICS)}.config.services.prometheus")
+    seen = nix(
+        f"let p = {chatmail(METRICS)}.config.services.prometheus; in {{ inherit (p) scrapeConfigs; "
+        "rules = map (file: file.parts.text) p.ruleFiles; }"
+    )
 
     (job,) = seen["scrapeConfigs"]
     assert job["job_name"] == "chatmail"
@@ -42,11 +45,11 @@ def test_nothing_of_it_is_there_unless_wanted() -> None:
     """Nor does the firewall ever open the port."""
     seen = nix(
         f"let s = {chatmail(GOOD)}.config; in {{ inherit (s.services.prometheus) scrapeConfigs "
-        "rules; sockets = lib.attrNames s.systemd.sockets; }"
+        "ruleFiles; sockets = lib.attrNames s.systemd.sockets; }"
     )
     ports = nix(f"{chatmail(METRICS)}.config.networking.firewall.allowedTCPPorts")
 
-    assert (seen["scrapeConfigs"], seen["rules"]) == ([], [])
+    assert (seen["scrapeConfigs"], seen["ruleFiles"]) == ([], [])
     assert not [name for name in seen["sockets"] if "metrics" in name or "numbers" in name]
     assert 3903 not in ports
 

@@ -24,8 +24,8 @@ in
 
     # nixos/modules/services/monitoring/prometheus/default.nix
     prometheus = {
-      rules = mkOption {
-        type = types.listOf types.str;
+      ruleFiles = mkOption {
+        type = types.listOf types.path;
         default = [ ];
       };
       scrapeConfigs = mkOption {
