@@ -217,8 +217,10 @@ in
     queue_run_delay = "15s";
     minimal_backoff_time = "30s";
     maximal_backoff_time = "30s";
-    # A host that does not answer holds one of a hundred delivery processes for this long.
-    smtp_connect_timeout = "10s";
+    # A host that does not answer holds one of a hundred delivery processes for this long, which is three tries of TCP to reach
+    # it; and one process, not five, until it is known to be there. Else a hundred of them held up the mail of everybody else.
+    smtp_connect_timeout = "5s";
+    smtp_initial_destination_concurrency = 1;
     enable_long_queue_ids = true;
   }
   // place

@@ -13,9 +13,9 @@ from harness.stranger import MailServer
 
 from relay import messages
 from relay.dialogue import SECONDS, Dialogue
+from relay.outgoing import deferred, empty_queue
 from relay.people import Person
 from relay.strangers import Stranger, deliver, port_25
-from relay.test_outgoing_tls import deferred, empty_queue
 
 if TYPE_CHECKING:
     from harness.deltachat import Core

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ from harness.process import wait_until
 from harness.stranger import Certificate, MailServer, self_signed
 
 from relay import messages
+from relay.outgoing import deferred, empty_queue, level, reasons, send
 from relay.people import Person
 
 if TYPE_CHECKING:
@@ -19,19 +19,6 @@ if TYPE_CHECKING:
     from harness.relay import Relay
 
 pytestmark = pytest.mark.timeout(180)
-
-ASK = "socketmap:unix:/run/chatmail-tls/policy.sock:tls"
-POLICY_SITE = """\
-pid /run/nginx.pid;
-events {{ }}
-http {{ server {{
-    listen 443 ssl;
-    server_name mta-sts.{domain};
-    ssl_certificate /etc/nginx/chain.pem;
-    ssl_certificate_key /etc/nginx/key.pem;
-    location = /.well-known/mta-sts.txt {{ default_type text/plain; root /srv; }}
-}} }}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -62,41 +49,6 @@ def hurry(relay: Relay) -> None:
     run(["postconf", "-e", "maximal_queue_lifetime=15s", "bounce_queue_lifetime=15s"])
     run(["systemctl", "restart", "postfix"])
     relay.wait_ready()
-
-
-def level(relay: Relay, domain: str) -> str:
-    """Return what Postfix is told about a domain; "" is its default, `verify`."""
-    return relay.machine.run(["postmap", "-q", domain, ASK], check=False).out.strip()
-
-
-def reasons(relay: Relay) -> dict[str, str]:
-    """Return why what waits in the queue waits: recipient -> reason."""
-    lines = relay.machine.run(["postqueue", "-j"]).out.splitlines()
-    return {
-        one["address"]: one.get("delay_reason", "")
-        for line in lines
-        for one in json.loads(line)["recipients"]
-    }
-
-
-def send(person: Person, recipient: str) -> str:
-    """Send an encrypted message; its id."""
-    message = messages.encrypted(person.address, recipient)
-    person.send(message, recipient)
-    return messages.id_of(message)
-
-
-def deferred(relay: Relay, recipient: str) -> str:
-    """Wait until a message is put off; why."""
-    wait_until(
-        lambda: bool(reasons(relay).get(recipient)), f"mail to {recipient} is put off", timeout=30
-    )
-    return reasons(relay)[recipient]
-
-
-def empty_queue(relay: Relay) -> None:
-    """Throw away what cannot be delivered, for the next test."""
-    relay.machine.run(["postsuper", "-d", "ALL"])
 
 
 @pytest.mark.parametrize(
@@ -144,91 +96,6 @@ def test_a_server_with_a_good_certificate_gets_its_mail(
     stranger = MailServer.up(lab, "valid.test")
     assert level(sender, stranger.domain) == ""
     stranger.wait_for(send(alice, f"someone@{stranger.domain}"))
-
-
-def serve_policy(lab: Lab, machine: Machine, domain: str, policy: str) -> None:
-    """Have a machine serve an MTA-STS policy as any web server would."""
-    chain, key = lab.ca.certificate(f"mta-sts.{domain}")
-    machine.unpack(
-        {
-            "/etc/nginx/nginx.conf": File(POLICY_SITE.format(domain=domain)),
-            "/etc/nginx/chain.pem": File(chain),
-            "/etc/nginx/key.pem": File(key, mode="0600"),
-            "/srv/.well-known/mta-sts.txt": File(policy),
-        }
-    )
-    machine.run(["systemctl", "restart", "nginx"])
-    machine.wait_for_port(443)
-
-
-def test_mta_sts_keeps_mail_from_the_host_of_whoever_changed_the_mx(
-    lab: Lab, alice: Person, sender: Relay
-) -> None:
-    """DNS can be forged, and the forger's host has a good certificate for its own name."""
-    thief = MailServer.up(lab, "thief.test")
-    domain = "policed.test"
-    stranger = MailServer.up(lab, domain)
-    policy = f"version: STSv1\nmode: enforce\nmx: mx.{domain}\nmax_age: 86400\n"
-    serve_policy(lab, stranger.machine, domain, policy)
-    address = stranger.machine.address
-    honest = [("@", "MX", f"10 mx.{domain}."), ("mx", "A", address), ("mta-sts", "A", address)]
-    record = ("_mta-sts", "TXT", "v=STSv1; id=1")
-    lab.dns.publish(domain, [*honest, record])
-    assert level(sender, domain) == f"secure match=mx.{domain} servername=hostname"
-    stranger.wait_for(send(alice, f"someone@{domain}"))
-
-    # The connection to the honest host is kept for half a minute; no longer than that host.
-    stranger.machine.run(["systemctl", "restart", "postfix"])
-    # The forger also hides the record: the policy fetched before still holds.
-    lab.dns.publish(domain, [("@", "MX", f"10 mx.{thief.domain}.")])
-    recipient = f"other@{domain}"
-    send(alice, recipient)
-
-    assert "Server certificate not verified" in deferred(sender, recipient)
-    assert thief.received() == []
-    empty_queue(sender)
-
-
-def test_a_policy_outlasts_a_restart_while_its_host_is_blocked(
-    lab: Lab, alice: Person, sender: Relay
-) -> None:
-    """After a restart the policy was fetched anew: whoever blocked the fetch had lifted it."""
-    thief = MailServer.up(lab, "thief.test")
-    domain = "restarted.test"
-    stranger = MailServer.up(lab, domain)
-    policy = f"version: STSv1\nmode: enforce\nmx: mx.{domain}\nmax_age: 86400\n"
-    serve_policy(lab, stranger.machine, domain, policy)
-    address = stranger.machine.address
-    records = [
-        ("@", "MX", f"10 mx.{domain}."),
-        *(("mx", "A", address), ("mta-sts", "A", address), ("_mta-sts", "TXT", "v=STSv1; id=1")),
-    ]
-    lab.dns.publish(domain, records)
-    enforced = f"secure match=mx.{domain} servername=hostname"
-    assert level(sender, domain) == enforced
-
-    stranger.machine.run(["systemctl", "stop", "nginx"])
-    forged = [("@", "MX", f"10 mx.{thief.domain}."), *records[1:]]
-    # One kill leaves no time to write anything at the end.
-    for command in (["systemctl", "restart"], ["systemctl", "kill", "--signal=KILL"]):
-        sender.machine.run([*command, "chatmail-tls.service"])
-        assert level(sender, domain) == enforced
-    lab.dns.publish(domain, forged)
-    recipient = f"someone@{domain}"
-    send(alice, recipient)
-
-    assert "Server certificate not verified" in deferred(sender, recipient)
-    assert thief.received() == []
-    empty_queue(sender)
-
-    # A file that is none of ours stops nothing, and is told of.
-    cursor = sender.machine.cursor()
-    file = sender.value.daemons["paths"]["stsPolicies"]
-    sender.machine.run(["systemctl", "stop", "chatmail-tls.service"])
-    sender.machine.write(file, "no database at all\n" * 500)
-    sender.machine.run(["chown", "chatmail-tls:", file])
-    assert level(sender, domain) == ""
-    assert "starting without any" in sender.machine.journal("chatmail-tls", after=cursor)
 
 
 def trust(relay: Relay, *zones: str) -> None:

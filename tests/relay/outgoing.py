@@ -1,0 +1,52 @@
+"""What waits in a relay's queue, why, and which TLS it wants."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from harness.process import wait_until
+
+from relay import messages
+
+if TYPE_CHECKING:
+    from harness.relay import Relay
+
+    from relay.people import Person
+
+ASK = "socketmap:unix:/run/chatmail-tls/policy.sock:tls"
+
+
+def level(relay: Relay, domain: str) -> str:
+    """Return what Postfix is told about a domain; "" is its default, `verify`."""
+    return relay.machine.run(["postmap", "-q", domain, ASK], check=False).out.strip()
+
+
+def reasons(relay: Relay) -> dict[str, str]:
+    """Return why what waits in the queue waits: recipient -> reason."""
+    lines = relay.machine.run(["postqueue", "-j"]).out.splitlines()
+    return {
+        one["address"]: one.get("delay_reason", "")
+        for line in lines
+        for one in json.loads(line)["recipients"]
+    }
+
+
+def send(person: Person, recipient: str) -> str:
+    """Send an encrypted message; its id."""
+    message = messages.encrypted(person.address, recipient)
+    person.send(message, recipient)
+    return messages.id_of(message)
+
+
+def deferred(relay: Relay, recipient: str) -> str:
+    """Wait until a message is put off; why."""
+    wait_until(
+        lambda: bool(reasons(relay).get(recipient)), f"mail to {recipient} is put off", timeout=30
+    )
+    return reasons(relay)[recipient]
+
+
+def empty_queue(relay: Relay) -> None:
+    """Throw away what cannot be delivered, for the next test."""
+    relay.machine.run(["postsuper", "-d", "ALL"])

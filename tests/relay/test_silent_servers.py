@@ -1,0 +1,90 @@
+"""Servers that answer nothing at all cost their own mail time, and nobody else's."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.network import address4
+from harness.process import wait_until
+
+from relay import messages
+from relay.outgoing import empty_queue, reasons
+from relay.people import Person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.lab import Lab
+    from harness.relay import Relay
+
+pytestmark = pytest.mark.timeout(180)
+
+# Delivery processes are a hundred: 300 deliveries to 60 servers, if each server may have five.
+SERVERS = 60
+ROUNDS = 5
+
+
+@contextmanager
+def silence(address: str) -> Iterator[None]:
+    """Drop every SYN to port 25, as a host does that is not there behind a quiet firewall.
+
+    The queue of connections is full, and nobody accepts any.
+    """
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, 25))
+        listener.listen(0)
+        for _ in range(4):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex((address, 25))
+        with pytest.raises(TimeoutError):
+            stack.enter_context(socket.create_connection((address, 25), timeout=0.5))
+        yield
+
+
+def calling(relay: Relay) -> int:
+    """Count the connections that a relay is trying to make: SYN sent (02), no answer."""
+    lines = relay.machine.run(["cat", "/proc/net/tcp"]).out.splitlines()[1:]
+    return sum(line.split()[3] == "02" for line in lines)
+
+
+def all_are_called(relay: Relay) -> bool:
+    """Look whether as many are called as ever will be at once."""
+    before = calling(relay)
+    time.sleep(0.5)
+    return before >= SERVERS and calling(relay) == before
+
+
+def test_many_silent_servers_hold_up_nobody_elses_mail(lab: Lab) -> None:
+    """Their first messages took all delivery processes for ten seconds, again and again."""
+    near, far = lab.relay("quick.test"), lab.relay("far.test")
+    alice, bob = Person.on(near), Person.on(far)
+    address = address4(110)
+    names = [f"s{number}" for number in range(SERVERS)]
+    lab.dns.publish(
+        "silent.test",
+        [("mx", "A", address), *((name, "MX", "10 mx.silent.test.") for name in names)],
+    )
+    recipients = [f"someone@{name}.silent.test" for name in names]
+    with silence(address):
+        for _ in range(ROUNDS):
+            alice.send(messages.encrypted(alice.address, recipients[0]), *recipients)
+        wait_until(lambda: all_are_called(near), "all silent servers are called", timeout=20)
+        elsewhere = messages.encrypted(alice.address, bob.address)
+        began = time.monotonic()
+        alice.send(elsewhere, bob.address)
+        bob.wait_for(elsewhere, seconds=30)
+
+        assert time.monotonic() - began < 3
+        wait_until(
+            lambda: sum("timed out" in why for why in reasons(near).values()) == SERVERS,
+            "mail to every silent server was tried and waits",
+            timeout=60,
+        )
+    empty_queue(near)
