@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import warnings
 
 HEAD = """\
 From: <{sender}>
@@ -37,6 +38,8 @@ def head(sender: str, recipient: str, run: str, number: int) -> bytes:
 
 def body(size: int) -> bytes:
     """The body of a message of about `size` bytes: noise, encrypted to a key made now."""
+    # What PGPy is warned of is no news of ours (pytest.ini).
+    warnings.filterwarnings("ignore", module=r"pgpy\.")
     from relay import openpgp  # noqa: PLC0415 (takes long, and the load itself only needs heads)
 
     # Head, frame, session key and packet headers take 775 bytes; armour makes 66 bytes out of 48.

@@ -66,8 +66,13 @@ def core(directory: Path) -> Iterator[Core]:
         environment = {**os.environ, "RUST_LOG": "info"}
         accounts = str(directory / "accounts")
         rpc = Rpc(accounts, rpc_server_path=str(server), env=environment, stderr=log)
-        with rpc:
-            yield Core(DeltaChat(rpc))
+        try:
+            with rpc:
+                yield Core(DeltaChat(rpc))
+        finally:
+            # What its own end leaves open.
+            rpc.process.stdout.close()
+            rpc.process.wait(timeout=EVENT_SECONDS)
 
 
 def await_event(

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import base64
 import os
-import warnings
 from functools import cache
 
-# PGPy names ciphers that newer releases of `cryptography` deprecate; nobody here uses them.
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import pgpy
-    from pgpy.constants import (
-        CompressionAlgorithm,
-        EllipticCurveOID,
-        HashAlgorithm,
-        KeyFlags,
-        PubKeyAlgorithm,
-        SymmetricKeyAlgorithm,
-    )
+import pgpy
+from pgpy.constants import (
+    CompressionAlgorithm,
+    EllipticCurveOID,
+    HashAlgorithm,
+    KeyFlags,
+    PubKeyAlgorithm,
+    SymmetricKeyAlgorithm,
+)
 
 LITERAL, COMPRESSED, ENCRYPTED_UNPROTECTED, ENCRYPTED = 11, 8, 9, 18
 
@@ -46,31 +42,23 @@ def key(owner: str) -> pgpy.PGPKey:
 
 def encrypt(text: str, *owners: str) -> str:
     """Armour of `text`, readable by each owner of a key and by nobody else."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        session = SymmetricKeyAlgorithm.AES256.gen_key()
-        message = pgpy.PGPMessage.new(text, compression=CompressionAlgorithm.Uncompressed)
-        for owner in owners:
-            public = key(owner).pubkey
-            message = public.encrypt(
-                message, cipher=SymmetricKeyAlgorithm.AES256, sessionkey=session
-            )
+    session = SymmetricKeyAlgorithm.AES256.gen_key()
+    message = pgpy.PGPMessage.new(text, compression=CompressionAlgorithm.Uncompressed)
+    for owner in owners:
+        public = key(owner).pubkey
+        message = public.encrypt(message, cipher=SymmetricKeyAlgorithm.AES256, sessionkey=session)
     return str(message)
 
 
 def encrypt_with_secret(text: str, secret: str) -> str:
     """Armour of `text`, readable by everyone who knows `secret`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        message = pgpy.PGPMessage.new(text, compression=CompressionAlgorithm.Uncompressed)
-        return str(message.encrypt(secret))
+    message = pgpy.PGPMessage.new(text, compression=CompressionAlgorithm.Uncompressed)
+    return str(message.encrypt(secret))
 
 
 def decrypt(armor: str, owner: str) -> str:
     """The text inside, as the owner of a key reads it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        text: str = key(owner).decrypt(pgpy.PGPMessage.from_blob(dearmored(armor))).message
+    text: str = key(owner).decrypt(pgpy.PGPMessage.from_blob(dearmored(armor))).message
     return text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -119,9 +120,10 @@ def test_port_443_speaks_http_to_all_others(relay: Relay) -> None:
     """A browser offers http/1.1 or nothing and gets the site."""
     for alpn in (None, "http/1.1"):
         site = http.client.HTTPSConnection(relay.domain, timeout=15, context=insecure(alpn))
-        site.request("GET", "/")
+        with closing(site):
+            site.request("GET", "/")
 
-        assert site.getresponse().status == 200
+            assert site.getresponse().status == 200
 
 
 @pytest.mark.parametrize(

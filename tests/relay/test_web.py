@@ -8,6 +8,7 @@ import os
 import re
 import ssl
 import xml.etree.ElementTree as ET
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,9 +36,10 @@ def ask(
     connection = http.client.HTTPSConnection(
         host or relay.domain, timeout=15, context=tls or insecure()
     )
-    connection.request(method, path, body)
-    response = connection.getresponse()
-    return response, response.read()
+    with closing(connection):
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        return response, response.read()
 
 
 @pytest.mark.parametrize("path", NEW)

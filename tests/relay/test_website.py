@@ -6,6 +6,7 @@ import http.client
 import io
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -39,9 +40,11 @@ def chromium() -> Iterator[Browser]:
 def get(relay: Relay, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
     """Ask for a path; header names with underscores."""
     connection = http.client.HTTPSConnection(relay.domain, timeout=15, context=insecure())
-    connection.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
-    response = connection.getresponse()
-    return response, response.read()
+    with closing(connection):
+        fields = {k.replace("_", "-"): v for k, v in headers.items()}
+        connection.request("GET", path, headers=fields)
+        response = connection.getresponse()
+        return response, response.read()
 
 
 def codes(picture: bytes) -> list[str]:
