@@ -88,6 +88,7 @@ in
       nocreate
       stsPolicies
       revoked
+      exceptions
       arrivals
       ;
     authorities = platform.caBundle;

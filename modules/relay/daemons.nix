@@ -72,9 +72,10 @@ in
         User = users.mail;
         StateDirectory = "chatmail chatmail/mail";
         StateDirectoryMode = "0700";
-        # Whose SMTP sessions must end: the filter looks for names in there. It stays as long as the sessions may, over restarts;
-        # and so does the file of those whose new mail a daemon that was killed has not told.
-        RuntimeDirectory = "chatmail-revoked chatmail-push";
+        # Whose SMTP sessions must end, and for whom another rule on cleartext holds: the filter looks for names in there. It
+        # stays as long as the sessions may, over restarts; and so does the file of those whose new mail a daemon that was killed
+        # has not told.
+        RuntimeDirectory = "chatmail-revoked chatmail-exceptions chatmail-push";
         RuntimeDirectoryMode = "0711";
         RuntimeDirectoryPreserve = true;
         # Admission reads /proc/meminfo and /proc/loadavg.

@@ -20,7 +20,12 @@ let
 in
 {
   "postfix.service" = {
-    Unit = after [ "chatmail-filter.service" ] // {
+    Unit = after [
+      "chatmail-filter.service"
+      # It tells the filter whose rules differ.
+      "chatmail-accounts.service"
+    ]
+    // {
       StartLimitIntervalSec = 0;
     };
     Service = noNames // {

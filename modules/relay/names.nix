@@ -94,6 +94,7 @@ rec {
     # Beside the account book and not in /etc, which may be read-only.
     nocreate = "${state}/chatmail/nocreate";
     revoked = "${runtime}/chatmail-revoked";
+    exceptions = "${runtime}/chatmail-exceptions";
     arrivals = "${runtime}/chatmail-push/arrivals";
     senderLogin = "${etc}/sender-login.regexp";
     senderLoginNeeded = "${etc}/sender-login-needed.regexp";

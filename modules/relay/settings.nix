@@ -126,7 +126,8 @@
     default = true;
     meaning = ''
       Whether mail that is not end-to-end encrypted may come in from other servers (newsletters, sign-up mails).
-      Outgoing mail is always encrypted, whatever is written here.
+      `chatmail accounts cleartext` chooses otherwise for one account. Outgoing mail is always encrypted, whatever is written
+      here.
     '';
   };
 

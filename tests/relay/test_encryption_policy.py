@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import smtplib
 from typing import TYPE_CHECKING
 
@@ -201,3 +202,39 @@ def test_a_relay_with_default_settings_takes_in(
 
     assert messages.body(arrived) == messages.body(message)
     assert messages.header(arrived, "Subject") == messages.header(message, "Subject")
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["open-relay", "strict-relay"])
+def test_the_operator_chooses_for_one_account(
+    relay: Relay, strict_relay: Relay, stranger: Stranger, *, strict: bool
+) -> None:
+    """Somebody is flooded with newsletters; somebody else needs the sign-up mails."""
+    here = strict_relay if strict else relay
+    alice, bob = Person.on(here), Person.on(here)
+    author = stranger.address()
+    said = here.chatmail("accounts", "cleartext", alice.address, "allow" if strict else "refuse")
+    assert alice.address in said.out
+    readers, spared = ([alice], bob) if strict else ([bob], alice)
+
+    for reader in readers:
+        message = messages.cleartext(author, reader.address)
+        stranger.deliver(here, message, reader.address)
+        reader.wait_for(message)
+    for recipients in ((spared.address,), (readers[0].address, spared.address)):
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            stranger.deliver(here, messages.cleartext(author, spared.address), *recipients)
+        assert (refused.value.smtp_code, refused.value.smtp_error) == NOT_ENCRYPTED
+    encrypted = messages.encrypted(author, spared.address)
+    stranger.deliver(here, encrypted, spared.address)
+    spared.wait_for(encrypted)
+
+    here.chatmail("accounts", "cleartext", alice.address, "default")
+    shown = json.loads(here.chatmail("accounts", "show", "--json", alice.address).out)
+    assert shown["cleartext"] is None
+    message = messages.cleartext(author, alice.address)
+    if strict:
+        with pytest.raises(smtplib.SMTPDataError):
+            stranger.deliver(here, message, alice.address)
+    else:
+        stranger.deliver(here, message, alice.address)
+        alice.wait_for(message)

@@ -9,6 +9,8 @@ import pytest
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, Any]:
     """Hand over the configuration of a relay whose every path lies in the test's directory."""
+    for name in ("revoked", "exceptions"):
+        (tmp_path / name).mkdir()
     return {
         "host": "chat.example.org",
         "domain": "chat.example.org",
@@ -67,7 +69,8 @@ def settings(tmp_path: Path) -> dict[str, Any]:
             "tlsPolicySocket": str(tmp_path / "tls-policy.sock"),
             "stsPolicies": str(tmp_path / "sts-policies.sqlite"),
             "nocreate": str(tmp_path / "nocreate"),
-            "revoked": str(tmp_path),
+            "revoked": str(tmp_path / "revoked"),
+            "exceptions": str(tmp_path / "exceptions"),
             "arrivals": str(tmp_path / "arrivals"),
             "authorities": "/etc/ssl/certs/ca-certificates.crt",
         },

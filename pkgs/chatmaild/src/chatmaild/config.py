@@ -245,6 +245,7 @@ class Paths:
     sts_policies: Path
     nocreate: Path
     revoked: Path
+    exceptions: Path
     arrivals: Path
     authorities: Path
 

@@ -170,7 +170,7 @@ def torn(path: Path) -> None:
         (lambda path: path.write_bytes(b""), "is empty, so its content was lost"),
         (torn, "is damaged"),
         (foreign, "no account book of a chatmail relay"),
-        (newer, "was written by a newer chatmaild (schema 99, this one knows 2)"),
+        (newer, "was written by a newer chatmaild (schema 99, this one knows 3)"),
     ],
 )
 def test_never_overwrites_what_it_cannot_use(

@@ -270,11 +270,12 @@ def test_a_right_configuration_passes_the_check(tmp_path: Path, settings: dict[s
     """The check neither makes a book nor opens a socket."""
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
+    before = set(tmp_path.rglob("*"))
 
     result = run_daemon(MODULE, path, "--check-config")
 
     assert (result.returncode, result.stderr) == (0, "")
-    assert [file.name for file in tmp_path.iterdir()] == ["chatmaild.json"]
+    assert set(tmp_path.rglob("*")) == before
 
 
 def test_a_damaged_book_stops_the_start(tmp_path: Path, settings: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chatmaild import revoked
+from chatmaild.marks import Marks
 from running import Daemon, UnixHTTPConnection
 
 ALICE = "alice1234@chat.example.org"
@@ -96,19 +96,19 @@ def test_a_blocked_account_is_out_until_it_is_unblocked(daemon: Daemon, doveadm:
     assert ask(daemon, "control", "/accounts/block", address=ALICE.upper()) == (200, {})
 
     assert doveadm.commands[:2] == [f"auth cache flush {ALICE}", f"kick {ALICE}"]
-    assert revoked.is_marked(daemon.directory, ALICE)
+    assert ALICE in Marks(daemon.directory / "revoked")
     assert not active(daemon)
 
     assert ask(daemon, "control", "/accounts/unblock", address=ALICE) == (200, {})
 
-    assert not revoked.is_marked(daemon.directory, ALICE)
+    assert ALICE not in Marks(daemon.directory / "revoked")
     assert active(daemon)
     # The second look must not undo what the operator has done since. Looks come in the order of the
     # blocks, so when somebody blocked later has had theirs, this one is over.
     assert active(daemon, BOB)
     ask(daemon, "control", "/accounts/block", address=BOB)
     eventually(lambda: doveadm.commands.count(f"kick {BOB}") == 2)
-    assert not revoked.is_marked(daemon.directory, ALICE)
+    assert ALICE not in Marks(daemon.directory / "revoked")
     assert doveadm.commands.count(f"kick {ALICE}") == 1
 
 
@@ -316,3 +316,52 @@ def test_no_account_expires_without_a_day(daemon: Daemon, day: object) -> None:
 
     assert status == 400
     assert active(daemon)
+
+
+def test_the_filter_knows_whose_rule_on_cleartext_differs(
+    start: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """Also after a reboot, which empties its directory, and when the relay's own rule changes."""
+    settings["incoming"] = {"cleartext": True}
+    daemon = start()
+    exceptions = Marks(daemon.directory / "exceptions")
+    for one in (ALICE, BOB):
+        assert active(daemon, one)
+
+    def choose(address: str, *, allowed: bool | None) -> tuple[int, Any]:
+        return ask(daemon, "control", "/accounts/cleartext", address=address, allowed=allowed)
+
+    assert choose(ALICE.upper(), allowed=False) == (200, {})
+    assert choose(BOB, allowed=True) == (200, {})
+    assert ALICE in exceptions
+    assert BOB not in exceptions
+
+    daemon.stop()
+    exceptions.remove(ALICE)
+    daemon = start()
+    assert ALICE in exceptions
+
+    daemon.stop()
+    settings["incoming"] = {"cleartext": False}
+    daemon = start()
+    assert ALICE not in exceptions
+    assert BOB in exceptions
+
+    assert choose(BOB, allowed=None) == (200, {})
+    assert BOB not in exceptions
+
+
+def test_a_choice_needs_an_account_and_is_one_of_three(daemon: Daemon, doveadm: Doveadm) -> None:
+    """Nothing waits for whoever takes the name later."""
+    path = "/accounts/cleartext"
+    assert ask(daemon, "control", path, address=ALICE, allowed=False) == (
+        404,
+        {"reason": f"there is no account {ALICE}"},
+    )
+    assert active(daemon)
+    assert ask(daemon, "control", path, address=ALICE, allowed="no")[0] == 400
+
+    assert ask(daemon, "control", path, address=ALICE, allowed=False)[0] == 200
+    assert ask(daemon, "control", "/accounts/delete", address=ALICE) == (200, {})
+    assert ALICE not in Marks(daemon.directory / "exceptions")
+    assert doveadm.commands

@@ -27,7 +27,7 @@ def receive(mail: bytes, *, cleartext: bool = False) -> Verdict:
     author = policy.author_of(headers)
     if isinstance(author, Refuse):
         return author
-    return policy.incoming(author, headers, body, cleartext_allowed=cleartext)
+    return policy.incoming(author, headers, body, cleartext_allowed=lambda: cleartext)
 
 
 def reply(verdict: Verdict) -> str:

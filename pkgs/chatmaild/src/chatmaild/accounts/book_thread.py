@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from chatmaild.accounts.book import SECONDS_PER_DAY, Account, Book, BookError
+from chatmaild.accounts.cleartext import Cleartext
 from chatmaild.accounts.invites import Invite, Invites, Refused
 from chatmaild.accounts.outbox import Outbox
 from chatmaild.accounts.tokens import Tokens
@@ -31,6 +32,7 @@ class BookThread:
         self.outbox = Outbox(book)
         self.invites = Invites(book)
         self.tokens = Tokens(book)
+        self.cleartext = Cleartext(book)
 
     async def run[**P, T](self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function on the thread, after all that was called before."""

@@ -79,14 +79,8 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
         arrival_log.keep(())
 
     mailboxes = Mailboxes(paths.mailboxes)
-    keeper = Keeper(
-        thread,
-        Dovecot(paths.doveadm_socket),
-        mailboxes,
-        paths.revoked,
-        config.accounts.grace_days,
-        counts,
-    )
+    keeper = Keeper(thread, Dovecot(paths.doveadm_socket), mailboxes, config, counts)
+    await keeper.tell_exceptions()
     door = Door(
         config,
         lambda: admission.decide(admission.read_host(paths.mailboxes), config.admission),

@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Coroutine
-from pathlib import Path
 
-from chatmaild import revoked
 from chatmaild.accounts.book import BookError
 from chatmaild.accounts.book_thread import BookThread
 from chatmaild.accounts.dovecot import Dovecot, DovecotError
 from chatmaild.accounts.mailboxes import Mailboxes
+from chatmaild.config import Config
+from chatmaild.marks import Marks
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +32,17 @@ class Keeper:
         book: BookThread,
         dovecot: Dovecot,
         mailboxes: Mailboxes,
-        marks: Path,
-        grace_days: int,
+        config: Config,
         counts: Counter[str],
     ) -> None:
-        """Keep nobody else from a deleted address longer than `grace_days`."""
+        """Keep nobody else from a deleted address longer than its grace period."""
         self._book = book
         self._dovecot = dovecot
         self._mailboxes = mailboxes
-        self._marks = marks
-        self._grace_days = grace_days
+        self._revoked = Marks(config.paths.revoked)
+        self._exceptions = Marks(config.paths.exceptions)
+        self._cleartext = config.incoming.cleartext
+        self._grace_days = config.accounts.grace_days
         self._counts = counts
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -53,7 +54,33 @@ class Keeper:
         delivery that was under way when the account was deleted.
         """
         self._mailboxes.discard(address)
-        revoked.unmark(self._marks, address)
+        self._revoked.remove(address)
+
+    async def tell_exceptions(self) -> None:
+        """
+        Tell the filter for whom the relay's rule on cleartext does not hold.
+
+        Raises:
+            BookError: the book, or the directory that the filter looks into, cannot be used.
+
+        """
+        addresses = await self._book.run(self._book.cleartext.where, allowed=not self._cleartext)
+        try:
+            self._exceptions.replace(addresses)
+        except OSError as error:
+            raise BookError(
+                f"{self._exceptions.directory}: cannot be written: {error.strerror}"
+            ) from None
+
+    async def choose_cleartext(self, address: str, *, allowed: bool | None) -> bool:
+        """Let unencrypted mail in for one account or not, see Cleartext.choose; raises OSError."""
+        if not await self._book.run(self._book.cleartext.choose, address, allowed=allowed):
+            return False
+        if allowed is None or allowed is self._cleartext:
+            self._exceptions.remove(address)
+        else:
+            self._exceptions.add(address)
+        return True
 
     async def block(self, address: str) -> bool:
         """
@@ -74,7 +101,7 @@ class Keeper:
         """Let an account in again; False when there is none."""
         if not await self._book.set_blocked(address, blocked=False):
             return False
-        revoked.unmark(self._marks, address)
+        self._revoked.remove(address)
         return True
 
     async def delete(self, address: str, *, idle_before: int | None = None) -> bool:
@@ -99,9 +126,10 @@ class Keeper:
 
     async def _shut_out(self, address: str) -> None:
         try:
-            revoked.mark(self._marks, address)
+            self._revoked.add(address)
         except OSError as error:
-            log.error("%s: cannot be written: %s", self._marks, error.strerror)  # noqa: TRY400
+            directory = self._revoked.directory
+            log.error("%s: cannot be written: %s", directory, error.strerror)  # noqa: TRY400
         await self._dovecot.forget(address)
 
     async def _shut_out_again(self, address: str) -> None:
@@ -119,6 +147,7 @@ class Keeper:
         # On the book's thread, where accounts are made: never the mailbox of a new one.
         def discard() -> None:
             if self._book.book.find(address) is None:
+                self._exceptions.remove(address)
                 self._mailboxes.discard(address)
 
         try:

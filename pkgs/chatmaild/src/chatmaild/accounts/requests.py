@@ -8,6 +8,7 @@ stands in the world: it may hand out a name, and delete an account whose passwor
                 /delete    {address, password}   204, 401 or 503 {reason}
     control     /accounts/block, /unblock, /delete   {address}    200 {warning} or 404 {reason}
                 /accounts/expire  {address, before_day}           200 {deleted, warning}
+                /accounts/cleartext  {address, allowed}           200 or 404 {reason}
                 /invites/add      {uses, days, comment}           200 {id, token, ...}
                 /invites/list     {}                              200 {invites: [...]}
                 /invites/remove   {id}                            200 or 404 {reason}
@@ -158,6 +159,7 @@ class Control:
                 "/accounts/unblock": _on_account(keeper.unblock),
                 "/accounts/delete": _on_account(keeper.delete),
                 "/accounts/expire": self._expire,
+                "/accounts/cleartext": self._cleartext,
                 "/invites/add": self._add,
                 "/invites/list": self._list,
                 "/invites/remove": self._remove,
@@ -178,6 +180,18 @@ class Control:
             return _json({"deleted": await self._keeper.delete(address, idle_before=day)})
         except DovecotError as error:
             return _json({"deleted": True, "warning": str(error)})
+
+    async def _cleartext(self, fields: Fields) -> web.Response:
+        address, allowed = text_of(fields, "address").lower(), fields.get("allowed")
+        if allowed not in (True, False, None):
+            raise BadRequest("`allowed` must be true, false or null.")
+        try:
+            if not await self._keeper.choose_cleartext(address, allowed=allowed):
+                return _reason(f"there is no account {address}", 404)
+        except OSError as error:
+            log.error("the filter cannot be told: %s", error.strerror)  # noqa: TRY400
+            return _reason("the filter cannot be told, see the journal of chatmail-accounts", 503)
+        return _json({})
 
     async def _list(self, _fields: Fields) -> web.Response:
         found = await self._book.run(self._book.invites.list)

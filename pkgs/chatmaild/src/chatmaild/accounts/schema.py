@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 
 APPLICATION_ID = int.from_bytes(b"chat")
-VERSION = 2
+VERSION = 3
 
 # Dovecot reads `accounts` by queries of its own (modules/relay/dovecot.nix).
 _VERSION_1 = """
@@ -65,8 +65,15 @@ CREATE TABLE deleted (
 CREATE TABLE hash_key (key BLOB NOT NULL) STRICT;
 INSERT INTO hash_key VALUES (randomblob(32));
 """
+_VERSION_3 = """
+-- Where the operator chose otherwise than for the relay.
+CREATE TABLE incoming_cleartext (
+    address TEXT PRIMARY KEY NOT NULL REFERENCES accounts (address) ON DELETE CASCADE,
+    allowed INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
 # What each version added, oldest first.
-_STEPS = (_VERSION_1, _VERSION_2)
+_STEPS = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 
 class BookError(Exception):

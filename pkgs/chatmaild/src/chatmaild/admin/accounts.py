@@ -9,17 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from chatmaild.accounts.book import SECONDS_PER_DAY, Account, Book, BookError
+from chatmaild.accounts.cleartext import Cleartext
 from chatmaild.admin import control
 from chatmaild.admin.cli import CommandError
 from chatmaild.config import Config
 
 CHANGES = {"block": "is blocked", "unblock": "is unblocked", "delete": "is deleted"}
+CLEARTEXT = {"allow": True, "refuse": False, "default": None}
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
     """List all accounts, show one, or change one."""
     if options.action in CHANGES:
         return _change(config, options.action, options.address.lower())
+    if options.action == "cleartext":
+        address = options.address.lower()
+        control.ask(
+            config, "/accounts/cleartext", address=address, allowed=CLEARTEXT[options.choice]
+        )
+        print(f"{address}: unencrypted mail {_rule(config, CLEARTEXT[options.choice])}")
+        return 0
     try:
         book = Book.open_reader(config.paths.account_book)
         try:
@@ -60,7 +69,8 @@ def _show(config: Config, book: Book, address: str, *, as_json: bool) -> None:
     account = book.find(address)
     if account is None:
         raise CommandError(f"there is no account {address}")
-    entry = describe(config, account)
+    chosen = Cleartext(book).of(address)
+    entry = describe(config, account) | {"cleartext": chosen}
     if as_json:
         print(json.dumps(entry, indent=2))
         return
@@ -68,8 +78,15 @@ def _show(config: Config, book: Book, address: str, *, as_json: bool) -> None:
     print(f"created     {entry['created']}")
     print(f"last login  {entry['last_login'] or 'never'}")
     print(f"blocked     {'yes' if entry['blocked'] else 'no'}")
+    print(f"cleartext   {_rule(config, chosen)}")
     print(f"size        {human_size(entry['size'])}")
     print(f"mailbox     {entry['mailbox']}")
+
+
+def _rule(config: Config, chosen: bool | None) -> str:
+    if chosen is None:
+        return f"comes in as on the whole relay: {'yes' if config.incoming.cleartext else 'no'}"
+    return "may come in" if chosen else "is refused"
 
 
 def describe(config: Config, account: Account) -> dict[str, Any]:

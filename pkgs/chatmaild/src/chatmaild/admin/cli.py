@@ -21,7 +21,7 @@ from chatmaild.config import DEFAULT_PATH, ConfigError, load
 COMMANDS = (
     ("status", "status", "say whether this relay works"),
     ("dns", "dns", "print, check or publish the DNS zone this relay needs"),
-    ("accounts", "accounts", "list, show, block, unblock or delete accounts"),
+    ("accounts", "accounts", "list, show, block, unblock or delete accounts, choose for one"),
     ("registration", "registration", "stop and start new addresses at once"),
     ("invites", "invites", "make, list and withdraw invites"),
     ("expire", "expire", "let old mail and idle accounts go now, or say what would go"),
@@ -86,6 +86,11 @@ def _accounts(command: argparse.ArgumentParser) -> None:
         ("delete", "delete an account with everything of it"),
     ):
         actions.add_parser(name, help=text).add_argument("address", metavar="ADDRESS")
+    choosing = actions.add_parser(
+        "cleartext", help="let unencrypted mail from elsewhere in for one account, or not"
+    )
+    choosing.add_argument("address", metavar="ADDRESS")
+    choosing.add_argument("choice", choices=("allow", "refuse", "default"))
 
 
 def _invites(command: argparse.ArgumentParser) -> None:

@@ -6,12 +6,11 @@ protocol, so another front end could drive it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
-from chatmaild import revoked
 from chatmaild.config import Config
 from chatmaild.filter import headers as cleaning
 from chatmaild.filter import policy, replies, verifying
@@ -23,6 +22,7 @@ from chatmaild.filter.ratelimit import RateLimit
 from chatmaild.filter.signing import Signer
 from chatmaild.filter.structure import Header
 from chatmaild.filter.verifying import Lookup, Outcome
+from chatmaild.marks import Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,9 @@ class Pipeline:
         self.counters = Counters()
         self.max_size = config.message.max_size
         self._max_recipients = config.sending.max_recipients
-        self._cleartext_allowed = config.incoming.cleartext
-        self._revoked = config.paths.revoked
+        self._cleartext = config.incoming.cleartext
+        self._revoked = Marks(config.paths.revoked)
+        self._exceptions = Marks(config.paths.exceptions)
         self._signer = signer
         self._lookup = lookup
         self._limit = RateLimit(per_minute=config.sending.per_minute, burst=config.sending.burst)
@@ -75,7 +76,7 @@ class Pipeline:
         """
         if refused := policy.check_sender(sender, login):
             return refused
-        if revoked.is_marked(self._revoked, login):
+        if login in self._revoked:
             return Refuse(replies.ACCOUNT_REVOKED)
         wait = self._limit.wait(login.lower(), self._monotonic())
         if not wait:
@@ -120,7 +121,12 @@ class Pipeline:
             return author
         if refused := self._authenticate(envelope, author, headers, body):
             return refused
-        verdict = policy.incoming(author, headers, body, cleartext_allowed=self._cleartext_allowed)
+        verdict = policy.incoming(
+            author,
+            headers,
+            body,
+            cleartext_allowed=lambda: self._all_take_cleartext(envelope.recipients),
+        )
         if isinstance(verdict, Refuse):
             return verdict
         self.counters.count(f"incoming-accepted-{verdict.kind.value}")
@@ -128,6 +134,10 @@ class Pipeline:
         if unanswered:
             self.counters.count("unanswered")
         return Pass(cleaning.clean_incoming(headers).edits, [], unanswered)
+
+    def _all_take_cleartext(self, recipients: Iterable[str]) -> bool:
+        """All, because a message has one answer at its end."""
+        return all((one in self._exceptions) is not self._cleartext for one in recipients)
 
     def _authenticate(
         self, envelope: Envelope, author: Address, headers: list[Header], body: bytes

@@ -6,6 +6,7 @@ authenticated by its sender's domain and, if the operator wants that, encrypted 
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -139,16 +140,20 @@ def may_answer(envelope: Envelope, author: Address) -> bool:
 
 
 def incoming(
-    author: Address, headers: list[Header], body: bytes, *, cleartext_allowed: bool
+    author: Address, headers: list[Header], body: bytes, *, cleartext_allowed: Callable[[], bool]
 ) -> Verdict:
-    """Judge a message from elsewhere whose `author` is already authenticated."""
+    """
+    Judge a message from elsewhere whose `author` is already authenticated.
+
+    Whether its recipients take cleartext is asked only where it matters.
+    """
     if is_encrypted(headers, body, armor_headers_allowed=True):
         return Accept(Kind.ENCRYPTED)
     if is_secure_join_request(headers, body):
         return Accept(Kind.SECURE_JOIN)
     if _is_delivery_report(author, headers):
         return Accept(Kind.REPORT)
-    if cleartext_allowed:
+    if cleartext_allowed():
         return Accept(Kind.CLEARTEXT)
     return Refuse(replies.ENCRYPTION_NEEDED)
 
