@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import deltachat
+from harness.browser import DESKTOP, PHONE, Browser, Device, browser
 from harness.deltachat import Core, await_message
 from harness.process import wait_until
 
-from relay.test_website import codes, get
+from relay.test_website import SCREENSHOTS, codes, get
 
 if TYPE_CHECKING:
     from harness.lab import Lab
@@ -25,6 +26,13 @@ pytestmark = pytest.mark.timeout(240)
 def echo_relay(lab: Lab) -> Relay:
     """A relay with the bot."""
     return lab.relay("_echo.test", {"echo": {"enable": True}})
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Hand over a browser."""
+    with browser() as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +62,26 @@ def test_the_website_shows_its_invite(echo_relay: Relay, invite: str) -> None:
     _, picture = get(echo_relay, "/qr-echo.png")
 
     assert codes(picture) == [invite]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_camera_reads_it_off_the_page(
+    echo_relay: Relay, chromium: Browser, invite: str, device: Device, language: str, *, dark: bool
+) -> None:
+    """Beside the invite of the relay; and the privacy page says that the bot can read."""
+    chromium.be(device, dark=dark)
+    visit = chromium.open(f"https://{echo_relay.domain}/{language}/")
+    where = "phone" if device.mobile else "desktop"
+    name = f"echo-{language}-{where}-{'dark' if dark else 'light'}.png"
+    seen = codes(chromium.screenshot(SCREENSHOTS / name))
+
+    assert visit.complaints == []
+    assert chromium.evaluate("document.documentElement.scrollWidth") <= device.width
+    assert set(seen) == {invite, f"DCACCOUNT:https://{echo_relay.domain}/new"}
+    chromium.open(f"https://{echo_relay.domain}/{language}/privacy.html")
+    assert re.search("echo.bot", chromium.evaluate("document.body.innerText"), re.IGNORECASE)
 
 
 def test_answers_with_the_same_words(echo_relay: Relay, core: Core, invite: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness.process import wait_until
 
 from relay.busy_minute import ASLEEP, HOME, TRACES, BusyMinute
 from relay.whole_disk import search
@@ -99,6 +100,35 @@ def test_no_file_tells_who_was_there_from_where(relay: Relay, minute: BusyMinute
         assert looked.files > 5000
         assert told == [], when
     assert "someone" not in waiting
+
+
+def test_the_account_book_counts_in_days(relay: Relay, minute: BusyMinute) -> None:
+    """When somebody was there to the minute is nobody's business."""
+    machine = relay.machine
+    today = int(machine.run(["date", "+%s"]).out) // 86400
+    script = (
+        "import json, sqlite3, sys; book = sqlite3.connect(sys.argv[1]);"
+        " book.row_factory = sqlite3.Row;"
+        " print(json.dumps([dict(row) for row in book.execute('SELECT * FROM accounts')]))"
+    )
+
+    def rows() -> dict[str, dict[str, Any]]:
+        book = relay.value.daemons["paths"]["accountBook"]
+        found = json.loads(machine.run(["python3", "-c", script, book]).out)
+        return {row["address"]: row for row in found}
+
+    wait_until(
+        lambda: rows()[minute.bob.address]["last_login_day"] == today,
+        "the login in the account book",
+        timeout=15,
+    )
+    for row in rows().values():
+        assert {name for name in row if isinstance(row[name], int)} <= {
+            "created_day",
+            "last_login_day",
+            "blocked",
+        }
+        assert max(row["created_day"], row["last_login_day"] or 0) <= today
 
 
 def test_a_search_finds_what_is_there(relay: Relay) -> None:
