@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import smtplib
 from collections.abc import Iterator
 from html import unescape
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 from harness import deltachat
@@ -13,11 +15,14 @@ from harness.browser import DESKTOP, PHONE, Browser, Device, browser
 from harness.deltachat import Core, await_message
 from harness.process import wait_until
 
+from relay import messages
 from relay.test_website import SCREENSHOTS, codes, get
 
 if TYPE_CHECKING:
     from harness.lab import Lab
     from harness.relay import Relay
+
+    from relay.strangers import Stranger
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -82,6 +87,18 @@ def test_a_camera_reads_it_off_the_page(
     assert set(seen) == {invite, f"DCACCOUNT:https://{echo_relay.domain}/new"}
     chromium.open(f"https://{echo_relay.domain}/{language}/privacy.html")
     assert re.search("echo.bot", chromium.evaluate("document.body.innerText"), re.IGNORECASE)
+
+
+def test_nobody_writes_to_it_in_the_clear(
+    echo_relay: Relay, stranger: Stranger, invite: str
+) -> None:
+    """Though this relay takes newsletters: no answer could leave, and core would not delete it."""
+    address = f"echo@{echo_relay.domain}"
+    assert address in unquote(invite)
+    letter = messages.cleartext(stranger.address(), address)
+
+    with pytest.raises(smtplib.SMTPDataError, match="Encryption Needed"):
+        stranger.deliver(echo_relay, letter, address)
 
 
 def test_answers_with_the_same_words(echo_relay: Relay, core: Core, invite: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from accounts.test_requests import Doveadm, active, ask, doveadm, mailbox
 from chatmaild.echo.account import OutError, Standing, claim, password
+from chatmaild.marks import Marks
 from running import Daemon
 
 ECHO = "echo@chat.example.org"
@@ -49,6 +50,21 @@ def test_the_bot_has_its_account_whoever_else_may_get_one(
     assert claim(socket(daemon), PASSWORD) is Standing.GOOD
     assert active(daemon, ECHO, PASSWORD)
     assert "echo created 1" in daemon.stop()
+
+
+def test_nobody_writes_to_it_in_the_clear(
+    with_echo: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """On a relay that takes newsletters; the operator may think otherwise later."""
+    daemon = with_echo()
+    exceptions = Marks(Path(settings["paths"]["exceptions"]))
+    assert ECHO not in exceptions
+
+    claim(socket(daemon), PASSWORD)
+    assert ECHO in exceptions
+    ask(daemon, "control", "/accounts/cleartext", address=ECHO, allowed=True)
+    claim(socket(daemon), PASSWORD)
+    assert ECHO not in exceptions
 
 
 def test_no_first_login_makes_it(with_echo: Callable[[], Daemon], settings: dict[str, Any]) -> None:

@@ -100,7 +100,7 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
             "control": Control(thread, keeper).endpoint.answer,
         }
         if config.echo:
-            echo = EchoAccount(config.domain, thread, hashing, keeper.prepare, counts)
+            echo = EchoAccount(config.domain, thread, hashing, keeper, counts)
             answers["echo"] = echo.endpoint.answer
         servers = [
             await http_server.start(listeners[name], answer) for name, answer in answers.items()

@@ -5,12 +5,11 @@ The echo bot's account, given to whoever can open the bot's socket, which is the
 
 No first login makes this account (`login.RESERVED_NAMES`), so the bot needs no registration to be
 open and no stranger is faster. The password of an account that exists is never changed: a person
-may have had the name before it was reserved.
+may have had the name before it was reserved. Nobody writes to the bot in the clear.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import Executor
 
 from aiohttp import web
@@ -18,6 +17,7 @@ from aiohttp import web
 from chatmaild import http_server
 from chatmaild.accounts import passwords
 from chatmaild.accounts.book_thread import BookThread
+from chatmaild.accounts.keeper import Keeper
 from chatmaild.accounts.login import ECHO_NAME
 from chatmaild.accounts.requests import LATER, BadRequest, Endpoint, Fields, text_of
 
@@ -36,14 +36,14 @@ class EchoAccount:
         domain: str,
         book: BookThread,
         hashing: Executor,
-        prepare: Callable[[str], None],
+        keeper: Keeper,
         counts: Counter[str],
     ) -> None:
-        """Hash and compare on `hashing`; call `prepare` before the account comes into being."""
+        """Hash and compare on `hashing`."""
         self._address = f"{ECHO_NAME}@{domain}"
         self._book = book
         self._hashing = hashing
-        self._prepare = prepare
+        self._keeper = keeper
         self._counts = counts
         self.endpoint = Endpoint({"/account": self._account})
 
@@ -58,8 +58,14 @@ class EchoAccount:
             hashed = await loop.run_in_executor(self._hashing, passwords.hash_password, password)
             try:
                 account, created = await self._book.create(
-                    self._address, hashed, prepare=lambda: self._prepare(self._address), own=True
+                    self._address,
+                    hashed,
+                    prepare=lambda: self._keeper.prepare(self._address),
+                    own=True,
                 )
+                if created:
+                    # It would answer none of it, and core leaves it on the server.
+                    await self._keeper.choose_cleartext(self._address, allowed=False)
             except OSError:
                 return http_server.json_response({"reason": LATER}, 503)
         if account.blocked:
