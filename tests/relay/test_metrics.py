@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Numbers = dict[tuple[str, ...], float]
 
 PORT = 3903
+METRICS = f"http://127.0.0.1:{PORT}/metrics"
 SCRAPE = ["curl", "--silent", "--show-error", "--max-time", "20"]
 # Eight connections that say nothing, then more, then requests that are none; what a scrape beside
 # them gets is a matter of luck, what it gets afterwards is not.
@@ -49,7 +50,7 @@ def measured(lab: Lab) -> Relay:
 
 def scrape(relay: Relay) -> str:
     """Scrape as a Prometheus on the same host does."""
-    return relay.machine.run([*SCRAPE, "--fail", f"http://127.0.0.1:{PORT}/metrics"]).out
+    return relay.machine.run([*SCRAPE, "--fail", METRICS]).out
 
 
 def numbers(relay: Relay) -> Numbers:
@@ -230,6 +231,8 @@ def test_whoever_is_rude_harms_nobody(measured: Relay) -> None:
     bob.wait_for(message)
     measured.machine.wait_until(["test", "!", "-e", f"/proc/{started.strip()}"], timeout=60)
 
+    # What was sent and not read yet is still to be refused.
+    measured.machine.wait_until([*SCRAPE, "--fail", METRICS], timeout=60)
     wait_until(lambda: processes(measured) == 0, "no scrape left", timeout=30)
     assert numbers(measured)["service_up", "accounts"] == 1
     assert measured.machine.failed_units() == []
@@ -248,7 +251,10 @@ def test_costs_nothing_while_nobody_asks(measured: Relay) -> None:
 
     wait_until(lambda: processes(measured) == 0, "no scrape left", timeout=10)
     measured.machine.run(["journalctl", "--sync"])
-    assert "chatmail-metrics" not in measured.machine.journal(after=cursor)
+    told = measured.machine.journal(after=cursor).splitlines()
+    # Newer systemd complains of the control groups that a container lacks.
+    about = [line for line in told if "chatmail-metrics" in line and "control group" not in line]
+    assert about == []
 
 
 def test_who_answers_scrapes_can_do_nothing_else(measured: Relay) -> None:
