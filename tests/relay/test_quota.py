@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LIMIT = 20 * 1024 * 1024
 SIZE = 200_000
+AT_ONCE = 20
+"""Postfix' default_destination_concurrency_limit."""
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +48,9 @@ def test_takes_twice_its_size_and_keeps_the_newest(small_relay: Relay) -> None:
             sent.append(messages.id_of(message))
     bob.wait_for(sent[-1])
 
-    # Two deliveries at a time may overtake each other.
+    # Of the deliveries at one time to one host, any may come first.
     kept = [messages.id_of(message) for message in bob.inbox()]
-    assert set(sent[-len(kept) + 2 :]) <= set(kept)
+    assert set(sent[AT_ONCE - len(kept) :]) <= set(kept)
     assert LIMIT * 0.65 < mailboxes.used(bob) < LIMIT * 0.9
     assert not alice.inbox()
 

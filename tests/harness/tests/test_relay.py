@@ -71,7 +71,7 @@ def test_a_relay_without_a_domain_is_at_the_address_it_is_named_by(lab: Lab) -> 
     assert relay.domain not in lab.dns.zones()
     lab.stop(relay)
     for elsewhere in ("192.0.2.10", "10.0.0.1"):
-        with pytest.raises(LabError, match="use 192.0.2.60 to 192.0.2.79"):
+        with pytest.raises(LabError, match=r"use 192\.0\.2\.60 to 192\.0\.2\.79"):
             lab.relay(elsewhere)
 
 
