@@ -255,6 +255,9 @@ def test_a_certificate_of_its_own_needs_a_login_link(
     assert (f"DCACCOUNT:https://{host}/new" in files["index.html"].decode()) is link
     assert ("dclogin.js" in files) is script
     assert (b'<script src="/dclogin.js"' in files["index.html"]) is script
+    # A login is made for each visitor, so there is no code that all could scan, nor talk of one.
+    assert (b"scan the QR code" in files["index.html"]) is link
+    assert (b"scanne den QR-Code" in files["de/index.html"]) is link
     assert b"<script" not in files["info.html"]
 
 
