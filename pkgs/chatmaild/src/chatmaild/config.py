@@ -1,21 +1,19 @@
 """
 The configuration of every daemon and of the `chatmail` command: one JSON file, read once.
 
-The file is rendered, not written by hand, yet its keys are the operator's own words (camelCase).
-Here they become frozen dataclasses with snake_case attributes: `sending.perMinute` is
-`config.sending.per_minute`. Nothing has a default in this file, because two places for one default
-drift apart: an unknown key, a missing key or a value of the wrong type stops the start.
+The file is rendered, not written by hand, yet its keys are the operator's own words:
+`sending.perMinute` is `config.sending.per_minute`. Nothing has a default here, because two places
+for one default drift apart; what does not fit stops the start.
 """
 
-import dataclasses
-import difflib
 import ipaddress
-import json
-import types
-import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from chatmaild import config_file
+from chatmaild.config_file import ConfigError as ConfigError  # noqa: PLC0414 - handed on
+from chatmaild.config_file import wrong
 
 DEFAULT_PATH = Path("/etc/chatmail/chatmaild.json")
 
@@ -23,10 +21,6 @@ DEFAULT_PATH = Path("/etc/chatmail/chatmaild.json")
 MAX_NAME_LENGTH = 64
 # bcrypt reads 72 bytes; the web endpoint makes passwords three characters longer than the minimum.
 MAX_PASSWORD_MIN_LENGTH = 69
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the text is one sentence for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,112 +295,22 @@ def load(path: Path) -> Config:
         ConfigError: with one sentence naming the file and the full key.
 
     """
+    value = config_file.parse(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
-    try:
-        value = json.loads(text, object_pairs_hook=_object_without_duplicates)
-    except json.JSONDecodeError as error:
-        raise ConfigError(
-            f"{path}: is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
-        ) from None
-    except RecursionError:
-        raise ConfigError(f"{path}: is nested too deeply") from None
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    try:
-        config = _read(Config, value, "")
+        config: Config = config_file.read(Config, value)
         _check(config)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return typing.cast("Config", config)
-
-
-def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a key written twice; JSON would silently keep the last one."""
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise ConfigError(f"key `{key}` is written twice")
-        result[key] = value
-    return result
-
-
-def _read(kind: Any, value: Any, key: str) -> Any:
-    """Turn a JSON value into `kind`; `key` is its full name for error sentences."""
-    if dataclasses.is_dataclass(kind):
-        return _read_group(typing.cast("type", kind), value, key)
-    origin = typing.get_origin(kind)
-    if origin is types.UnionType:
-        return None if value is None else _read(typing.get_args(kind)[0], value, key)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise _wrong(key, "a list", value)
-        element = typing.get_args(kind)[0]
-        return tuple(_read(element, item, f"{key}[{i}]") for i, item in enumerate(value))
-    if origin is Literal:
-        choices = typing.get_args(kind)
-        if not isinstance(value, str) or value not in choices:
-            raise _wrong(key, " or ".join(f"`{choice}`" for choice in choices), value)
-        return value
-    if kind is Path:
-        if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
-            raise _wrong(key, "an absolute path", value)
-        return Path(value)
-    if kind is float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _wrong(key, "a number", value)
-        return float(value)
-    names = {str: "a string", int: "a whole number", bool: "true or false"}
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise _wrong(key, names[kind], value)
-    return value
-
-
-def _read_group(kind: type, value: Any, key: str) -> Any:
-    if not isinstance(value, dict):
-        raise _wrong(key or "the whole file", "an object", value)
-    prefix = f"{key}." if key else ""
-    hints = typing.get_type_hints(kind)
-    fields = {_camel_case(field.name): field.name for field in dataclasses.fields(kind)}
-    for name in value:
-        if name not in fields:
-            close = difflib.get_close_matches(name, fields, n=1)
-            hint = f"; did you mean `{prefix}{close[0]}`?" if close else ""
-            raise ConfigError(f"unknown key `{prefix}{name}`{hint}")
-    for name in fields:
-        if name not in value:
-            raise ConfigError(f"missing key `{prefix}{name}`")
-    return kind(
-        **{
-            attribute: _read(hints[attribute], value[name], f"{prefix}{name}")
-            for name, attribute in fields.items()
-        }
-    )
-
-
-def _wrong(key: str, wanted: str, value: Any) -> ConfigError:
-    shown = json.dumps(value, ensure_ascii=False)
-    if len(shown) > 60:  # noqa: PLR2004 - a sentence, not a dump
-        shown = shown[:57] + "..."
-    return ConfigError(f"`{key}` must be {wanted}, not {shown}")
-
-
-def _camel_case(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(part.capitalize() for part in tail)
+    return config
 
 
 def _check(config: Config) -> None:
     """Refuse values of the right type that cannot work."""
     if not config.domain or config.domain != config.domain.lower() or "@" in config.domain:
-        raise _wrong("domain", "a domain name in lower case", config.domain)
+        raise wrong("domain", "a domain name in lower case", config.domain)
     wanted = f"[{config.host}]" if is_address(config.host) else config.host
     if config.domain != wanted:
-        raise _wrong("domain", f"`{wanted}`, because of `host`", config.domain)
+        raise wrong("domain", f"`{wanted}`, because of `host`", config.domain)
     for key, number, low, high in (
         ("accounts.nameMinLength", config.accounts.name_min_length, 1, MAX_NAME_LENGTH),
         ("accounts.nameMaxLength", config.accounts.name_max_length, 1, MAX_NAME_LENGTH),
@@ -435,7 +339,7 @@ def _check(config: Config) -> None:
     ):
         if not (number >= low and (high is None or number <= high)):
             wanted = f"between {low} and {high}" if high is not None else f"at least {low}"
-            raise _wrong(key, wanted, number)
+            raise wrong(key, wanted, number)
     if config.accounts.name_max_length < config.accounts.name_min_length:
         raise ConfigError(
             "`accounts.nameMaxLength` must not be smaller than `accounts.nameMinLength`"
@@ -451,4 +355,4 @@ def _check(config: Config) -> None:
         except ValueError:
             valid = False
         if not valid:
-            raise _wrong(key, f"an IPv{version} address or null", address)
+            raise wrong(key, f"an IPv{version} address or null", address)
