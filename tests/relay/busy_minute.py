@@ -12,6 +12,7 @@ import http.client
 import secrets
 import smtplib
 import ssl
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -264,7 +265,9 @@ class BusyMinute:
 
 def old_tls() -> ssl.SSLContext:
     """Make a context of TLS 1.0, which nobody here speaks any more."""
-    return insecure(versions=(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1))
+    # Python says so too.
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        return insecure(versions=(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1))
 
 
 def refused(session: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> None:
