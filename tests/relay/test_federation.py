@@ -25,6 +25,8 @@ pytestmark = pytest.mark.timeout(240)
 # One run of the queue and one backoff (modules/relay/postfix.nix), and the time to boot.
 DRAINED_SECONDS = 60
 
+SELECTORS = ("opendkim", "ed25519")
+
 
 @pytest.fixture(scope="module")
 def far(lab: Lab) -> Relay:
@@ -250,3 +252,25 @@ def test_what_reaches_the_mailbox_is_what_clients_read(near: Relay, classic: Mai
     assert not messages.header(stored, "Authentication-Results")
     assert classic.machine.address.encode() not in stored.partition(b"\r\n\r\n")[0]
     assert messages.body(stored).rstrip() == body.rstrip()
+
+
+@pytest.mark.parametrize("lost", [(), ("opendkim",), ("ed25519",), SELECTORS])
+def test_mail_with_two_signatures_is_believed_for_either(
+    lab: Lab, far: Relay, lost: tuple[str, ...]
+) -> None:
+    """Of a relay that signs by Ed25519 as well, each server verifies what it can (RFC 8463)."""
+    two = lab.relay("edwards.test", {"dkim": {"ed25519": True}})
+    alice, bob = Person.on(two), Person.on(far)
+    zone = two.chatmail("dns").out.splitlines()
+    for selector in lost:
+        zone = [line for line in zone if not line.startswith(f"{selector}._domainkey.")]
+    lab.dns.publish_zone_text(two.domain, "\n".join(zone) + "\n")
+    # Its resolver remembers keys.
+    far.machine.run(["systemctl", "restart", "unbound"])
+    message = messages.encrypted(alice.address, bob.address)
+    alice.send(message, bob.address)
+
+    if lost == SELECTORS:
+        assert b"No valid DKIM signature" in alice.wait_for_any()
+    else:
+        bob.wait_for(message)
