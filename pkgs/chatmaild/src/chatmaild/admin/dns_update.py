@@ -21,7 +21,7 @@ import dns.tsigkeyring
 import dns.update
 
 from chatmaild.admin.cli import CommandError
-from chatmaild.admin.dns import TTL_SECONDS, txt_data
+from chatmaild.admin.zone import TTL_SECONDS, txt_data
 from chatmaild.config import DnsRecord
 
 SECONDS = 10.0

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 from chatmaild.accounts.book import Book, BookError
 from chatmaild.accounts.outbox import Outbox
-from chatmaild.admin import dns
+from chatmaild.admin import zone
 from chatmaild.admin.accounts import human_size
 from chatmaild.admin.cli import CommandError
 from chatmaild.config import Config, is_address
@@ -201,7 +201,7 @@ def _dkim_key(config: Config) -> Check:
 
 def _addresses(config: Config) -> Check:
     try:
-        return Check("addresses", ok=True, text=", ".join(dns.addresses(config)))
+        return Check("addresses", ok=True, text=", ".join(zone.addresses(config)))
     except CommandError as error:
         return Check("addresses", ok=False, text=str(error))
 

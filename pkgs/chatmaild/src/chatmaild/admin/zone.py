@@ -1,0 +1,185 @@
+"""
+The zone of a relay: every record it needs, and how a zone file has them.
+
+The records that follow from the settings come with the configuration. Three kinds are known to the
+host alone: its addresses, the public half of the DKIM key it made for itself, and that of the
+certificate's key, for other servers to check by DANE.
+"""
+
+import ipaddress
+import json
+import subprocess
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from chatmaild.admin.cli import CommandError
+from chatmaild.config import Config, DnsRecord, Need
+
+TTL_SECONDS = 3600
+# RFC 1035, section 3.3: a character-string holds at most 255 octets.
+MAX_STRING_BYTES = 255
+
+
+def records(config: Config) -> list[DnsRecord]:
+    """
+    Collect every record: addresses first, then the configured ones, then the DKIM key.
+
+    Raises:
+        CommandError: the host has no address, or its addresses cannot be listed.
+        ConfigError: there is no DKIM key, or it cannot be read.
+
+    """
+    # Loads cryptography.
+    from chatmaild.filter import keys  # noqa: PLC0415
+
+    origin = f"{config.domain}."
+    return [
+        *(
+            DnsRecord(origin, "AAAA" if ":" in address else "A", address, "required")
+            for address in addresses(config)
+        ),
+        *config.dns,
+        *(
+            DnsRecord(
+                f"{selector}._domainkey.{origin}",
+                "TXT",
+                keys.dns_record(keys.read(path, kind)),
+                need,
+            )
+            for selector, path, kind, need in _keys(config)
+        ),
+        *tlsa(config),
+    ]
+
+
+def _keys(config: Config) -> list[tuple[str, Path, str, Need]]:
+    """List selector, file, kind and need of each DKIM key."""
+    found: list[tuple[str, Path, str, Need]] = [
+        (config.dkim.selector, config.paths.dkim_key, "rsa", "required")
+    ]
+    if config.dkim.ed25519_selector is not None:
+        path = config.paths.dkim_ed25519_key
+        # Nobody refuses mail for want of it: RSA signs everything as well.
+        found.append((config.dkim.ed25519_selector, path, "ed25519", "recommended"))
+    return found
+
+
+def tlsa(config: Config) -> list[DnsRecord]:
+    """
+    Make the TLSA record (RFC 6698) of the certificate's key, none while there is no certificate.
+
+    `3 1 1` speaks of the key alone, which is kept when the certificate is renewed. It counts only
+    in a zone with DNSSEC, and does no harm in another.
+    """
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - slow to load
+        Encoding,
+        PublicFormat,
+        load_pem_private_key,
+    )
+
+    try:
+        key = load_pem_private_key(config.paths.certificate_key.read_bytes(), None)
+    except (OSError, ValueError, TypeError):
+        return []
+    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    name = f"_25._tcp.{config.domain}."
+    return [DnsRecord(name, "TLSA", f"3 1 1 {sha256(der).hexdigest()}", "recommended")]
+
+
+def addresses(config: Config) -> list[str]:
+    """
+    Return the public addresses: the configured ones, or else the host's own.
+
+    Raises:
+        CommandError: there is none, or the host's cannot be listed.
+
+    """
+    configured = [config.addresses.ipv4, config.addresses.ipv6]
+    own = host_addresses() if None in configured else []
+    result = []
+    for version, address in zip((4, 6), configured, strict=True):
+        if address is not None:
+            result.append(address)
+            continue
+        fitting = [a for a in own if ipaddress.ip_address(a).version == version]
+        # A public address is preferred; behind address translation there is none, and the
+        # operator sees which one was taken.
+        fitting.sort(key=lambda a: not ipaddress.ip_address(a).is_global)
+        result += fitting[:1]
+    if not result:
+        raise CommandError("this host has no address; set `addresses.ipv4` or `addresses.ipv6`")
+    return result
+
+
+def host_addresses() -> list[str]:
+    """
+    List the host's addresses of global scope that are neither temporary nor deprecated.
+
+    Raises:
+        CommandError: `ip` (iproute2) is missing or fails.
+
+    """
+    try:
+        output = subprocess.run(
+            ["ip", "-json", "address", "show", "scope", "global"],  # noqa: S607
+            capture_output=True,
+            check=True,
+            timeout=10,
+        ).stdout
+        interfaces = json.loads(output)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        raise CommandError(
+            "the host's addresses cannot be listed with `ip`; set `addresses.ipv4` and"
+            " `addresses.ipv6`"
+        ) from None
+    return [
+        entry["local"]
+        for interface in interfaces
+        for entry in interface.get("addr_info", [])
+        if "local" in entry and not entry.get("temporary") and not entry.get("deprecated")
+    ]
+
+
+def lines(domain: str, records: Iterable[DnsRecord], *, split: bool) -> Iterator[str]:
+    """
+    Write records as lines of a zone file (RFC 1035, section 5.1), required ones first.
+
+    `split` cuts TXT values into strings of 255 bytes, as a name server wants them; without it
+    they are one string, which is what most providers' web forms want.
+    """
+    kept = list(records)
+    yield f"; {domain}: records without which this relay does not work"
+    yield from (_line(record, split=split) for record in kept if record.need == "required")
+    yield ""
+    yield f"; {domain}: records that make it work better with other servers and clients"
+    yield from (_line(record, split=split) for record in kept if record.need == "recommended")
+
+
+def _line(record: DnsRecord, *, split: bool) -> str:
+    data = _quoted(record.data, split=split) if record.type == "TXT" else record.data
+    return f"{record.name} {TTL_SECONDS} IN {record.type} {data}"
+
+
+def txt_data(text: str) -> str:
+    """Write a TXT value as a zone file has it, in strings of 255 bytes."""
+    return _quoted(text, split=True)
+
+
+def _quoted(text: str, *, split: bool) -> str:
+    raw = text.encode()
+    size = MAX_STRING_BYTES if split else max(len(raw), 1)
+    chunks = [raw[start : start + size] for start in range(0, max(len(raw), 1), size)]
+    return " ".join(f'"{_escaped(chunk)}"' for chunk in chunks)
+
+
+def _escaped(chunk: bytes) -> str:
+    """Escape as RFC 1035, section 5.1: a quote and a backslash by one, other bytes by number."""
+    return "".join(
+        f"\\{chr(byte)}"
+        if byte in b'"\\'
+        else chr(byte)
+        if 0x20 <= byte < 0x7F  # noqa: PLR2004 - printable ASCII
+        else f"\\{byte:03}"
+        for byte in chunk
+    )
