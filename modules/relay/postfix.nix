@@ -242,6 +242,18 @@ in
       maxproc = 0;
       command = "tlsproxy";
     };
+    # It names the address with the most connections when it ends, and may be gone before journald has looked up whose filter
+    # patterns hold for that line (dropins.nix). So it does not end before Postfix does.
+    anvil = {
+      type = "unix";
+      chroot = false;
+      maxproc = 1;
+      command = "anvil";
+      args = options {
+        max_idle = "365d";
+        max_use = "1000000000";
+      };
+    };
     # Mail that other relays hand over by HTTPS (`/mxdeliv`): the same service with the sender's address from the PROXY protocol.
     # TLS is nginx'.
     "127.0.0.1:${toString names.proxied.smtp}" = {

@@ -82,7 +82,6 @@ rec {
           privileged = false;
         };
         lmtp = simple "lmtp";
-        anvil = unix null null 1 "anvil";
         scache = unix null null 1 "scache";
         postlog = unix false null 1 "postlogd" // {
           type = "unix-dgram";
