@@ -42,7 +42,14 @@ class Relay:
         self.invite = place / "invite"
         self.site = place / "site"
         echo = Echo(state=place, invite=self.invite, server=place / "s", socket=place / "x")
-        self.presence = presence.Presence(self.account, echo, self.site, "word")  # type: ignore[arg-type]
+        self.now = 1000.0
+        self.presence = presence.Presence(
+            self.account,  # type: ignore[arg-type]
+            echo,
+            self.site,
+            "word",
+            lambda: self.now,
+        )
         monkeypatch.setattr(presence, "claim", self._claim)
 
     def _claim(self, _socket: Path, _word: str) -> Standing:
@@ -68,8 +75,8 @@ def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Relay:
 def test_a_bot_that_starts_is_offered(relay: Relay, says: Standing) -> None:
     """Also when the relay cannot say yet: it starts at the same time."""
     relay.says = says
-    relay.presence.look()
 
+    assert relay.presence.look()
     assert relay.account.online
     assert relay.invite.read_text() == f"{LINK}\n"
 
@@ -78,16 +85,17 @@ def test_a_bot_that_is_shut_out_is_offered_to_nobody(relay: Relay) -> None:
     """Until it is let in again, and not because nobody can say."""
     relay.presence.look()
     relay.says = OutError("blocked")
-    relay.presence.look()
+    assert relay.presence.look()
     assert not relay.account.online
     assert not relay.invite.exists()
+    assert not relay.presence.look()
 
     relay.says = Standing.UNKNOWN
-    relay.presence.look()
+    assert not relay.presence.look()
     assert not relay.invite.exists()
 
     relay.says = Standing.GOOD
-    relay.presence.look()
+    assert relay.presence.look()
     assert relay.account.online
     assert relay.invite.exists()
 
@@ -98,10 +106,21 @@ def test_an_invite_that_the_website_missed_is_written_again(relay: Relay) -> Non
     relay.shows("index.html")
     before = relay.invite.stat().st_ino
 
-    relay.presence.look()
-
+    relay.now += presence.WEBSITE_SECONDS
+    assert not relay.presence.look()
     assert relay.invite.stat().st_ino != before
     assert relay.invite.read_text() == f"{LINK}\n"
+
+
+def test_a_website_that_is_being_written_is_waited_for(relay: Relay) -> None:
+    """Writing it takes a small machine seconds, and meanwhile it does not show the bot."""
+    relay.presence.look()
+    relay.shows("index.html")
+    before = relay.invite.stat().st_ino
+
+    relay.now += presence.WEBSITE_SECONDS - 1
+    relay.presence.look()
+    assert relay.invite.stat().st_ino == before
 
 
 def test_an_invite_that_is_shown_is_left_alone(relay: Relay) -> None:
@@ -110,6 +129,6 @@ def test_an_invite_that_is_shown_is_left_alone(relay: Relay) -> None:
     relay.shows(ECHO_PICTURE)
     before = relay.invite.stat().st_ino
 
-    relay.presence.look()
-
+    relay.now += presence.WEBSITE_SECONDS
+    assert not relay.presence.look()
     assert relay.invite.stat().st_ino == before

@@ -26,6 +26,7 @@ from chatmaild.config import Config, ConfigError
 from chatmaild.config import Echo as EchoConfig
 from chatmaild.echo.account import OutError, claim, password
 from chatmaild.echo.bot import FORGET_SECONDS, Echo, Incoming, forget_old
+from chatmaild.echo.pace import Pace
 from chatmaild.echo.presence import Presence
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,8 @@ SETTINGS = {
 }
 # Cores before 2.5x have this in its place; newer ones refuse it.
 OLD_SETTINGS = {"delete_server_after": "1"}
-# How often it is looked whether core still runs and the account is still the bot's.
-PATIENCE_SECONDS = 30.0
+# Core's connectivity is below this while it is not connected and not about to be.
+CONNECTING = 2000
 # As core names it now, and as it numbered it before 2.0.
 SINGLE = frozenset({"Single", 100})
 
@@ -91,23 +92,26 @@ def _serve(config: Config, echo: EchoConfig, rpc: Rpc) -> None:
     known = word if _address(account) == address else None
     presence = Presence(account, echo, config.website.site, known)
     presence.look()
+    pace = Pace()
     systemd.notify("READY=1")
     log.info("ready")
     bot = Echo(config.sending.per_minute)
     counts: Counter[str] = Counter()
     events = rpc.get_queue(account.id)
-    swept = looked = time.monotonic()
+    swept = time.monotonic()
     _answer_new(account, bot, counts)  # what came while nobody was there
     while True:
         with contextlib.suppress(Empty):
-            if events.get(timeout=PATIENCE_SECONDS)["kind"] == EventType.INCOMING_MSG:
+            event = events.get(timeout=pace.left())
+            if event["kind"] == EventType.INCOMING_MSG:
                 _answer_new(account, bot, counts)
-        if time.monotonic() - looked < PATIENCE_SECONDS:
+            elif event["kind"] == EventType.CONNECTIVITY_CHANGED and _is_cut_off(rpc, account):
+                pace.hurry()
+        if pace.left():
             continue
-        looked = time.monotonic()
         if rpc.process.poll() is not None:
             raise EchoError("Delta Chat core has ended")
-        presence.look()
+        pace.looked(changed=presence.look())
         if time.monotonic() - swept > FORGET_SECONDS:
             swept = time.monotonic()
             counts["forgotten chats"] += forget_old(_chats(account), time.time())
@@ -151,6 +155,11 @@ def _configure(account: Account) -> None:
     account.update_config(**SETTINGS)
     with contextlib.suppress(JsonRpcError):
         account.update_config(**OLD_SETTINGS)
+
+
+def _is_cut_off(rpc: Rpc, account: Account) -> bool:
+    """Whether core cannot log in: the account may be blocked or deleted."""
+    return int(rpc.get_connectivity(account.id)) < CONNECTING
 
 
 def _answer_new(account: Account, bot: Echo, counts: Counter[str]) -> None:

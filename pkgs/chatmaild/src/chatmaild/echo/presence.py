@@ -3,6 +3,8 @@
 import logging
 import os
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +17,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# The website is given that long to show an invite before it is written once more.
+WEBSITE_SECONDS = 5.0
+
 
 class Presence:
     """Connected, with its invite published, as long as the relay lets the bot in."""
 
-    def __init__(self, account: "Account", echo: EchoConfig, site: Path, word: str | None) -> None:
+    def __init__(
+        self,
+        account: "Account",
+        echo: EchoConfig,
+        site: Path,
+        word: str | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """
         Ask with the password; None for a bot that has had another address from before.
 
@@ -29,19 +41,22 @@ class Presence:
         self._echo = echo
         self._site = site
         self._word = word
+        self._clock = clock
+        self._published = 0.0
         self._here: bool | None = None
 
-    def look(self) -> None:
-        """Ask how the relay sees the account, and follow."""
+    def look(self) -> bool:
+        """Ask how the relay sees the account, and follow; whether that has changed."""
         try:
             standing = claim(self._echo.socket, self._word) if self._word else Standing.GOOD
         except OutError as error:
-            if self._here is not False:
-                log.warning("shut out: %s", error)
-                self._here = False
-                self._account.stop_io()
-                self._echo.invite.unlink(missing_ok=True)
-            return
+            if self._here is False:
+                return False
+            log.warning("shut out: %s", error)
+            self._here = False
+            self._account.stop_io()
+            self._echo.invite.unlink(missing_ok=True)
+            return True
         if standing is Standing.NEW and self._here:
             # Core waits long after a login that was refused.
             self._account.stop_io()
@@ -50,12 +65,20 @@ class Presence:
         if not self._here and (standing is not Standing.UNKNOWN or self._here is None):
             self._account.start_io()
             self._here = True
-        elif not self._here or self._is_shown():
-            return
+            self._publish()
+            return True
+        if self._here and not self._is_shown():
+            self._publish()
+        return False
+
+    def _publish(self) -> None:
         publish(self._echo.invite, self._account.get_qr_code())
+        self._published = self._clock()
 
     def _is_shown(self) -> bool:
-        """Whether the website has it: systemd may have missed that the invite was written."""
+        """Whether the website has it, or soon: systemd may have missed that it was written."""
+        if self._clock() - self._published < WEBSITE_SECONDS:
+            return True
         current = self._site / CURRENT
         return not current.exists() or (current / ECHO_PICTURE).exists()
 
