@@ -7,8 +7,6 @@ let
       "~@"
       "~([0-9]{1,3}\\.){3}[0-9]{1,3}"
       "~\\[[0-9a-f]*:[0-9a-f:]*\\]"
-      # anvil(8): "statistics: max connection rate 1/60s for (submissions:2001:db8::1)"
-      "~statistics: "
       # "SASL PLAIN authentication failed: ..., sasl_username=somebody": the name as the client typed it
       "~sasl_username="
     ];

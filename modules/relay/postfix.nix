@@ -242,16 +242,18 @@ in
       maxproc = 0;
       command = "tlsproxy";
     };
-    # It names the address with the most connections when it ends, and may be gone before journald has looked up whose filter
-    # patterns hold for that line (dropins.nix). So it does not end before Postfix does.
+    # It counts connections for the limits, and when it ends it names the address with the most of them. That line comes from a
+    # process that may be gone before journald has looked up which filter patterns hold for it (dropins.nix), and no setting
+    # leaves it out. So all its messages go to a logging service that does not exist, and with that nowhere; a crash of it is
+    # told by master(8).
     anvil = {
       type = "unix";
       chroot = false;
       maxproc = 1;
       command = "anvil";
       args = options {
-        max_idle = "365d";
-        max_use = "1000000000";
+        maillog_file = "/dev/stdout";
+        postlog_service_name = "nobody";
       };
     };
     # Mail that other relays hand over by HTTPS (`/mxdeliv`): the same service with the sender's address from the PROXY protocol.

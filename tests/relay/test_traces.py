@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,13 +33,6 @@ IN_THE_QUEUE = (
     "Postfix keeps with a message that waits where it came from, for its own log lines and filters;"
     " no setting stops it, and it goes with the message, after two days at the latest"
 )
-
-JOURNAL = "/run/log/journal/"
-AT_THE_END = (
-    "anvil names the busiest address when Postfix ends, and is sometimes gone before journald has"
-    " looked up that the line is not to be kept"
-)
-ANVIL_SAYS = re.compile(r" postfix/anvil\[\d+]: statistics: max connection (rate|count) ")
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +74,6 @@ def test_only_what_waits_is_in_the_queue(relay: Relay, minute: BusyMinute) -> No
     assert waiting == {f"someone@{ASLEEP}"}
 
 
-def only_at_the_end(relay: Relay, word: str) -> bool:
-    """Whether all that the journal has of a word are the two lines of one anvil at its end."""
-    relay.machine.run(["journalctl", "--sync"])
-    lines = relay.machine.run(["journalctl", "--no-pager", "--all"]).out.splitlines()
-    said = [line for line in lines if word in line]
-    return len(said) in (1, 2) and all(ANVIL_SAYS.search(line) for line in said)
-
-
 def test_no_file_tells_who_was_there_from_where(relay: Relay, minute: BusyMinute) -> None:
     """All file systems are searched, text or not.
 
@@ -109,8 +93,6 @@ def test_no_file_tells_who_was_there_from_where(relay: Relay, minute: BusyMinute
         for what, path in looked.found:
             if path.startswith(QUEUE) and f'"{path.rpartition("/")[2]}"' in waiting:
                 print(f"{when}: {what} in {path}: {IN_THE_QUEUE}")
-            elif path.startswith(JOURNAL) and only_at_the_end(relay, words[what]):
-                print(f"{when}: {what} in {path}: {AT_THE_END}")
             else:
                 told.append((what, path))
 
