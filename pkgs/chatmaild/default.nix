@@ -12,7 +12,6 @@
   jinja2,
   markdown-it-py,
   prometheus-client,
-  pymilter,
   segno,
   hypothesis,
   pytestCheckHook,
@@ -45,7 +44,6 @@ buildPythonApplication {
     jinja2
     markdown-it-py
     prometheus-client
-    pymilter
     segno
   ];
 

@@ -28,7 +28,7 @@ PACKAGES = [
     "procps", "less", "curl", "openssl", "sqlite3",
     "postfix", "dovecot-imapd", "dovecot-lmtpd", "dovecot-sqlite",
     "nginx-light", "libnginx-mod-stream", "unbound", "knot", "opendkim",
-    "python3", "python3-milter", "python3-dkim", "python3-cryptography", "python3-dnspython",
+    "python3", "python3-dkim", "python3-cryptography", "python3-dnspython",
     "python3-aiohttp", "python3-bcrypt", "python3-segno", "python3-psutil",
     "python3-jinja2", "python3-markdown-it", "python3-prometheus-client", "python3-pytest",
     "python3-hypothesis", "coturn",

@@ -39,7 +39,6 @@ let
       "pgpy"
       "pillow"
       "psutil"
-      "pymilter"
       "pytest"
       "pytest-timeout"
       "pytestCheckHook"

@@ -1,4 +1,8 @@
-"""The side of the milter protocol that Postfix speaks, for driving the filter without Postfix."""
+"""
+The side of the milter protocol that Postfix speaks, for driving the filter without Postfix.
+
+Like Postfix it sends what it has to say only when it waits for an answer.
+"""
 
 import socket
 import struct
@@ -41,6 +45,7 @@ class MilterClient:
         self, path: Path, daemon: str, peer: tuple[str, int] = ("192.0.2.9", 4711)
     ) -> None:
         """Connect and negotiate as Postfix 3.10 does."""
+        self.unsent = b""
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(TIMEOUT_SECONDS)
         self.socket.connect(str(path))
@@ -51,11 +56,12 @@ class MilterClient:
         self._macros(b"C", {"{daemon_name}": daemon, "j": "chat.example.org"})
         family = b"6" if ":" in peer[0] else b"4"
         port = struct.pack("!H", peer[1])
-        self._command(b"C", b"unknown\0" + family + port + peer[0].encode() + b"\0")
+        self.command(b"C", b"unknown\0" + family + port + peer[0].encode() + b"\0")
 
     def close(self) -> None:
         """Quit as Postfix does."""
         self._send(b"Q", b"")
+        self.flush()
         self.socket.close()
 
     def send(
@@ -79,9 +85,9 @@ class MilterClient:
             self._send(b"A", b"")
             return result
         for name, value in result.headers:
-            self._command(b"L", name + b"\0" + value + b"\0")
+            self.command(b"L", name + b"\0" + value + b"\0")
         for at in range(0, len(body), 65535):
-            self._command(b"B", body[at : at + 65535])
+            self.command(b"B", body[at : at + 65535])
         self._send(b"E", b"")
         while True:
             command, data = self._receive()
@@ -96,18 +102,19 @@ class MilterClient:
     def begin(self, sender: str, login: str = "") -> None:
         """Send MAIL FROM."""
         self._macros(b"M", {"{auth_authen}": login} if login else {})
-        self._command(b"M", sender.encode() + b"\0")
+        self.command(b"M", sender.encode() + b"\0")
 
     def recipient(self, address: str) -> str:
         """Send one RCPT TO, and return the refusal or ""."""
         self._macros(b"R", {"{rcpt_addr}": address})
-        return self._command(b"R", f"<{address}>".encode() + b"\0")
+        return self.command(b"R", f"<{address}>".encode() + b"\0")
 
     def _macros(self, command: bytes, macros: dict[str, str]) -> None:
         words = "".join(f"{name}\0{value}\0" for name, value in macros.items())
         self._send(b"D", command + words.encode())
 
-    def _command(self, command: bytes, data: bytes) -> str:
+    def command(self, command: bytes, data: bytes) -> str:
+        """Send one command unless it is declined; return the refusal or ""."""
         if self.options & NO_COMMAND[command]:
             return ""
         self._send(command, data)
@@ -141,9 +148,15 @@ class MilterClient:
             del headers[place]
 
     def _send(self, command: bytes, data: bytes) -> None:
-        self.socket.sendall(struct.pack("!I", len(data) + 1) + command + data)
+        self.unsent += struct.pack("!I", len(data) + 1) + command + data
+
+    def flush(self) -> None:
+        """Send what was kept back."""
+        unsent, self.unsent = self.unsent, b""
+        self.socket.sendall(unsent)
 
     def _receive(self) -> tuple[bytes, bytes]:
+        self.flush()
         (length,) = struct.unpack("!I", self._exactly(4))
         packet = self._exactly(length)
         return packet[:1], packet[1:]

@@ -1,8 +1,9 @@
 """
 The real chatmail-filter with a DNS made of a file: `rigged_filter.py ZONE.json --config FILE`.
 
-ZONE.json maps names to TXT records; the record "crash" makes the look-up fail as a bug would, and
-"silence" as a dead name server does.
+ZONE.json maps names to TXT records; the record "crash" makes the look-up fail as a bug would,
+"silence" as a dead name server does, and "late" makes it tell the FIFO `asked` beside the file, and
+wait for the end of the FIFO `late`.
 """
 
 import json
@@ -21,6 +22,10 @@ def lookup(name: str, seconds: float) -> list[bytes]:
     if "crash" in records:
         raise RuntimeError(f"secret content for {name}")
     if "silence" in records:
+        raise DnsUnavailableError
+    if "late" in records:
+        ZONE.with_name("asked").write_bytes(b"?")
+        ZONE.with_name("late").read_bytes()
         raise DnsUnavailableError
     return [record.encode() for record in records]
 

@@ -1,147 +1,19 @@
-"""The running daemon, driven as Postfix drives it."""
+"""What the running daemon says of messages, driven as Postfix drives it."""
 
-import base64
-import json
-import os
-import signal
-import socket
-import stat
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dkim
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
-from chatmaild import numbers
 from chatmaild.filter import keys
 
 from . import mails
-from .mails import ALICE, BOB, Header, crlf, split
-from .milter_client import MilterClient, Result
+from .mails import ALICE, BOB, crlf, split
+from .milter_client import MilterClient
+from .running_filter import MAX_SIZE, Filter, sign, start
 
-DEADLINE_SECONDS = 20
-MAX_SIZE = 300_000
-KEY = rsa.generate_private_key(65537, 2048)
 ENCRYPTION_NEEDED = "523 Encryption Needed: Invalid Unencrypted Mail"
-
-
-@dataclass
-class Filter:
-    """A running chatmail-filter."""
-
-    directory: Path
-    process: subprocess.Popen[str]
-
-    @property
-    def socket(self) -> Path:
-        """Where it listens."""
-        return self.directory / "filter.sock"
-
-    def submit(self, mail: bytes, to: tuple[str, ...] = (BOB,), *, user: str = ALICE) -> Result:
-        """Send through the submission service."""
-        client = MilterClient(self.socket, "submission")
-        result = client.send(*split(mail), sender=f"<{user}>", recipients=to, login=user)
-        client.close()
-        return result
-
-    def receive(
-        self,
-        headers: list[Header],
-        body: bytes,
-        peer: tuple[str, int] = ("192.0.2.9", 4711),
-        sender: str = BOB,
-    ) -> Result:
-        """Send through port 25."""
-        client = MilterClient(self.socket, "incoming", peer)
-        result = client.send(headers, body, sender=f"<{sender}>", recipients=(ALICE,))
-        client.close()
-        return result
-
-    def stop(self) -> str:
-        """Stop as systemd does, and return everything it logged."""
-        self.process.send_signal(signal.SIGTERM)
-        _, log = self.process.communicate(timeout=DEADLINE_SECONDS)
-        return log
-
-
-def start(directory: Path, settings: dict[str, Any]) -> Filter:
-    """Start the daemon and wait until it says that it is ready."""
-    (directory / "chatmaild.json").write_text(json.dumps(settings))
-    der = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    zone = {
-        "sel._domainkey.other.example.": ["v=DKIM1; p=" + base64.b64encode(der).decode()],
-        "crash._domainkey.other.example.": ["crash"],
-        "silence._domainkey.other.example.": ["silence"],
-    }
-    (directory / "zone.json").write_text(json.dumps(zone))
-    ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    ready.bind(str(directory / "notify.sock"))
-    ready.settimeout(DEADLINE_SECONDS)
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            Path(__file__).with_name("rigged_filter.py"),
-            directory / "zone.json",
-            "--config",
-            directory / "chatmaild.json",
-        ],
-        env={
-            **os.environ,
-            "NOTIFY_SOCKET": str(directory / "notify.sock"),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert ready.recv(100) == b"READY=1"
-    except TimeoutError:
-        process.kill()
-        raise AssertionError(process.communicate()[1]) from None
-    finally:
-        ready.close()
-        (directory / "notify.sock").unlink()
-    return Filter(directory, process)
-
-
-@pytest.fixture
-def limits(settings: dict[str, Any]) -> dict[str, Any]:
-    """Hand over settings with room for many sends and little else."""
-    settings["sending"] = {"perMinute": 1, "burst": 1000, "maxRecipients": 3}
-    settings["message"] = {"maxSize": MAX_SIZE}
-    settings["incoming"] = {"cleartext": False}
-    return settings
-
-
-@pytest.fixture
-def running(tmp_path: Path, limits: dict[str, Any]) -> Iterator[Filter]:
-    """Hand over a running filter that refuses incoming cleartext."""
-    instance = start(tmp_path, limits)
-    yield instance
-    instance.process.kill()
-    instance.process.communicate()
-
-
-def sign(mail: bytes, selector: bytes = b"sel") -> tuple[list[Header], bytes]:
-    """Sign as other.example does."""
-    key = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    headers, body = split(mail)
-    message = dkim.DKIM()
-    message.headers = [(name, value + b"\r\n") for name, value in headers]
-    message.body = body
-    field = message.sign(selector, b"other.example", key)
-    return [(b"DKIM-Signature", field.partition(b":")[2].removesuffix(b"\r\n")), *headers], body
 
 
 def test_a_submission_leaves_signed_and_without_traces(running: Filter) -> None:
@@ -227,7 +99,7 @@ def test_a_bug_puts_the_mail_off_and_logs_no_content(running: Filter) -> None:
     assert running.submit(mails.encrypted()).reply == "accept"
 
     log = running.stop()
-    assert "RuntimeError in eom at lookup:" in log
+    assert "RuntimeError at lookup:" in log
     assert "secret" not in log
     assert "example" not in log
     assert "Traceback" not in log
@@ -361,106 +233,3 @@ def test_bounds_the_header(running: Filter, extra: str) -> None:
     reply = running.submit(mails.encrypted(extra=extra)).reply
 
     assert reply == "500 Failed to parse message: the header is too long"
-
-
-def test_survives_clients_that_speak_nonsense(running: Filter) -> None:
-    """Whoever gets at the socket, the next Postfix must find the filter alive."""
-    for noise in (b"\0\0\0\1", b"\xff\xff\xff\xff", b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\2E", b""):
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(running.socket))
-            client.sendall(noise)
-    vanishing = MilterClient(running.socket, "submission")
-    vanishing.begin(f"<{ALICE}>", ALICE)
-    vanishing.recipient(BOB)
-    vanishing.socket.close()
-
-    assert running.submit(mails.encrypted()).reply == "accept"
-
-
-def test_the_socket_is_for_owner_and_group(running: Filter) -> None:
-    """Postfix is in the group; nobody else may send signed mail."""
-    assert stat.S_IMODE(running.socket.stat().st_mode) == 0o770
-
-
-def test_starts_over_the_socket_of_a_killed_run(tmp_path: Path, limits: dict[str, Any]) -> None:
-    """After a crash it is restarted, and nothing else removes the old socket."""
-    first = start(tmp_path, limits)
-    first.process.kill()
-    first.process.communicate()
-    second = start(tmp_path, limits)
-
-    assert second.submit(mails.encrypted()).reply == "accept"
-    second.stop()
-
-
-def test_stops_cleanly_and_reports_numbers_without_names(running: Filter) -> None:
-    """Exit code 0 on SIGTERM, or systemd would call every stop a failure."""
-    running.submit(mails.encrypted())
-    running.submit(mails.cleartext())
-    running.receive(*sign(mails.report()))
-    log = running.stop()
-
-    assert running.process.returncode == 0
-    assert (
-        "incoming-accepted-report=1 signed=1 submission-accepted-encrypted=1"
-        " submission-refused-unencrypted=1 verified=1"
-    ) in log
-    assert "example" not in log
-    assert "192.0.2" not in log
-
-
-def test_tells_its_numbers_to_whoever_may_ask(tmp_path: Path, limits: dict[str, Any]) -> None:
-    """On a socket of its own, whose file is for the filter's user and group alone."""
-    place = tmp_path / "numbers.sock"
-    limits["metrics"] = {
-        "accountsSocket": "/nonexistent",
-        "filterSocket": str(place),
-        "postqueue": "/nonexistent",
-        "https": 1,
-        "submissions": 2,
-        "imaps": 3,
-    }
-    running = start(tmp_path, limits)
-    running.submit(mails.encrypted())
-    running.submit(mails.cleartext())
-    first, second = numbers.ask(place), numbers.ask(place)
-    running.stop()
-
-    assert first == second
-    assert first["submission-accepted-encrypted"] == 1
-    assert first["submission-refused-unencrypted"] == 1
-    assert stat.S_IMODE(place.stat().st_mode) == 0o660
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (
-            {"dkimKey": "/nonexistent/dkim.pem"},
-            "/nonexistent/dkim.pem: the DKIM key cannot be made",
-        ),
-        (
-            {"filterSocket": "/nonexistent/f.sock"},
-            "/nonexistent/f.sock: the socket cannot be opened",
-        ),
-    ],
-)
-def test_says_in_one_sentence_why_it_does_not_start(
-    tmp_path: Path, limits: dict[str, Any], change: dict[str, str], sentence: str
-) -> None:
-    """The journal shows the operator this and no traceback."""
-    limits["paths"] |= change
-    (tmp_path / "chatmaild.json").write_text(json.dumps(limits))
-    command = [sys.executable, "-m", "chatmaild.filter.milter", "--config"]
-    result = subprocess.run(
-        [*command, tmp_path / "chatmaild.json"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-
-    assert result.returncode == 1
-    assert sentence in result.stderr
-    assert "Traceback" not in result.stderr

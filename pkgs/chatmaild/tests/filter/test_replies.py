@@ -1,4 +1,4 @@
-"""A reply is one safe line that libmilter and every client can take."""
+"""A reply is one safe line that Postfix and every client can take."""
 
 import re
 

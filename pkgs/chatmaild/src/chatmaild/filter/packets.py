@@ -1,0 +1,189 @@
+"""
+The milter protocol, version 6, as Postfix speaks it: packets and their fields, nothing of mail.
+
+A packet is a length (32 bits, network order, of what follows), a command of one octet, and its
+data. No RFC has it: Sendmail's `include/libmilter/mfdef.h` names the numbers, Postfix's
+`src/milter/milter8.c` is the other end.
+"""
+
+import struct
+from collections.abc import Iterator
+
+VERSION = 6
+
+# What the MTA says.
+ABORT = ord("A")
+BODY = ord("B")
+CONNECT = ord("C")
+MACROS = ord("D")
+END = ord("E")
+NEGOTIATE = ord("O")
+HEADER = ord("L")
+MAIL = ord("M")
+QUIT = ord("Q")
+QUIT_FOR_NEXT = ord("K")
+RCPT = ord("R")
+
+# What it may be asked for at the end of a message.
+MAY_ADD_HEADERS = 0x01
+MAY_CHANGE_HEADERS = 0x10
+MAY_CHANGE_FROM = 0x40
+ACTIONS = MAY_ADD_HEADERS | MAY_CHANGE_HEADERS | MAY_CHANGE_FROM
+
+# What it shall not say, and what it shall not wait for an answer to. A round trip for each field of
+# the header would cost the filter 0.25 ms a message, and cleanup(8) 0.3 ms.
+NO_HELO = 0x02
+NO_END_OF_HEADER = 0x40
+NO_UNKNOWN = 0x100
+NO_DATA = 0x200
+NO_REPLY_TO_HEADER = 0x80
+NO_REPLY_TO_CONNECT = 0x1000
+NO_REPLY_TO_MAIL = 0x4000
+NO_REPLY_TO_BODY = 0x80000
+# Field values with the space after the colon, or nobody's "simple" signature could be verified.
+LEADING_SPACE = 0x100000
+OPTIONS = (
+    NO_HELO
+    | NO_END_OF_HEADER
+    | NO_UNKNOWN
+    | NO_DATA
+    | NO_REPLY_TO_HEADER
+    | NO_REPLY_TO_CONNECT
+    | NO_REPLY_TO_MAIL
+    | NO_REPLY_TO_BODY
+    | LEADING_SPACE
+)
+
+MAX_PACKET_BYTES = 262_144
+"""Postfix sends a body in pieces of 64 KB, and a field of at most `header_size_limit`, 100 KB."""
+_LENGTH_BYTES = 4
+
+
+class ProtocolError(Exception):
+    """What came is not the milter protocol; the text says why without repeating it."""
+
+
+class Reader:
+    """Cuts what arrives on one connection into packets."""
+
+    def __init__(self) -> None:
+        """Start at the beginning of a packet."""
+        self._parts: list[bytes] = []
+        self._missing = _LENGTH_BYTES
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """
+        Yield (command, data) of each packet that is complete with this piece.
+
+        A piece is looked at once however many of them a packet takes.
+
+        Raises:
+            ProtocolError: a packet is empty or above the limit.
+
+        """
+        if len(data) < self._missing:
+            self._parts.append(data)
+            self._missing -= len(data)
+            return
+        if self._parts:
+            self._parts.append(data)
+            data = b"".join(self._parts)
+            self._parts.clear()
+        at = 0
+        missing = _LENGTH_BYTES
+        while (missing := at + _LENGTH_BYTES - len(data)) <= 0:
+            length = int.from_bytes(data[at : at + _LENGTH_BYTES])
+            if not 0 < length <= MAX_PACKET_BYTES:
+                raise ProtocolError(f"a packet of {length} octets")
+            start = at + _LENGTH_BYTES
+            after = start + length
+            if (missing := after - len(data)) > 0:
+                break
+            yield data[start], data[start + 1 : after]
+            at = after
+        if at < len(data):
+            self._parts.append(data[at:])
+        self._missing = missing
+
+
+def packet(command: bytes, data: bytes = b"") -> bytes:
+    """Write one packet."""
+    return (1 + len(data)).to_bytes(_LENGTH_BYTES) + command + data
+
+
+CONTINUE = packet(b"c")
+ACCEPT = packet(b"a")
+
+
+def negotiated(offer: bytes) -> bytes:
+    """
+    Answer what the MTA offers: (version, actions, options), 32 bits each.
+
+    Raises:
+        ProtocolError: it offers less than this filter needs. Postfix has offered all since 2.6.
+
+    """
+    try:
+        version, actions, options = struct.unpack_from("!III", offer)
+    except struct.error:
+        raise ProtocolError("an offer that is too short") from None
+    if version < VERSION or ACTIONS & ~actions or OPTIONS & ~options:
+        raise ProtocolError(f"version {version} with 0x{actions:x} and 0x{options:x} is too little")
+    return packet(b"O", struct.pack("!III", VERSION, ACTIONS, OPTIONS))
+
+
+def strings(data: bytes) -> list[bytes]:
+    """
+    Split data that is nothing but strings, each ended by an octet of zero.
+
+    Raises:
+        ProtocolError: the last one has no end.
+
+    """
+    *whole, rest = data.split(b"\0")
+    if rest:
+        raise ProtocolError("a string without its end")
+    return whole
+
+
+def macros(data: bytes) -> dict[bytes, bytes]:
+    """Read the names and values that follow the command they belong to; raises `ProtocolError`."""
+    words = strings(data)
+    if len(words) % 2:
+        raise ProtocolError("a macro without a value")
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def client(data: bytes) -> tuple[str, int] | None:
+    """
+    Read where the MTA's client comes from: (address, port), or None where that is no IP address.
+
+    Mail that came without SMTP has port 0. Raises `ProtocolError`.
+    """
+    _name, end, rest = data.partition(b"\0")
+    if not end or not rest:
+        raise ProtocolError("a connection from nowhere")
+    if rest[:1] not in (b"4", b"6"):
+        return None
+    (address,) = strings(rest[3:])[:1] or (b"",)
+    return address.decode("ascii", "replace"), int.from_bytes(rest[1:3])
+
+
+def reply(code: str, text: str) -> bytes:
+    """Refuse with this SMTP reply; the MTA takes its text for a format of printf(3)."""
+    return packet(b"y", f"{code} {text.replace('%', '%%')}".encode() + b"\0")
+
+
+def change_header(index: int, name: bytes, value: bytes) -> bytes:
+    """Change the `index`th field (from 1) of that name; an empty value deletes it."""
+    return packet(b"m", index.to_bytes(4) + name + b"\0" + value + b"\0")
+
+
+def insert_header(index: int, name: bytes, value: bytes) -> bytes:
+    """Put a field before the `index`th (from 0) of the header."""
+    return packet(b"i", index.to_bytes(4) + name + b"\0" + value + b"\0")
+
+
+def change_from(sender: bytes) -> bytes:
+    """Put another envelope sender in place of the first, in angle brackets."""
+    return packet(b"e", sender + b"\0")

@@ -1,0 +1,122 @@
+"""
+The connections from Postfix: bytes in, bytes out, one thread for all of them.
+
+Postfix writes a whole header at once and waits for three answers a message, so with the packets of
+many connections read in turn a message costs a handful of system calls and no change of threads;
+with libmilter's thread for each command it was 75 and 14, and twice the processor time.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from typing import cast
+
+from chatmaild import sockets
+from chatmaild.filter import packets
+from chatmaild.filter.packets import ProtocolError, Reader
+from chatmaild.filter.pipeline import Pipeline
+from chatmaild.filter.session import Judging, Room, Session
+
+RECEIVE_BYTES = 262_144
+"""Above what a UNIX socket holds, 208 KB: one look empties it."""
+
+log = logging.getLogger("chatmail-filter")
+
+
+class Connection(asyncio.BufferedProtocol):
+    """
+    One connection.
+
+    It has no time-out: only Postfix gets at the socket, with at most `connections.smtp` processes
+    a service that end with their clients, whose time Postfix bounds.
+    """
+
+    # Each look at a socket ends before the next one begins, on the one thread of the event loop.
+    _buffer = memoryview(bytearray(RECEIVE_BYTES))
+
+    def __init__(self, pipeline: Pipeline, room: Room) -> None:
+        """Start with nothing said."""
+        self._session = Session(pipeline, room)
+        self._reader = Reader()
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._judging = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Say where the next octets go."""
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
+        """Take what came; a peer that does not speak the protocol is hung up on."""
+        try:
+            for command, data in self._reader.feed(bytes(self._buffer[:count])):
+                self._take(command, data)
+        except ProtocolError as error:
+            log.error("not the milter protocol: %s", error)
+            self._hang_up()
+
+    def _take(self, command: int, data: bytes) -> None:
+        if self._transport is None:
+            return
+        if self._judging:
+            raise ProtocolError("a command while the last one has no answer")
+        if command == packets.QUIT:
+            self._transport.close()
+            self._transport = None
+            return
+        answer = self._session.handle(command, data)
+        if not isinstance(answer, bytes):
+            self._begin(answer)
+        elif answer:
+            self._transport.write(answer)
+
+    def _begin(self, judging: Judging) -> None:
+        """Judge on a thread of its own: there are as many as messages that wait for the DNS."""
+        self._judging = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+        try:
+            threading.Thread(target=self._judge, args=(judging,), daemon=True).start()
+        except RuntimeError as error:  # the unit's or the machine's limit of threads
+            self._judged(self._session.stumble(error, packets.END))
+
+    def _judge(self, judging: Judging) -> None:
+        answer = judging()
+        with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
+            self._loop.call_soon_threadsafe(self._judged, answer)
+
+    def _judged(self, answer: bytes) -> None:
+        self._judging = False
+        self._session.judged(answer)
+        if self._transport is not None:
+            self._transport.write(answer)
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """Hang up on a peer that does not read: an answer is waited for, so none is many."""
+        log.error("64 KB of answers that nobody reads")
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Forget the message, unless it is being judged, which then ends for nobody."""
+        self._transport = None
+        if not self._judging:
+            self._session.forget()
+
+
+async def serve(pipeline: Pipeline, listener: socket.socket, room: Room) -> asyncio.Server:
+    """Answer Postfix on a listening UNIX socket until the server returned is closed."""
+    return await asyncio.get_running_loop().create_unix_server(
+        lambda: Connection(pipeline, room), sock=listener, backlog=sockets.BACKLOG
+    )

@@ -1,0 +1,288 @@
+"""
+What one connection from Postfix says of its messages, and what it is told.
+
+A `Session` takes packets and gives back packets; it has no socket and no thread. Only judging a
+message may take long, because a DKIM key comes from the DNS, so that is handed back to be done
+elsewhere.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+from chatmaild.filter import packets, replies
+from chatmaild.filter.packets import ProtocolError
+from chatmaild.filter.pipeline import Pass, Pipeline
+from chatmaild.filter.policy import Envelope, Refuse, Role
+from chatmaild.filter.replies import Reply
+from chatmaild.filter.structure import Header
+
+MAX_HEADERS = 1000
+MAX_HEADER_BYTES = 524_288
+"""A To field with 1000 recipients has 40 KB; Postfix bounds one field, not their sum."""
+LARGE_BYTES = 262_144
+"""A body above this is not judged at once: 7 ms of 1 MB are nobody's delay, 200 ms of 30 MB are."""
+
+log = logging.getLogger("chatmail-filter")
+
+Judging = Callable[[], bytes]
+"""Judges a message on whatever thread, and returns the packets that say how; never raises."""
+
+
+class Room:
+    """How much of all messages may be held at once, in octets; for one thread."""
+
+    def __init__(self, size: int) -> None:
+        """Start with nothing in it."""
+        self.left = size
+
+
+class Session:
+    """One connection from Postfix, which may carry many messages one after the other."""
+
+    def __init__(self, pipeline: Pipeline, room: Room) -> None:
+        """Start without a client and without a message."""
+        self._pipeline = pipeline
+        self._room = room
+        self._size = 0
+        self._forget_client()
+
+    def _forget_client(self) -> None:
+        self._daemon = b""
+        self._peer = ""
+        self._over_smtp = False
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the message; to be called when the connection is gone, too."""
+        self._drop_content()
+        self._role = Role.INTERNAL
+        self._sender = ""
+        self._login = ""
+        self._next_login = ""
+        self._recipients: list[str] = []
+        self._header_size = 0
+        self._refusal: Reply | None = None
+
+    def _drop_content(self) -> None:
+        self._room.left += self._size
+        self._size = 0
+        self._headers: list[Header] = []
+        self._body: list[bytes] = []
+
+    def handle(self, command: int, data: bytes) -> bytes | Judging:
+        """
+        Take one packet; return the packets to be sent, which may be none, or what is to be judged.
+
+        Nothing may be handled while a message is judged. An exception that nobody expected puts
+        the mail off and leaves one log line without content.
+
+        Raises:
+            ProtocolError: this connection is not with Postfix, or one of the two has a fault.
+
+        """
+        take = self._COMMANDS.get(command)
+        if take is None:
+            raise ProtocolError(f"command 0x{command:02x}")
+        try:
+            return take(self, data)
+        except ProtocolError:
+            raise
+        except Exception as error:  # noqa: BLE001 whatever it is, the mail must wait and not pass
+            return self.stumble(error, command)
+
+    def stumble(self, error: Exception, command: int) -> bytes:
+        """Put the message off because of an exception that nobody expected."""
+        self._drop(_stumbled(error))
+        return self._refuse() if command in (packets.RCPT, packets.END) else b""
+
+    def _drop(self, reply: Reply) -> None:
+        """Refuse the message as soon as the protocol allows, and forget its content already."""
+        self._refusal = self._refusal or reply
+        self._drop_content()
+
+    def _refuse(self, reply: Reply | None = None) -> bytes:
+        return _refusal(
+            self._pipeline, self._role, reply or self._refusal or replies.INTERNAL_ERROR
+        )
+
+    def _negotiate(self, data: bytes) -> bytes:
+        return packets.negotiated(data)
+
+    def _macros(self, data: bytes) -> bytes:
+        """Take what Postfix tells with the command that comes next."""
+        if data[:1] == b"C":
+            self._daemon = packets.macros(data[1:]).get(b"{daemon_name}", b"")
+        elif data[:1] == b"M":
+            login = packets.macros(data[1:]).get(b"{auth_authen}", b"")
+            self._next_login = login.decode("utf-8", "replace")
+        return b""
+
+    def _connect(self, data: bytes) -> bytes:
+        """Note the client. Mail that came without SMTP has no address, or port 0."""
+        client = packets.client(data)
+        if client:
+            self._peer = client[0]
+            self._over_smtp = client[1] != 0
+        return b""
+
+    def _mail(self, data: bytes) -> bytes:
+        """Begin a message. Nothing is decided yet: Postfix has not compared sender and login."""
+        login = self._next_login
+        self.forget()
+        self._role = Role.of_daemon(self._daemon.decode("ascii", "replace"))
+        self._sender = _address(data)
+        self._login = login
+        if self._role is Role.INTERNAL and self._over_smtp:
+            # Internal mail passes unjudged, and "internal" is Postfix's global setting: an smtpd
+            # whose own line was forgotten must not let everything pass.
+            log.error("an smtpd has no milter_macro_daemon_name of its own; its mail is put off")
+            self._drop(replies.INTERNAL_ERROR)
+        return b""
+
+    def _rcpt(self, data: bytes) -> bytes:
+        """Judge a recipient that Postfix has accepted."""
+        if self._role is Role.SUBMISSION and not self._recipients and not self._refusal:
+            refused = self._pipeline.open_submission(self._sender, self._login)
+            self._refusal = refused.reply if refused else None
+        if self._refusal:
+            # The same answer for all of them, or the message would go to some and not to others.
+            return self._refuse()
+        if refused := self._pipeline.check_recipient(self._role, len(self._recipients) + 1):
+            return self._refuse(refused.reply)
+        self._recipients.append(_address(data))
+        return packets.CONTINUE
+
+    def _header(self, data: bytes) -> bytes:
+        """Take one field: raw value with its leading space, folds as LF + WSP."""
+        name, _, value = data.partition(b"\0")
+        value = value[:-1].replace(b"\n", b"\r\n")
+        self._header_size += len(name) + len(value) + 3
+        if len(self._headers) >= MAX_HEADERS or self._header_size > MAX_HEADER_BYTES:
+            self._drop(replies.unparsable("the header is too long"))
+        elif self._hold(len(name) + len(value)):
+            self._headers.append((name, value))
+        return b""
+
+    def _body_chunk(self, data: bytes) -> bytes:
+        """Take a piece of the body, with CRLF line ends."""
+        if self._size + len(data) > self._pipeline.max_size:
+            self._drop(replies.MESSAGE_TOO_LARGE)
+        elif self._hold(len(data)):
+            self._body.append(data)
+        return b""
+
+    def _hold(self, size: int) -> bool:
+        """Whether that much more of the message is to be held."""
+        if self._refusal:
+            return False
+        if size > self._room.left:
+            self._drop(replies.NO_ROOM)
+            return False
+        self._size += size
+        self._room.left -= size
+        return True
+
+    def _end(self, data: bytes) -> bytes | Judging:
+        """Judge the whole message, at once where that takes no time."""
+        if data:  # Sendmail's last piece; Postfix sends it apart
+            self._body_chunk(data)
+        if self._refusal:
+            reply = self._refuse()
+            self.forget()
+            return reply
+        judging = partial(
+            _judge,
+            self._pipeline,
+            self._role,
+            Envelope(self._sender, tuple(self._recipients), self._login, self._peer),
+            self._headers,
+            self._body,
+        )
+        waits = self._role is Role.INCOMING or self._size > LARGE_BYTES
+        return judging if waits else self.judged(judging())
+
+    def judged(self, answer: bytes) -> bytes:
+        """Take note that the message is judged, and return the answer."""
+        self.forget()
+        return answer
+
+    def _abort(self, _data: bytes) -> bytes:
+        """Forget a message that will not be finished."""
+        self.forget()
+        return b""
+
+    def _next(self, _data: bytes) -> bytes:
+        """Forget everything: the next client uses this connection."""
+        self._forget_client()
+        return b""
+
+    _COMMANDS: ClassVar[dict[int, Callable[["Session", bytes], bytes | Judging]]] = {
+        packets.NEGOTIATE: _negotiate,
+        packets.MACROS: _macros,
+        packets.CONNECT: _connect,
+        packets.MAIL: _mail,
+        packets.RCPT: _rcpt,
+        packets.HEADER: _header,
+        packets.BODY: _body_chunk,
+        packets.END: _end,
+        packets.ABORT: _abort,
+        packets.QUIT_FOR_NEXT: _next,
+    }
+
+
+def _judge(
+    pipeline: Pipeline, role: Role, envelope: Envelope, headers: list[Header], body: list[bytes]
+) -> bytes:
+    try:
+        whole = b"".join(body)
+        body.clear()
+        result = pipeline.finish(role, envelope, headers, whole)
+        if isinstance(result, Refuse):
+            return _refusal(pipeline, role, result.reply)
+        return _edits(result) + packets.ACCEPT
+    except Exception as error:  # noqa: BLE001 as in Session.handle
+        return _refusal(pipeline, role, _stumbled(error))
+
+
+def _edits(result: Pass) -> bytes:
+    edits = [
+        packets.change_header(edit.index, edit.name, _folded(edit.value)) for edit in result.edits
+    ]
+    if result.unanswered:
+        edits.append(packets.change_from(b"<>"))
+    edits += [
+        packets.insert_header(0, b"DKIM-Signature", _folded(value)) for value in result.signatures
+    ]
+    return b"".join(edits)
+
+
+def _folded(value: bytes | None) -> bytes:
+    """Write a field value as the milter protocol does: folds as LF, and nothing to delete it."""
+    return b"" if value is None else value.replace(b"\r\n", b"\n")
+
+
+def _address(data: bytes) -> str:
+    """
+    Read the address before the ESMTP parameters, without its brackets.
+
+    What is not UTF-8 in it gets replacement characters and so matches nobody's.
+    """
+    path = packets.strings(data)[0].decode("utf-8", "replace")
+    return path.removeprefix("<").removesuffix(">")
+
+
+def _refusal(pipeline: Pipeline, role: Role, reply: Reply) -> bytes:
+    pipeline.counters.count(f"{role.value}-refused-{reply.reason}")
+    return packets.reply(reply.code, reply.text)
+
+
+def _stumbled(error: Exception) -> Reply:
+    """Note an exception that nobody expected, by its place alone, and refuse for now."""
+    where = error.__traceback__
+    while where and where.tb_next:
+        where = where.tb_next
+    line = f"{where.tb_frame.f_code.co_qualname}:{where.tb_lineno}" if where else "?"
+    log.error("%s at %s", type(error).__name__, line)
+    return replies.INTERNAL_ERROR

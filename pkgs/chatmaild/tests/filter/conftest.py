@@ -1,0 +1,27 @@
+"""A filter that runs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .running_filter import MAX_SIZE, Filter, start
+
+
+@pytest.fixture
+def limits(settings: dict[str, Any]) -> dict[str, Any]:
+    """Hand over settings with room for many sends and little else."""
+    settings["sending"] = {"perMinute": 1, "burst": 1000, "maxRecipients": 3}
+    settings["message"] = {"maxSize": MAX_SIZE}
+    settings["incoming"] = {"cleartext": False}
+    return settings
+
+
+@pytest.fixture
+def running(tmp_path: Path, limits: dict[str, Any]) -> Iterator[Filter]:
+    """Hand over a running filter that refuses incoming cleartext."""
+    instance = start(tmp_path, limits)
+    yield instance
+    instance.process.kill()
+    instance.process.communicate()

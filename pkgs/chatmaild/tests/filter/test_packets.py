@@ -1,0 +1,119 @@
+"""Packets of the milter protocol: cut anywhere, or wrong in any way."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatmaild.filter import packets
+from chatmaild.filter.packets import ProtocolError, Reader
+
+PACKETS = st.lists(st.tuples(st.binary(min_size=1, max_size=1), st.binary(max_size=40)), max_size=8)
+
+
+@given(PACKETS, st.lists(st.integers(min_value=0, max_value=400), max_size=12))
+def test_packets_are_the_same_however_they_are_cut(
+    sent: list[tuple[bytes, bytes]], cuts: list[int]
+) -> None:
+    """A socket knows no packets, and a piece may end within the length of the next one."""
+    stream = b"".join(packets.packet(command, data) for command, data in sent)
+    places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    reader = Reader()
+    got = [
+        one
+        for start, end in zip(places, places[1:], strict=False)
+        for one in reader.feed(stream[start:end])
+    ]
+
+    assert got == [(command[0], data) for command, data in sent]
+
+
+def test_the_largest_packet_comes_octet_by_octet() -> None:
+    """It is put together once, not again with every piece."""
+    data = b"x" * (packets.MAX_PACKET_BYTES - 1)
+    reader = Reader()
+    stream = packets.packet(b"B", data) + packets.packet(b"E")
+    got = [one for at in range(len(stream)) for one in reader.feed(stream[at : at + 1])]
+
+    assert got == [(packets.BODY, data), (packets.END, b"")]
+
+
+@pytest.mark.parametrize("length", [0, packets.MAX_PACKET_BYTES + 1, 0xFFFFFFFF, 0x47455420])
+def test_a_length_that_cannot_be_is_an_error_at_once(length: int) -> None:
+    """Nobody makes the filter wait for, or hold, more than Postfix ever sends."""
+    with pytest.raises(ProtocolError, match=f"a packet of {length} octets"):
+        list(Reader().feed(length.to_bytes(4)))
+
+
+def test_asks_postfix_for_what_it_needs_and_no_more() -> None:
+    """The answer has the same shape as the offer."""
+    answer = packets.negotiated(struct.pack("!III", 6, 0x1FF, 0x1FFFFF) + b"future")
+    [(command, data)] = Reader().feed(answer)
+
+    assert (command, *struct.unpack("!III", data)) == (ord("O"), 6, 0x51, 0x1853C2)
+
+
+@pytest.mark.parametrize(
+    ("version", "actions", "options"),
+    [(2, 0x1FF, 0x1FFFFF), (6, 0x01, 0x1FFFFF), (6, 0x1FF, 0x7F)],
+)
+def test_does_not_run_with_half_of_it(version: int, actions: int, options: int) -> None:
+    """A mail server that would not delete a field must not be told to."""
+    with pytest.raises(ProtocolError, match="is too little"):
+        packets.negotiated(struct.pack("!III", version, actions, options))
+
+
+def test_an_offer_has_three_numbers() -> None:
+    """Said as what it is."""
+    with pytest.raises(ProtocolError, match="too short"):
+        packets.negotiated(b"\0\0\0\6")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", {}),
+        (b"{daemon_name}\0submission\0", {b"{daemon_name}": b"submission"}),
+        (b"i\0\0{auth_authen}\0a b\0", {b"i": b"", b"{auth_authen}": b"a b"}),
+    ],
+)
+def test_reads_macros(data: bytes, said: dict[bytes, bytes]) -> None:
+    """A value may be empty."""
+    assert packets.macros(data) == said
+
+
+@pytest.mark.parametrize("data", [b"x", b"x\0", b"x\0y", b"x\0y\0z\0"])
+def test_half_a_macro_is_an_error_that_does_not_repeat_it(data: bytes) -> None:
+    """It could be somebody's login."""
+    with pytest.raises(ProtocolError) as refused:
+        packets.macros(data)
+
+    assert not {"x", "y", "z"} & set(str(refused.value).replace("macro", "").split())
+
+
+@pytest.mark.parametrize(
+    ("data", "client"),
+    [
+        (b"unknown\x004\x12\x67192.0.2.9\0", ("192.0.2.9", 4711)),
+        (b"name\x006\0\x192001:db8::9\0", ("2001:db8::9", 25)),
+        (b"localhost\x004\0\x00127.0.0.1\0", ("127.0.0.1", 0)),
+        (b"localhost\0L\0\0/run/socket\0", None),
+        (b"unknown\0U", None),
+    ],
+)
+def test_reads_where_a_client_comes_from(data: bytes, client: tuple[str, int] | None) -> None:
+    """Mail that did not come by SMTP has no address, or no port."""
+    assert packets.client(data) == client
+
+
+@pytest.mark.parametrize("data", [b"", b"name", b"name\0", b"name\x004\0\x19192.0.2.9"])
+def test_a_client_from_nowhere_is_an_error(data: bytes) -> None:
+    """An address decides about mail from relays without a name."""
+    with pytest.raises(ProtocolError):
+        packets.client(data)
+
+
+def test_a_reply_is_no_format() -> None:
+    """Postfix takes a lone percent sign for an error of the filter."""
+    assert packets.reply("500", "5.1.1 100%s") == b"\0\0\0\x12y500 5.1.1 100%%s\0"

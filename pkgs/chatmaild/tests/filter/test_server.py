@@ -1,0 +1,264 @@
+"""The daemon's socket, its start and its end."""
+
+import contextlib
+import json
+import os
+import select
+import socket
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatmaild import numbers
+from chatmaild.filter import packets
+
+from . import mails
+from .mails import ALICE, BOB
+from .milter_client import MilterClient
+from .running_filter import DEADLINE_SECONDS, Filter, sign, start
+
+
+class LateDns:
+    """A name server that does not answer for `late._domainkey.other.example` until told to."""
+
+    def __init__(self, running: Filter) -> None:
+        """Start with nothing asked."""
+        for name in ("asked", "late"):
+            os.mkfifo(running.directory / name)
+        self._asked, self._late = (
+            os.open(running.directory / name, os.O_RDWR) for name in ("asked", "late")
+        )
+
+    def wait_for(self, questions: int) -> None:
+        """Wait until it has been asked so often."""
+        for _ in range(questions):
+            assert select.select([self._asked], [], [], DEADLINE_SECONDS)[0]
+            os.read(self._asked, 1)
+
+    def answer(self) -> None:
+        """Give all questions up."""
+        os.close(self._late)
+
+
+@pytest.fixture
+def late(running: Filter) -> LateDns:
+    """Hand over the name server of the running filter."""
+    return LateDns(running)
+
+
+def test_survives_clients_that_speak_nonsense(running: Filter) -> None:
+    """Whoever gets at the socket, the next Postfix must find the filter alive."""
+    for noise in (
+        b"\0\0\0\1",
+        b"\0\0\0\0",
+        b"\xff\xff\xff\xff",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\0\0\0\2E",
+        b"\0\0\0\1M",
+        b"\0\0\0\1E" * 100,
+        b"",
+    ):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(running.socket))
+            client.sendall(noise)
+    vanishing = MilterClient(running.socket, "submission")
+    vanishing.begin(f"<{ALICE}>", ALICE)
+    vanishing.recipient(BOB)
+    vanishing.socket.close()
+
+    assert running.submit(mails.encrypted()).reply == "accept"
+
+
+def test_hangs_up_on_who_does_not_speak_the_protocol(running: Filter) -> None:
+    """Postfix then puts the mail off; the log has a reason, and nothing of what was said."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(DEADLINE_SECONDS)
+        client.connect(str(running.socket))
+        client.sendall(b"GET /secret HTTP/1.1\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(100) == b""
+
+    log = running.stop()
+    assert "not the milter protocol: a packet of 1195725856 octets" in log
+    assert "secret" not in log
+
+
+def test_hangs_up_on_who_reads_no_answer(running: Filter) -> None:
+    """Answers are not piled up for anybody."""
+    client = MilterClient(running.socket, "submission")
+    client.begin(f"<{ALICE}>", ALICE)
+    client.flush()
+    rcpt = packets.packet(b"R", b"<a@b>\0")
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        for _ in range(1000):
+            client.socket.sendall(rcpt * 1000)
+    client.socket.close()
+
+    assert running.submit(mails.encrypted()).reply == "accept"
+    assert "64 KB of answers that nobody reads" in running.stop()
+
+
+def test_mail_that_waits_for_the_dns_delays_no_other(running: Filter, late: LateDns) -> None:
+    """A name server that says nothing is anybody's to have."""
+    mail = sign(mails.encrypted(author=f"<{BOB}>"), b"late")
+    with ThreadPoolExecutor() as threads:
+        waiting = [threads.submit(running.receive, *mail) for _ in range(5)]
+        late.wait_for(5)
+        others = [running.submit(mails.encrypted()), running.receive(*sign(mails.report()))]
+        done = [one.done() for one in waiting]
+        late.answer()
+
+    assert [one.reply for one in others] == ["accept", "accept"]
+    assert done == [False] * 5
+    assert {one.result().reply[:9] for one in waiting} == {"451 4.7.5"}
+
+
+def say_message(running: Filter, selector: bytes) -> MilterClient:
+    """Say all of a message but its end."""
+    headers, body = sign(mails.encrypted(author=f"<{BOB}>"), selector)
+    client = MilterClient(running.socket, "incoming")
+    client.begin(f"<{BOB}>")
+    client.recipient(ALICE)
+    for name, value in headers:
+        client.command(b"L", name + b"\0" + value.replace(b"\r\n", b"\n") + b"\0")
+    client.command(b"B", body)
+    return client
+
+
+def begin_judgement(running: Filter, late: LateDns) -> MilterClient:
+    """Send a whole message whose judgement then waits for the DNS."""
+    client = say_message(running, b"late")
+    client.unsent += packets.packet(b"E")
+    client.flush()
+    late.wait_for(1)
+    return client
+
+
+def test_a_client_that_goes_while_its_mail_is_judged_is_no_fault(
+    running: Filter, late: LateDns
+) -> None:
+    """Postfix gives up after a minute; the judgement is for nobody then."""
+    begin_judgement(running, late).socket.close()
+    late.answer()
+
+    assert running.submit(mails.encrypted()).reply == "accept"
+    log = running.stop()
+    assert "Traceback" not in log
+    assert "ERROR" not in log
+
+
+def test_the_messages_of_a_connection_come_one_after_the_other(running: Filter) -> None:
+    """What comes in the middle of a judgement would change what is judged."""
+    client = say_message(running, b"sel")
+    client.unsent += packets.packet(b"E") * 2
+    client.flush()
+    with contextlib.suppress(ConnectionResetError):
+        assert client.socket.recv(100) == b""
+    client.socket.close()
+
+    assert "a command while the last one has no answer" in running.stop()
+
+
+def test_stops_at_once_while_a_message_is_judged(running: Filter, late: LateDns) -> None:
+    """Its sender tries again; a restart must not take as long as the slowest name server."""
+    client = begin_judgement(running, late)
+    log = running.stop()
+
+    assert running.process.returncode == 0
+    assert client.socket.recv(100) == b""
+    client.socket.close()
+    assert "Traceback" not in log
+
+
+def test_the_socket_is_for_owner_and_group(running: Filter) -> None:
+    """Postfix is in the group; nobody else may send signed mail."""
+    assert stat.S_IMODE(running.socket.stat().st_mode) == 0o660
+
+
+def test_starts_over_the_socket_of_a_killed_run(tmp_path: Path, limits: dict[str, Any]) -> None:
+    """After a crash it is restarted, and nothing else removes the old socket."""
+    first = start(tmp_path, limits)
+    first.process.kill()
+    first.process.communicate()
+    second = start(tmp_path, limits)
+
+    assert second.submit(mails.encrypted()).reply == "accept"
+    second.stop()
+
+
+def test_stops_cleanly_and_reports_numbers_without_names(running: Filter) -> None:
+    """Exit code 0 on SIGTERM, or systemd would call every stop a failure."""
+    running.submit(mails.encrypted())
+    running.submit(mails.cleartext())
+    running.receive(*sign(mails.report()))
+    log = running.stop()
+
+    assert running.process.returncode == 0
+    assert (
+        "incoming-accepted-report=1 signed=1 submission-accepted-encrypted=1"
+        " submission-refused-unencrypted=1 verified=1"
+    ) in log
+    assert "example" not in log
+    assert "192.0.2" not in log
+
+
+def test_tells_its_numbers_to_whoever_may_ask(tmp_path: Path, limits: dict[str, Any]) -> None:
+    """On a socket of its own, whose file is for the filter's user and group alone."""
+    place = tmp_path / "numbers.sock"
+    limits["metrics"] = {
+        "accountsSocket": "/nonexistent",
+        "filterSocket": str(place),
+        "postqueue": "/nonexistent",
+        "https": 1,
+        "submissions": 2,
+        "imaps": 3,
+    }
+    running = start(tmp_path, limits)
+    running.submit(mails.encrypted())
+    running.submit(mails.cleartext())
+    first, second = numbers.ask(place), numbers.ask(place)
+    running.stop()
+
+    assert first == second
+    assert first["submission-accepted-encrypted"] == 1
+    assert first["submission-refused-unencrypted"] == 1
+    assert stat.S_IMODE(place.stat().st_mode) == 0o660
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"dkimKey": "/nonexistent/dkim.pem"},
+            "/nonexistent/dkim.pem: the DKIM key cannot be made",
+        ),
+        (
+            {"filterSocket": "/nonexistent/f.sock"},
+            "/nonexistent/f.sock: cannot be listened on: No such file or directory",
+        ),
+    ],
+)
+def test_says_in_one_sentence_why_it_does_not_start(
+    tmp_path: Path, limits: dict[str, Any], change: dict[str, str], sentence: str
+) -> None:
+    """The journal shows the operator this and no traceback."""
+    limits["paths"] |= change
+    (tmp_path / "chatmaild.json").write_text(json.dumps(limits))
+    command = [sys.executable, "-m", "chatmaild.filter.milter", "--config"]
+    result = subprocess.run(
+        [*command, tmp_path / "chatmaild.json"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+    assert result.returncode == 1
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr

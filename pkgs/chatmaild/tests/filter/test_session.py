@@ -1,0 +1,186 @@
+"""One connection from Postfix: what it keeps, what it forgets, and what it does when lost."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatmaild.config import load
+from chatmaild.filter import packets, session
+from chatmaild.filter.packets import ProtocolError
+from chatmaild.filter.pipeline import Pipeline
+from chatmaild.filter.session import Judging, Room, Session
+
+from . import mails
+from .mails import ALICE, BOB, split
+
+SPACE = 1_000_000
+MAX_SIZE = 300_000
+
+
+def no_dns(name: str, _seconds: float) -> list[bytes]:
+    """Know no name."""
+    return []
+
+
+class Postfix:
+    """What Postfix says to one session."""
+
+    def __init__(self, pipeline: Pipeline, room: Room, daemon: bytes = b"submission") -> None:
+        self.session = Session(pipeline, room)
+        self.say("D", b"C{daemon_name}\0" + daemon + b"\0")
+        self.say("C", b"unknown\x004\x12\x67192.0.2.9\0")
+
+    def say(self, command: str, data: bytes = b"") -> bytes:
+        """Say one thing; return the answer."""
+        answer = self.session.handle(ord(command), data)
+        if not isinstance(answer, bytes):
+            answer = self.session.judged(answer())
+        return answer
+
+    def begin(self, login: str = ALICE, sender: str = ALICE) -> bytes:
+        """Say the envelope, and return the answer to the recipient."""
+        if login:
+            self.say("D", b"M{auth_authen}\0" + login.encode() + b"\0")
+        self.say("M", f"<{sender}>\0SIZE=9\0".encode())
+        return self.say("R", f"<{BOB}>\0".encode())
+
+    def content(self, mail: bytes) -> None:
+        """Say header and body."""
+        headers, body = split(mail)
+        for name, value in headers:
+            self.say("L", name + b"\0" + value.replace(b"\r\n", b"\n") + b"\0")
+        self.say("B", body)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, settings: dict[str, Any]) -> Pipeline:
+    """Hand over a pipeline that signs nothing."""
+    settings["message"] = {"maxSize": MAX_SIZE}
+    (tmp_path / "chatmaild.json").write_text(json.dumps(settings))
+    return Pipeline(load(tmp_path / "chatmaild.json"), None, no_dns)
+
+
+@pytest.fixture
+def room() -> Room:
+    """Hand over room for three messages."""
+    return Room(SPACE)
+
+
+@pytest.fixture
+def postfix(pipeline: Pipeline, room: Room) -> Postfix:
+    """Hand over a connection of the submission service."""
+    return Postfix(pipeline, room)
+
+
+def text(answer: bytes) -> str:
+    """Read the last packet of an answer: one letter, and a reply where it has one."""
+    packet = list(packets.Reader().feed(answer))[-1]
+    return (chr(packet[0]) + packet[1].rstrip(b"\0").decode()).removeprefix("y")
+
+
+def test_a_login_is_good_for_one_message(postfix: Postfix) -> None:
+    """What Postfix does not say again does not hold any more."""
+    assert text(postfix.begin()) == "c"
+    assert text(postfix.begin(login="")).startswith(f"553 5.7.1 <{ALICE}>: Sender address rejected")
+    postfix.say("D", b"M{auth_authen}\0" + ALICE.encode() + b"\0")
+    postfix.say("A")
+    assert text(postfix.begin(login="")).startswith("553 ")
+
+
+def test_the_next_client_of_a_connection_is_a_stranger(postfix: Postfix) -> None:
+    """Nothing of the first is left: neither its service nor its login."""
+    postfix.begin()
+    postfix.say("K")
+    postfix.say("C", b"unknown\x004\x12\x67192.0.2.9\0")
+
+    assert text(postfix.begin()) == "451 4.3.0 Internal error of the mail filter, try again later"
+
+
+@pytest.mark.parametrize("end", ["A", "E", "K", "lost", "refused"])
+def test_room_is_given_back_however_a_message_ends(postfix: Postfix, room: Room, end: str) -> None:
+    """Otherwise a relay would take no mail after a while."""
+    postfix.begin()
+    postfix.content(mails.cleartext() if end == "refused" else mails.encrypted())
+    assert room.left < SPACE
+    if end == "lost":
+        postfix.session.forget()
+    else:
+        postfix.say("E" if end == "refused" else end)
+
+    assert room.left == SPACE
+
+
+def test_many_large_messages_at_once_are_put_off(pipeline: Pipeline, room: Room) -> None:
+    """They would take the memory of everything else; what is let go is room for the next."""
+    all_of_them = [Postfix(pipeline, room) for _ in range(5)]
+    for one in all_of_them:
+        one.begin()
+        one.content(mails.encrypted())
+        for _ in range(4):
+            one.say("B", b"x" * 65_535)
+    answers = [text(one.say("E"))[:3] for one in all_of_them]
+
+    assert answers == ["500", "500", "500", "452", "452"]
+    assert room.left == SPACE
+
+
+def test_what_is_refused_is_not_held(postfix: Postfix, room: Room) -> None:
+    """The rest of a message too large goes by without a trace."""
+    postfix.begin()
+    for _ in range(10):
+        postfix.say("B", b"x" * 65_535)
+
+    assert room.left == SPACE
+    assert text(postfix.say("E")) == "552 Message exceeds maximum size"
+
+
+def test_the_last_piece_may_come_with_the_end(postfix: Postfix) -> None:
+    """Sendmail sends it so, and a body cut off would be another message."""
+    headers, body = split(mails.encrypted())
+    postfix.begin()
+    for name, value in headers:
+        postfix.say("L", name + b"\0" + value.replace(b"\r\n", b"\n") + b"\0")
+
+    assert text(postfix.say("E", body)) == "a"
+
+
+def test_what_waits_or_lasts_is_judged_elsewhere(pipeline: Pipeline, room: Room) -> None:
+    """Small mail of the relay's own people is not: a thread would cost more than the judgement."""
+    judged: list[bytes | Judging] = []
+    large = mails.encrypted() + b"x" * session.LARGE_BYTES
+    for daemon, mail in (
+        (b"submission", mails.encrypted()),
+        (b"submission", large),
+        (b"incoming", b""),
+    ):
+        one = Postfix(pipeline, room, daemon)
+        one.begin()
+        one.content(mail or mails.encrypted())
+        judged.append(one.session.handle(packets.END, b""))
+
+    assert [isinstance(answer, bytes) for answer in judged] == [True, False, False]
+
+
+def test_a_fault_in_the_middle_is_said_at_the_end(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where Postfix takes no answer it must not get one, and the mail must not pass."""
+
+    def fail(_data: bytes) -> list[bytes]:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(packets, "strings", fail)
+    assert postfix.say("M", b"<a@b>\0") == b""
+    assert text(postfix.say("R", b"<a@b>\0")).startswith("451 4.3.0 ")
+    assert text(postfix.say("E")).startswith("451 4.3.0 ")
+    assert "RuntimeError at " in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("command", ["T", "U", "\0", "q"])
+def test_a_command_that_was_declined_ends_the_connection(postfix: Postfix, command: str) -> None:
+    """Who sends it waits for an answer that this filter does not know."""
+    with pytest.raises(ProtocolError, match=f"command 0x{ord(command):02x}"):
+        postfix.say(command)
