@@ -196,6 +196,9 @@ in
     # then is told with the next one only. The fewer moments of that kind, and the further from a conversation, the better;
     # the price is 1.7 MB for each client that was active within the last 30 s.
     imap_hibernate_timeout = "30s";
+    # What chatmail-trim deletes while Dovecot looks through the directory, for the very mail that made it necessary, can escape
+    # that look and waits for the next one: so long after the last change. After hibernation there is none (the default is 30 s).
+    mailbox_idle_check_interval = "5s";
 
     "protocol imap".mail_plugins = {
       last_login = true;
