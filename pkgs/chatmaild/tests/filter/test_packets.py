@@ -1,5 +1,6 @@
 """Packets of the milter protocol: cut anywhere, or wrong in any way."""
 
+import itertools
 import struct
 
 import pytest
@@ -21,9 +22,7 @@ def test_packets_are_the_same_however_they_are_cut(
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     reader = Reader()
     got = [
-        one
-        for start, end in zip(places, places[1:], strict=False)
-        for one in reader.feed(stream[start:end])
+        one for start, end in itertools.pairwise(places) for one in reader.feed(stream[start:end])
     ]
 
     assert got == [(command[0], data) for command, data in sent]

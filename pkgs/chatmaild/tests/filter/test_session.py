@@ -10,12 +10,13 @@ from chatmaild.config import load
 from chatmaild.filter import packets, session
 from chatmaild.filter.packets import ProtocolError
 from chatmaild.filter.pipeline import Pipeline
+from chatmaild.filter.policy import Role
 from chatmaild.filter.session import Judging, Room, Session
 
 from . import mails
 from .mails import ALICE, BOB, split
 
-SPACE = 1_000_000
+SPACE = 1_200_000
 MAX_SIZE = 300_000
 
 
@@ -27,8 +28,11 @@ def no_dns(name: str, _seconds: float) -> list[bytes]:
 class Postfix:
     """What Postfix says to one session."""
 
-    def __init__(self, pipeline: Pipeline, room: Room, daemon: bytes = b"submission") -> None:
-        self.session = Session(pipeline, room)
+    def __init__(
+        self, pipeline: Pipeline, rooms: dict[Role, Room], daemon: bytes = b"submission"
+    ) -> None:
+        """Connect as one of the services, for a client on the internet."""
+        self.session = Session(pipeline, rooms)
         self.say("D", b"C{daemon_name}\0" + daemon + b"\0")
         self.say("C", b"unknown\x004\x12\x67192.0.2.9\0")
 
@@ -63,15 +67,15 @@ def pipeline(tmp_path: Path, settings: dict[str, Any]) -> Pipeline:
 
 
 @pytest.fixture
-def room() -> Room:
-    """Hand over room for three messages."""
-    return Room(SPACE)
+def rooms() -> dict[Role, Room]:
+    """Hand over room for three large messages of each kind."""
+    return {role: Room(SPACE) for role in Role}
 
 
 @pytest.fixture
-def postfix(pipeline: Pipeline, room: Room) -> Postfix:
+def postfix(pipeline: Pipeline, rooms: dict[Role, Room]) -> Postfix:
     """Hand over a connection of the submission service."""
-    return Postfix(pipeline, room)
+    return Postfix(pipeline, rooms)
 
 
 def text(answer: bytes) -> str:
@@ -99,22 +103,26 @@ def test_the_next_client_of_a_connection_is_a_stranger(postfix: Postfix) -> None
 
 
 @pytest.mark.parametrize("end", ["A", "E", "K", "lost", "refused"])
-def test_room_is_given_back_however_a_message_ends(postfix: Postfix, room: Room, end: str) -> None:
+def test_room_is_given_back_however_a_message_ends(
+    postfix: Postfix, rooms: dict[Role, Room], end: str
+) -> None:
     """Otherwise a relay would take no mail after a while."""
     postfix.begin()
     postfix.content(mails.cleartext() if end == "refused" else mails.encrypted())
-    assert room.left < SPACE
+    assert rooms[Role.SUBMISSION].left < SPACE
     if end == "lost":
         postfix.session.forget()
     else:
         postfix.say("E" if end == "refused" else end)
 
-    assert room.left == SPACE
+    assert rooms[Role.SUBMISSION].left == SPACE
 
 
-def test_many_large_messages_at_once_are_put_off(pipeline: Pipeline, room: Room) -> None:
+def test_many_large_messages_at_once_are_put_off(
+    pipeline: Pipeline, rooms: dict[Role, Room]
+) -> None:
     """They would take the memory of everything else; what is let go is room for the next."""
-    all_of_them = [Postfix(pipeline, room) for _ in range(5)]
+    all_of_them = [Postfix(pipeline, rooms) for _ in range(5)]
     for one in all_of_them:
         one.begin()
         one.content(mails.encrypted())
@@ -123,16 +131,36 @@ def test_many_large_messages_at_once_are_put_off(pipeline: Pipeline, room: Room)
     answers = [text(one.say("E"))[:3] for one in all_of_them]
 
     assert answers == ["500", "500", "500", "452", "452"]
-    assert room.left == SPACE
+    assert rooms[Role.SUBMISSION].left == SPACE
 
 
-def test_what_is_refused_is_not_held(postfix: Postfix, room: Room) -> None:
+def test_large_mail_of_strangers_leaves_room_for_small_and_for_the_relays_own(
+    pipeline: Pipeline, rooms: dict[Role, Room]
+) -> None:
+    """Whoever has a silent name server could hold up everybody else's mail for a minute."""
+    strangers = [Postfix(pipeline, rooms, b"incoming") for _ in range(5)]
+    for one in strangers:
+        one.begin(login="")
+        for _ in range(4):
+            one.say("B", b"x" * 65_535)
+        one.say("B", b"x" * 10_000)
+    small, own = Postfix(pipeline, rooms, b"incoming"), Postfix(pipeline, rooms)
+    for one in (small, own):
+        one.begin()
+        one.content(mails.encrypted())
+
+    assert [text(one.say("E"))[:3] for one in strangers[3:]] == ["452", "452"]
+    assert text(small.say("E")) == "554 5.7.1 No DKIM signature found"
+    assert text(own.say("E")) == "a"
+
+
+def test_what_is_refused_is_not_held(postfix: Postfix, rooms: dict[Role, Room]) -> None:
     """The rest of a message too large goes by without a trace."""
     postfix.begin()
     for _ in range(10):
         postfix.say("B", b"x" * 65_535)
 
-    assert room.left == SPACE
+    assert rooms[Role.SUBMISSION].left == SPACE
     assert text(postfix.say("E")) == "552 Message exceeds maximum size"
 
 
@@ -146,7 +174,9 @@ def test_the_last_piece_may_come_with_the_end(postfix: Postfix) -> None:
     assert text(postfix.say("E", body)) == "a"
 
 
-def test_what_waits_or_lasts_is_judged_elsewhere(pipeline: Pipeline, room: Room) -> None:
+def test_what_waits_or_lasts_is_judged_elsewhere(
+    pipeline: Pipeline, rooms: dict[Role, Room]
+) -> None:
     """Small mail of the relay's own people is not: a thread would cost more than the judgement."""
     judged: list[bytes | Judging] = []
     large = mails.encrypted() + b"x" * session.LARGE_BYTES
@@ -155,7 +185,7 @@ def test_what_waits_or_lasts_is_judged_elsewhere(pipeline: Pipeline, room: Room)
         (b"submission", large),
         (b"incoming", b""),
     ):
-        one = Postfix(pipeline, room, daemon)
+        one = Postfix(pipeline, rooms, daemon)
         one.begin()
         one.content(mail or mails.encrypted())
         judged.append(one.session.handle(packets.END, b""))

@@ -14,11 +14,8 @@ from chatmaild import daemon, numbers, sockets, systemd
 from chatmaild.config import Config, is_address
 from chatmaild.filter import keys, resolver, server, signing
 from chatmaild.filter.pipeline import Pipeline
-from chatmaild.filter.session import Room
 
 REPORT_SECONDS = 3600.0
-ROOM_BYTES = 134_217_728
-"""For all messages that are arriving or being judged, on the smallest machines; 4 of the largest."""
 
 log = logging.getLogger("chatmail-filter")
 
@@ -31,8 +28,7 @@ async def _serve(config: Config, pipeline: Pipeline) -> None:
     if config.metrics:
         asked = sockets.listener("numbers", config.metrics.filter_socket, {})
         numbers.tell_forever(asked, pipeline.counters.totals)
-    room = Room(max(ROOM_BYTES, 4 * pipeline.max_size))
-    serving = await server.serve(pipeline, listener, room)
+    serving = await server.serve(pipeline, listener)
     reporting = asyncio.create_task(daemon.every(REPORT_SECONDS, lambda: _report(pipeline)))
     systemd.notify("READY=1")
     await stop.wait()

@@ -11,16 +11,24 @@ import contextlib
 import logging
 import socket
 import threading
+from collections.abc import Mapping
 from typing import cast
 
 from chatmaild import sockets
 from chatmaild.filter import packets
 from chatmaild.filter.packets import ProtocolError, Reader
 from chatmaild.filter.pipeline import Pipeline
+from chatmaild.filter.policy import Role
 from chatmaild.filter.session import Judging, Room, Session
 
 RECEIVE_BYTES = 262_144
 """Above what a UNIX socket holds, 208 KB: one look empties it."""
+ROOM_BYTES = 134_217_728
+"""
+Of arriving and undecided mail, for each kind: on the smallest machines, too.
+
+Postfix has a message whole before it gives it to the filter, so it is here for milliseconds.
+"""
 
 log = logging.getLogger("chatmail-filter")
 
@@ -36,9 +44,9 @@ class Connection(asyncio.BufferedProtocol):
     # Each look at a socket ends before the next one begins, on the one thread of the event loop.
     _buffer = memoryview(bytearray(RECEIVE_BYTES))
 
-    def __init__(self, pipeline: Pipeline, room: Room) -> None:
+    def __init__(self, pipeline: Pipeline, rooms: Mapping[Role, Room]) -> None:
         """Start with nothing said."""
-        self._session = Session(pipeline, room)
+        self._session = Session(pipeline, rooms)
         self._reader = Reader()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -58,7 +66,7 @@ class Connection(asyncio.BufferedProtocol):
             for command, data in self._reader.feed(bytes(self._buffer[:count])):
                 self._take(command, data)
         except ProtocolError as error:
-            log.error("not the milter protocol: %s", error)
+            log.error("not the milter protocol: %s", error)  # noqa: TRY400 - no fault of ours
             self._hang_up()
 
     def _take(self, command: int, data: bytes) -> None:
@@ -115,8 +123,11 @@ class Connection(asyncio.BufferedProtocol):
             self._session.forget()
 
 
-async def serve(pipeline: Pipeline, listener: socket.socket, room: Room) -> asyncio.Server:
+async def serve(pipeline: Pipeline, listener: socket.socket) -> asyncio.Server:
     """Answer Postfix on a listening UNIX socket until the server returned is closed."""
+    size = max(ROOM_BYTES, 4 * pipeline.max_size)
+    # Strangers take no room from the relay's own people.
+    rooms = {role: Room(size) for role in Role}
     return await asyncio.get_running_loop().create_unix_server(
-        lambda: Connection(pipeline, room), sock=listener, backlog=sockets.BACKLOG
+        lambda: Connection(pipeline, rooms), sock=listener, backlog=sockets.BACKLOG
     )

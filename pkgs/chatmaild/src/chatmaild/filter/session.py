@@ -7,7 +7,7 @@ elsewhere.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -31,20 +31,34 @@ Judging = Callable[[], bytes]
 
 
 class Room:
-    """How much of all messages may be held at once, in octets; for one thread."""
+    """
+    How much may be held at once of all messages of one kind, in octets; for one thread.
+
+    A quarter of it is for small messages: a stranger whose name server says nothing makes the
+    filter hold his messages for 20 seconds, and a few of the largest would take all of it.
+    """
 
     def __init__(self, size: int) -> None:
         """Start with nothing in it."""
         self.left = size
+        self._for_small = size // 4
+
+    def take(self, more: int, held: int) -> bool:
+        """Take room for `more` of a message of which `held` is in here already, if there is any."""
+        if self.left - (self._for_small if held + more > LARGE_BYTES else 0) < more:
+            return False
+        self.left -= more
+        return True
 
 
 class Session:
     """One connection from Postfix, which may carry many messages one after the other."""
 
-    def __init__(self, pipeline: Pipeline, room: Room) -> None:
+    def __init__(self, pipeline: Pipeline, rooms: Mapping[Role, Room]) -> None:
         """Start without a client and without a message."""
         self._pipeline = pipeline
-        self._room = room
+        self._rooms = rooms
+        self._room = rooms[Role.INTERNAL]
         self._size = 0
         self._forget_client()
 
@@ -132,6 +146,7 @@ class Session:
         login = self._next_login
         self.forget()
         self._role = Role.of_daemon(self._daemon.decode("ascii", "replace"))
+        self._room = self._rooms[self._role]
         self._sender = _address(data)
         self._login = login
         if self._role is Role.INTERNAL and self._over_smtp:
@@ -177,11 +192,10 @@ class Session:
         """Whether that much more of the message is to be held."""
         if self._refusal:
             return False
-        if size > self._room.left:
+        if not self._room.take(size, self._size):
             self._drop(replies.NO_ROOM)
             return False
         self._size += size
-        self._room.left -= size
         return True
 
     def _end(self, data: bytes) -> bytes | Judging:
