@@ -84,7 +84,8 @@ in
     # The default, and the brackets around an address.
     ${if names.isAddress then "auth_username_chars" else null} =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@[]";
-    # Waiting after a failure would only tie up connections: passwords are long and made by machines.
+    # Waiting after a failure would only tie up connections: passwords are long and made by machines. And all who send would wait
+    # for one who guesses: unless this is 0 Dovecot counts failures by address, and for Postfix' clients that is one.
     auth_failure_delay = 0;
     auth_cache_size = "50M";
     auth_cache_ttl = "1 hour";

@@ -55,7 +55,8 @@ in
       LogFilterPatterns = [ "~, client: " ];
       Restart = "always";
       RestartSec = "1s";
-      LimitNOFILE = 524288;
+      # The most that the kernel gives (fs.nr_open), and more than the settings can make of worker_connections.
+      LimitNOFILE = 1048576;
     };
   };
 }

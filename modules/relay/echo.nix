@@ -23,6 +23,7 @@ else
         order.After = [
           "chatmail-accounts.service"
           "dovecot.service"
+          "nginx.service"
           "postfix.service"
         ];
         service = unit.reaches.loopback // {

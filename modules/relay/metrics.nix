@@ -24,7 +24,9 @@ else
       accountsSocket = sockets.numbers;
       filterSocket = sockets.filterNumbers;
       inherit (platform.programs) postqueue;
-      inherit (ports) https submissions imaps;
+      inherit (ports) https imaps;
+      # Postfix itself: the public port answers for nginx.
+      inherit (names.local) submissions;
     };
 
     units = {

@@ -32,8 +32,15 @@ rec {
     smtp = 10025;
   };
 
-  # Loopback only, behind nginx: the one port that iroh-relay has had since its first release.
-  local.iroh = 3340;
+  # Loopback only, behind nginx, which does not tell who the client is.
+  local = {
+    # Postfix writes the address of whoever sent a message into its queue file, and no setting stops it. So it never learns the
+    # addresses of people.
+    submissions = 20465;
+    submission = 20587;
+    # The one port that iroh-relay has had since its first release.
+    iroh = 3340;
+  };
 
   # Percent of a mailbox at which its oldest mail goes, and what is left then. Clients warn their people at 80 %. The largest
   # message must find room below the first, or it would wait for ever: nothing else makes room for it.
@@ -98,6 +105,7 @@ rec {
     arrivals = "${runtime}/chatmail-push/arrivals";
     senderLogin = "${etc}/sender-login.regexp";
     senderLoginNeeded = "${etc}/sender-login-needed.regexp";
+    clientNames = "${etc}/client-names.regexp";
     tlsPolicy = "${etc}/tls-policy.regexp";
     stsPolicies = "${state}/chatmail-tls/sts-policies.sqlite";
     postfixTls = "${etc}/postfix-tls.cnf";

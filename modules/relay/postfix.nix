@@ -14,7 +14,13 @@ let
     match
     replaceStrings
     ;
-  inherit (names) files ports sockets;
+  inherit (names)
+    files
+    local
+    ports
+    proxied
+    sockets
+    ;
   domain = names.mailDomain;
   pattern = replaceStrings [ "." "[" "]" ] [ "\\." "\\[" "\\]" ] domain;
 
@@ -77,7 +83,7 @@ let
     message_size_limit = toString settings.message.maxSize;
   };
 
-  # What logged-in clients speak to. Written once: the services below differ in how TLS begins and where they listen.
+  # What logged-in clients speak to, by way of nginx. Written once: the services below differ in how TLS begins.
   submission =
     extra:
     {
@@ -94,13 +100,14 @@ let
           smtpd_client_restrictions = "permit_sasl_authenticated, reject";
           smtpd_relay_restrictions = "permit_sasl_authenticated, reject";
           smtpd_sender_restrictions = "reject_sender_login_mismatch";
+          # What a client calls itself is often its own name or address, and would be in the queue too.
+          smtpd_command_filter = "regexp:${files.clientNames}";
+          # All of them come from nginx, which keeps this limit (nginx/submission.nix).
+          smtpd_client_connection_count_limit = "0";
         }
         // extra
       );
     };
-  wrapped = {
-    smtpd_tls_wrappermode = "yes";
-  };
 in
 {
   main = {
@@ -114,6 +121,8 @@ in
     alias_database = [ ];
     recipient_delimiter = "";
     append_dot_mydomain = false;
+    # Nor is anything completed in a header for whoever comes from this host, as by default: all people come by way of nginx.
+    local_header_rewrite_clients = [ ];
     biff = false;
 
     # Of a file in the queue, which holds envelope, added fields and record marks as well. What a client may send is counted to
@@ -258,7 +267,7 @@ in
     };
     # Mail that other relays hand over by HTTPS (`/mxdeliv`): the same service with the sender's address from the PROXY protocol.
     # TLS is nginx'.
-    "127.0.0.1:${toString names.proxied.smtp}" = {
+    "127.0.0.1:${toString proxied.smtp}" = {
       type = "inet";
       private = false;
       maxproc = settings.connections.smtp;
@@ -272,12 +281,8 @@ in
         }
       );
     };
-    submission = submission { };
-    submissions = submission wrapped;
-    # TLS connections that came in on port 443.
-    "127.0.0.1:${toString names.proxied.submissions}" = submission (
-      wrapped // { smtpd_upstream_proxy_protocol = "haproxy"; }
-    );
+    "127.0.0.1:${toString local.submission}" = submission { };
+    "127.0.0.1:${toString local.submissions}" = submission { smtpd_tls_wrappermode = "yes"; };
   };
 
   files = {
@@ -286,6 +291,9 @@ in
     '';
     ${files.senderLoginNeeded}.text = ''
       /@${pattern}$/ 553 5.7.1 not logged in
+    '';
+    ${files.clientNames}.text = ''
+      /^(HELO|EHLO)[ \t]+.*$/ $1 client.invalid
     '';
     ${files.postfixTls}.text = ''
       postfix = postfix_settings
@@ -303,5 +311,5 @@ in
     '';
   };
 
-  ports = { inherit (ports) smtp submission submissions; };
+  ports = { inherit (ports) smtp; };
 }

@@ -188,7 +188,10 @@
       min = 1;
       max = 100000;
       default = 50;
-      meaning = "SMTP connections at once from one network address, and IMAP connections of one account from one network address.";
+      meaning = ''
+        SMTP connections at once of other servers from one network address, of people from one network (an IPv4 address, a /64 in
+        IPv6), and IMAP connections of one account from one network address.
+      '';
     };
   };
 

@@ -28,6 +28,8 @@ from bench.load import Result, Spec, run_load
 
 BARE_PORT = 2465
 SHIPPED_PORT = 465
+# Postfix' own listeners, to which nginx hands these on.
+BARE_SERVICE, SHIPPED_SERVICE = "127.0.0.1:22465", "127.0.0.1:20465"
 VARIANTS = {"bare": BARE_PORT, "shipped": SHIPPED_PORT}
 ACCOUNTS = 50
 UNITS = (*cost.OUR_DAEMONS, "dovecot.service", "postfix.service", "systemd-journald.service")
@@ -217,12 +219,15 @@ class Bench:
 
 
 def add_bare_submission(machine: Machine) -> None:
-    """Give Postfix one more submission service, the same but for its milter."""
-    service = machine.run(["postconf", "-M", "submissions/inet"]).out.strip()
-    bare = f"{BARE_PORT} {service.partition(' ')[2].strip()}"
-    machine.run(["postconf", "-Me", f"{BARE_PORT}/inet={bare}"])
-    machine.run(["postconf", "-Pe", f"{BARE_PORT}/inet/smtpd_milters="])
+    """Give Postfix one more submission service behind nginx, the same but for its milter."""
+    service = machine.run(["postconf", "-M", f"{SHIPPED_SERVICE}/inet"]).out.strip()
+    bare = f"{BARE_SERVICE} {service.partition(' ')[2].strip()}"
+    machine.run(["postconf", "-Me", f"{BARE_SERVICE}/inet={bare}"])
+    machine.run(["postconf", "-Pe", f"{BARE_SERVICE}/inet/smtpd_milters="])
     machine.run(["postfix", "reload"])
+    server = f"server {{ listen {BARE_PORT}; proxy_pass {BARE_SERVICE}; }}"
+    machine.run(["sed", "--in-place", f"s/^stream {{/&\\n{server}/", "/etc/nginx/nginx.conf"])
+    machine.run(["systemctl", "reload", "nginx.service"])
     machine.wait_for_port(BARE_PORT)
 
 

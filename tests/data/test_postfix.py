@@ -10,7 +10,7 @@ from data.relay_value import Value
 
 # Mail that nginx has already taken the TLS off.
 UNWRAPPED = "127.0.0.1:10025"
-FOR_USERS = ("submission", "submissions", "127.0.0.1:10465")
+FOR_USERS = ("127.0.0.1:20587", "127.0.0.1:20465")
 FOR_SERVERS = ("smtp_inet", UNWRAPPED)
 PORTS = (*FOR_SERVERS, *FOR_USERS)
 
@@ -78,14 +78,19 @@ def test_users_send_only_after_login_and_only_as_themselves(value: Value, servic
 
 
 def test_the_submission_services_differ_only_in_how_tls_begins(value: Value) -> None:
-    """They are one thing written once; port 443 adds the PROXY line of nginx."""
-    submission = options(value, "submission")
+    """They are one thing written once."""
+    starttls, wrapped = (options(value, service) for service in FOR_USERS)
 
-    assert options(value, "submissions") == submission | {"smtpd_tls_wrappermode": "yes"}
-    assert options(value, "127.0.0.1:10465") == submission | {
-        "smtpd_tls_wrappermode": "yes",
-        "smtpd_upstream_proxy_protocol": "haproxy",
-    }
+    assert wrapped == starttls | {"smtpd_tls_wrappermode": "yes"}
+
+
+@pytest.mark.parametrize("service", FOR_USERS)
+def test_postfix_does_not_know_where_users_are(value: Value, service: str) -> None:
+    """What it knows it writes into the queue; nor does it count all of them as one client."""
+    assert effective(value, service, "smtpd_upstream_proxy_protocol") is None
+    assert effective(value, service, "smtpd_client_connection_count_limit") == "0"
+    # Each time that it waits for a failure, Dovecot lets all that come from there wait.
+    assert value["dovecot"]["auth_failure_delay"] == 0
 
 
 @pytest.mark.parametrize("service", FOR_USERS)

@@ -86,7 +86,7 @@ def test_port_numbers_stand_in_one_file() -> None:
     numbers = nix(
         'let n = import (relay + "/names.nix") { settings = { domain = "a.b"; '
         'certificate.source = "acme"; }; platform = { etc = ""; state = ""; runtime = ""; '
-        'dovecot.runtime = ""; }; }; in builtins.attrValues (n.ports // { a = n.proxied; })'
+        'dovecot.runtime = ""; }; }; in builtins.attrValues (n.ports // { a = n.proxied // n.local; })'
     )
     ports = {n for n in numbers if isinstance(n, int)} | set(
         next(n for n in numbers if isinstance(n, dict)).values()

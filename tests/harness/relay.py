@@ -39,6 +39,7 @@ READERS = {
     ),
     "/etc/chatmail/turnserver.conf": ("chatmail-turn.service",),
     "/etc/chatmail/sender-login": ("postfix.service",),
+    "/etc/chatmail/client-names": ("postfix.service",),
     "/etc/chatmail/tls-policy": ("postfix.service",),
     "/etc/chatmail/postfix-tls": ("postfix.service",),
     "/etc/ssl/chatmail/": ("postfix.service", "dovecot.service", "nginx.service"),

@@ -79,8 +79,8 @@ def test_postfix_reads_its_services(machine: Machine) -> None:
 
     assert said.err == ""
     for line in (
-        "submissions/inet/smtpd_client_restrictions = permit_sasl_authenticated, reject",
-        "127.0.0.1:10465/inet/smtpd_upstream_proxy_protocol = haproxy",
+        "127.0.0.1:20465/inet/smtpd_client_restrictions = permit_sasl_authenticated, reject",
+        "127.0.0.1:10025/inet/smtpd_upstream_proxy_protocol = haproxy",
     ):
         assert line in options
 

@@ -33,23 +33,26 @@ if TYPE_CHECKING:
 HOME = "192.0.2.109"
 HOME6 = "2001:db8::109"
 LAPTOP = "annas-laptop.example"
+# What the header of a message says of where it was written.
+OFFICE = "198.51.100.9"
+DESK = "annas-desk.example"
 SUBJECT = "Doctor's appointment"
 FAR = "far@elsewhere.test"
 # Its name is known and nobody answers: mail to it waits.
 ASLEEP = "asleep.test"
 
 TELLING = (
-    f"Received: from {LAPTOP} ([{HOME}]) by mail.example; Sat, 21 Nov 2026 03:00:00 +0000",
+    f"Received: from {DESK} ([{OFFICE}]) by mail.example; Sat, 21 Nov 2026 03:00:00 +0000",
     "User-Agent: Mozilla/5.0 (Linux; Android 14) AnnasMail/1.0",
     "X-Mailer: AnnasMail 1.0",
-    f"X-Originating-IP: [{HOME}]",
-    f"X-Client-IP: {HOME}",
+    f"X-Originating-IP: [{OFFICE}]",
+    f"X-Client-IP: {OFFICE}",
     "Bcc: <hidden@elsewhere.test>",
-    f"X-Real-IP: {HOME}",
+    f"X-Real-IP: {OFFICE}",
     "X-Apple-Mail-Remote-Attachments: YES",
-    f"Authentication-Results: mail.example; auth=pass iprev=pass policy.iprev={HOME}",
+    f"Authentication-Results: mail.example; auth=pass iprev=pass policy.iprev={OFFICE}",
 )
-TRACES = (HOME, LAPTOP, "AnnasMail", "hidden@elsewhere.test", SUBJECT, "Android")
+TRACES = (HOME, LAPTOP, OFFICE, DESK, "AnnasMail", "hidden@elsewhere.test", SUBJECT, "Android")
 
 IMAP_PORTS = ((993, None), (443, "imap"), (143, "starttls"))
 SMTP_PORTS = ((465, None), (443, "smtp"), (587, "starttls"))
@@ -87,6 +90,8 @@ class BusyMinute:
             "client address": HOME,
             "client address (IPv6)": HOME6,
             "client name": LAPTOP,
+            "address in a header": OFFICE,
+            "name in a header": DESK,
             "sender": self.alice.address,
             "recipient": self.bob.address,
             "name of the sender": self.alice.address.partition("@")[0],
@@ -183,7 +188,7 @@ class BusyMinute:
             refused(session, self.author, FAR, letter)
             refused(session, self.alice.address, bob.address, letter)
             # As marie's own server hands on what she sent from home.
-            refused(session, f"marie@{LAPTOP}", bob.address, letter)
+            refused(session, f"marie@{DESK}", bob.address, letter)
 
     def web(self) -> None:
         """Pages, new addresses, what is not there, and what no browser sends."""

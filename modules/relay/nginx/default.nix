@@ -70,16 +70,30 @@ in
 rec {
   inherit (discovery) mtaStsPolicy files;
 
-  ports = { inherit (names.ports) http https; };
+  ports = {
+    inherit (names.ports)
+      http
+      https
+      submission
+      submissions
+      ;
+  };
 
   # What is refused to clients is told below this level; what is left names a client only where a drop-in filters it out.
   errorLevel = "crit";
 
   main = [ "worker_processes auto" ];
 
-  events = [ "worker_connections 16384" ];
+  # Handing mail in takes two: the client's and the one to Postfix; by port 443 four.
+  events = [ "worker_connections ${toString (16384 + 6 * settings.connections.smtp)}" ];
 
-  stream = import ./shared-port.nix { inherit (names) ports proxied; };
+  stream =
+    import ./networks.nix
+    ++ import ./shared-port.nix { inherit (names) ports proxied; }
+    ++ import ./submission.nix {
+      inherit (names) ports proxied local;
+      inherit (settings.connections) perAddress;
+    };
 
   http = [
     # Request lines and client addresses are nobody's business.

@@ -1,0 +1,139 @@
+"""How many connections one network may have where people hand in mail, which nginx counts."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import network
+
+from relay import messages
+from relay.dialogue import Dialogue, insecure
+from relay.people import Person, smtp_login
+
+if TYPE_CHECKING:
+    from harness.lab import Lab
+    from harness.relay import Relay
+
+pytestmark = pytest.mark.timeout(120)
+
+LIMIT = 6
+SOURCES = [network.address4(number) for number in network.CLIENTS]
+SOURCES6 = [network.address6(number) for number in network.CLIENTS]
+# All doors for sending, and how TLS begins.
+DOORS = ((465, insecure()), (587, None), (443, insecure("smtp")))
+
+
+@pytest.fixture(scope="module")
+def relay(lab: Lab) -> Relay:
+    """A relay where the limit is reached soon."""
+    return lab.relay("_few.test", {"connections": {"perAddress": LIMIT}})
+
+
+def answers(host: str, door: int, source: str) -> Dialogue | None:
+    """Connect to one of the doors; None if it is closed again without a word."""
+    port, tls = DOORS[door % len(DOORS)]
+    try:
+        smtp = Dialogue.connect(host, port, tls, source=source)
+    except OSError:
+        return None
+    if not smtp.line().startswith("220 "):
+        smtp.close()
+        return None
+    return smtp
+
+
+def held(stack: ExitStack, host: str, source: str, count: int) -> list[Dialogue]:
+    """Connect to one door after the other, and stay until the end of the block."""
+    found = []
+    for door in range(count):
+        if smtp := answers(host, door, source):
+            found.append(stack.enter_context(smtp))
+    return found
+
+
+def test_one_client_cannot_hold_all_connections(relay: Relay) -> None:
+    """All doors count together; the one that is too much is closed, and others still get in."""
+    with ExitStack() as stack:
+        assert len(held(stack, relay.address, SOURCES[0], LIMIT)) == LIMIT
+        assert [answers(relay.address, door, SOURCES[0]) for door in range(3)] == [None] * 3
+        assert len(held(stack, relay.address, SOURCES[1], LIMIT)) == LIMIT
+
+
+def test_many_clients_are_not_taken_for_one(relay: Relay) -> None:
+    """To Postfix all of them are nginx: twelve clients have more connections than one may."""
+    with ExitStack() as stack:
+        found = [
+            one for source in SOURCES[:12] for one in held(stack, relay.address, source, LIMIT - 1)
+        ]
+        assert len(found) == 12 * (LIMIT - 1)
+        for smtp in found:
+            smtp.say("NOOP").reply()
+
+
+def test_a_place_is_free_again_when_a_connection_ends(relay: Relay) -> None:
+    """The limit is for connections at once."""
+    with ExitStack() as stack:
+        held(stack, relay.address, SOURCES[2], LIMIT)
+        assert answers(relay.address, 0, SOURCES[2]) is None
+    relay.machine.wait_until("! ss -Htn state established '( sport = :20465 )' | grep -q .")
+    with ExitStack() as stack:
+        assert len(held(stack, relay.address, SOURCES[2], LIMIT)) == LIMIT
+
+
+def test_a_household_is_one_client_in_ipv6(relay: Relay) -> None:
+    """It has 2^64 addresses; the lab's clients are in one such network."""
+    with ExitStack() as stack:
+        found = [
+            smtp
+            for door, source in enumerate(SOURCES6[:LIMIT])
+            if (smtp := answers(relay.address6, door, source))
+        ]
+        for smtp in found:
+            stack.enter_context(smtp)
+        assert len(found) == LIMIT
+        assert [answers(relay.address6, door, SOURCES6[LIMIT]) for door in range(3)] == [None] * 3
+        assert len(held(stack, relay.address, SOURCES[0], 1)) == 1
+
+
+def test_wrong_passwords_of_one_client_do_not_slow_others(
+    relay: Relay, alice: Person, bob: Person
+) -> None:
+    """Dovecot counts failures by address, and Postfix tells it the same one for all."""
+    for _ in range(20):
+        assert smtp_login(relay, bob.address, "wrong-password").startswith("535 ")
+    message = messages.encrypted(alice.address, bob.address)
+    start = relay.machine.run(["date", "+%s.%N"]).out
+    alice.send(message, bob.address)
+    took = float(relay.machine.run(["date", "+%s.%N"]).out) - float(start)
+
+    # The first waiting time of Dovecot's is two seconds.
+    assert took < 1.5
+    bob.wait_for(message)
+
+
+def test_nothing_is_completed_in_a_message(relay: Relay, alice: Person) -> None:
+    """Who comes from this host, as all do, once was a local user whose header Postfix completed."""
+    message = messages.encrypted(alice.address, alice.address)
+    dateless = b"".join(
+        line for line in message.splitlines(keepends=True) if not line.startswith(b"Date:")
+    )
+    assert dateless != message
+    alice.send(dateless, alice.address)
+
+    assert b"\nDate:" not in alice.wait_for(message)
+
+
+def test_postfix_down_is_a_closed_connection(relay: Relay) -> None:
+    """Clients come again; nothing about them is said."""
+    start = relay.machine.cursor()
+    relay.machine.run(["systemctl", "stop", "postfix.service"])
+    try:
+        said = [answers(relay.address, door, SOURCES[0]) for door in range(3)]
+    finally:
+        relay.machine.run(["systemctl", "start", "postfix.service"])
+    assert said == [None] * 3
+    journal = relay.machine.journal(after=start)
+    assert "postfix.service" in journal
+    assert SOURCES[0] not in journal
