@@ -1,5 +1,6 @@
 # The ports where people hand in mail: the context `stream`. Nothing is decrypted, and Postfix is not told who connects
-# (../names.nix, `local`). So it cannot count the connections of one client either, and that is done here, over all ports together.
+# (../names.nix, `local`). So it cannot count the connections of one client either, and that is done here, over all ports
+# together.
 {
   ports,
   proxied,
