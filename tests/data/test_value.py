@@ -86,7 +86,8 @@ def test_port_numbers_stand_in_one_file() -> None:
     numbers = nix(
         'let n = import (relay + "/names.nix") { settings = { domain = "a.b"; '
         'certificate.source = "acme"; }; platform = { etc = ""; state = ""; runtime = ""; '
-        'dovecot.runtime = ""; }; }; in builtins.attrValues (n.ports // { a = n.proxied // n.local; })'
+        'dovecot.runtime = ""; }; }; in builtins.attrValues '
+        "(n.ports // { a = n.proxied // n.local; })"
     )
     ports = {n for n in numbers if isinstance(n, int)} | set(
         next(n for n in numbers if isinstance(n, dict)).values()
@@ -222,6 +223,28 @@ def test_dns_has_what_mail_needs(value: Value) -> None:
         r"v=STSv1; id=[0-9a-z]{1,32}", records["_mta-sts.chat.example.org.", "TXT"]["data"]
     )
     assert records["_imaps._tcp.chat.example.org.", "SRV"]["data"] == "0 1 993 chat.example.org."
+    assert records["chat.example.org.", "CAA"]["data"] == '0 issue "letsencrypt.org"'
+
+
+def test_who_has_a_certificate_of_their_own_may_have_it_from_anybody() -> None:
+    """A CAA record of ours would forbid it to whoever wrote it."""
+    files = {"certificate": {"source": "files", "file": "/c", "keyFile": "/k"}}
+    for settings in ({"domain": "_lab.test"}, GOOD | files):
+        assert "CAA" not in {r["type"] for r in evaluate(settings, pick=".dns.records")}
+
+
+def test_status_asks_about_all_that_starts_with_the_machine() -> None:
+    """A TURN server that has ended is a relay without calls, and was called well."""
+    optional = {name: {"enable": True} for name in ("turn", "iroh", "echo", "metrics")}
+    asked = evaluate(GOOD | optional, pick=".chatmaild.units")
+    units = evaluate(GOOD | optional, pick=".units")
+    services = {name for name, unit in units.items() if "Install" in unit and "Service" in unit}
+
+    assert services <= set(asked)
+    assert {"chatmail-expire.timer", "chatmail-trim.socket"} <= set(asked)
+    assert "chatmail-web.socket" not in asked
+    without = {name: {"enable": False} for name in optional}
+    assert "chatmail-turn.service" not in evaluate(GOOD | without, pick=".chatmaild.units")
 
 
 def test_a_self_signed_relay_promises_no_mta_sts() -> None:

@@ -46,11 +46,9 @@ def answers(host: str, door: int, source: str) -> Dialogue | None:
 
 def held(stack: ExitStack, host: str, source: str, count: int) -> list[Dialogue]:
     """Connect to one door after the other, and stay until the end of the block."""
-    found = []
-    for door in range(count):
-        if smtp := answers(host, door, source):
-            found.append(stack.enter_context(smtp))
-    return found
+    return [
+        stack.enter_context(smtp) for door in range(count) if (smtp := answers(host, door, source))
+    ]
 
 
 def test_one_client_cannot_hold_all_connections(relay: Relay) -> None:

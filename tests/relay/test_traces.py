@@ -28,8 +28,8 @@ SETTINGS = {
 DAEMONS = "dovecot postfix nginx unbound"
 # What no file may hold. A mailbox is named by its address, and cleartext from outside stays in it.
 NOWHERE = ("client address", "client address (IPv6)", "client name", "password", "wrong password")
-# What a client itself wrote into a header. Postfix takes a field out by a mark in the queue file, so its octets go with the
-# message.
+# What a client itself wrote into a header. Postfix takes a field out by a mark in the queue file,
+# and its octets go when the message goes.
 WRITTEN = ("address in a header", "name in a header")
 QUEUE = "/var/spool/postfix/"
 
