@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import mailboxes, messages
+from relay import hibernation, mailboxes, messages
 from relay.people import Person, exists, imap_login
 from relay.test_imap import logged_in
 
@@ -124,11 +124,10 @@ def test_a_hibernated_client_sees_expunges(bob: Person, old: Callable[..., str])
     """At night nearly all clients hibernate; Dovecot wakes those whose mail goes."""
     old(21)
     old(1)
-    with logged_in(bob) as imap:
+    with hibernation.soon(bob.relay), logged_in(bob) as imap:
         assert "* 2 EXISTS" in imap.answer("SELECT INBOX")
         imap.say("b IDLE")
         assert imap.line().startswith("+")
-        # imap_hibernate_timeout is 30 s.
         bob.relay.machine.wait_until(INOTIFY, timeout=45)
 
         mailboxes.expire(bob.relay)
