@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import deltachat, evidence
+from harness.stranger import MailServer
 
 from relay.people import Person
 from relay.strangers import Stranger
@@ -54,3 +55,21 @@ def public_relay(lab: Lab) -> Relay:
 def strict_relay(lab: Lab) -> Relay:
     """A relay whose operator wants no cleartext from outside."""
     return lab.relay("_strict.test", {"incoming": {"cleartext": False}})
+
+
+@pytest.fixture(scope="module")
+def near(lab: Lab) -> Relay:
+    """A relay with a name, a certificate that everybody believes, and a DKIM key in the DNS."""
+    return lab.relay("near.test")
+
+
+@pytest.fixture(scope="module")
+def third(lab: Lab) -> Relay:
+    """A relay whose name says that its certificate is self-made."""
+    return lab.relay("_third.test")
+
+
+@pytest.fixture(scope="module")
+def classic(lab: Lab) -> MailServer:
+    """A classic mail server, which refuses some recipients and takes everything for others."""
+    return MailServer.up(lab, "classic.test")

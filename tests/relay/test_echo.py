@@ -16,7 +16,8 @@ from harness.deltachat import Core, await_message
 from harness.process import wait_until
 
 from relay import messages
-from relay.test_website import SCREENSHOTS, codes, get
+from relay.https import get
+from relay.test_website import SCREENSHOTS, codes
 
 if TYPE_CHECKING:
     from harness.lab import Lab
@@ -29,8 +30,9 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture(scope="module")
 def echo_relay(lab: Lab) -> Relay:
-    """A relay with the bot."""
-    return lab.relay("_echo.test", {"echo": {"enable": True}})
+    """A relay with the bot, where nobody is slower than by the bot's own choice."""
+    settings = {"echo": {"enable": True}, "sending": {"burst": 60}}
+    return lab.relay("_echo.test", settings)
 
 
 @pytest.fixture(scope="module")

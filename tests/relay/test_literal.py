@@ -39,24 +39,6 @@ def there(lab: Lab) -> Relay:
     return lab.relay(THERE)
 
 
-@pytest.fixture(scope="module")
-def near(lab: Lab) -> Relay:
-    """A relay with a name, a certificate that everybody believes, and a DKIM key in the DNS."""
-    return lab.relay("near.test")
-
-
-@pytest.fixture(scope="module")
-def third(lab: Lab) -> Relay:
-    """A relay whose name says that its certificate is self-made."""
-    return lab.relay("_third.test")
-
-
-@pytest.fixture(scope="module")
-def classic(lab: Lab) -> MailServer:
-    """A classic mail server."""
-    return MailServer.up(lab, "classic.test")
-
-
 @pytest.fixture
 def alice(here: Relay) -> Person:
     """Somebody with an address in brackets."""

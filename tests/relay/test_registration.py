@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import json
 import re
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import network
 
-from relay.dialogue import insecure
+from relay import https
 from relay.people import Person, exists, imap_login, smtp_login
 
 if TYPE_CHECKING:
@@ -46,16 +45,14 @@ def ask(
     relay: Relay, path: str = "/new", *, source: str = "", address: str = "", method: str = "POST"
 ) -> tuple[int, dict[str, Any]]:
     """Ask for an address as a client does, from an address of the clients; status and answer."""
-    connection = http.client.HTTPSConnection(
-        address or relay.address,
-        timeout=15,
-        context=insecure(),
-        source_address=(source, 0) if source else None,
+    response, content = https.ask(
+        relay,
+        method,
+        path,
+        host=address or relay.address,
+        source=source,
+        headers={"Host": relay.domain},
     )
-    connection.request(method, path, headers={"Host": relay.domain})
-    response = connection.getresponse()
-    content = response.read()
-    connection.close()
     return response.status, json.loads(content)
 
 
@@ -130,10 +127,8 @@ def test_looking_at_a_link_uses_nothing_up(invited: Relay) -> None:
     """Messengers fetch links to show a preview, and clients ask again after a lost connection."""
     _, path = invite(invited)
     for method in ("GET", "HEAD", "POST") * 5:
-        connection = http.client.HTTPSConnection(invited.address, timeout=15, context=insecure())
-        connection.request(method, path, headers={"Host": invited.domain})
-        assert connection.getresponse().status == 200
-        connection.close()
+        response, _ = https.ask(invited, method, path)
+        assert response.status == 200
 
     _, answer = ask(invited, path)
     assert imap_login(invited, answer["email"], answer["password"]) == ""

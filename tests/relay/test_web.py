@@ -8,38 +8,19 @@ import os
 import re
 import ssl
 import xml.etree.ElementTree as ET
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from relay import messages
-from relay.dialogue import Dialogue, insecure
+from relay.dialogue import Dialogue
+from relay.https import ask
 from relay.people import Person, exists, imap_login
 
 if TYPE_CHECKING:
     from harness.relay import Relay
 
 NEW = ("/new", "/cgi-bin/newemail.py")
-
-
-def ask(
-    relay: Relay,
-    method: str,
-    path: str,
-    body: bytes | None = None,
-    *,
-    host: str = "",
-    tls: ssl.SSLContext | None = None,
-) -> tuple[http.client.HTTPResponse, bytes]:
-    """Make one request with TLS; the response and its content."""
-    connection = http.client.HTTPSConnection(
-        host or relay.domain, timeout=15, context=tls or insecure()
-    )
-    with closing(connection):
-        connection.request(method, path, body)
-        response = connection.getresponse()
-        return response, response.read()
 
 
 @pytest.mark.parametrize("path", NEW)
