@@ -5,8 +5,10 @@
   names,
   records,
   metrics,
+  units,
 }:
 let
+  inherit (builtins) attrNames filter lessThan sort;
   inherit (names) files sockets;
   inherit (platform) programs;
 in
@@ -65,18 +67,20 @@ in
   inherit metrics;
   inherit (records) dkim;
   dns = records.records;
-  units = [
-    "chatmail-accounts.service"
-    "chatmail-expire.timer"
-    "chatmail-filter.service"
-    "chatmail-tls.service"
-    "chatmail-web.service"
-    "dovecot.service"
-    "nginx.service"
-    "postfix.service"
-    "unbound.service"
-  ]
-  ++ (if settings.echo.enable then [ "chatmail-echo.service" ] else [ ]);
+  # What `chatmail status` asks systemd about: all that is started at boot. A socket of a service that is in the list anyway
+  # says nothing more.
+  units =
+    let
+      atBoot = name: units ? ${name}.Install;
+      listed = name: atBoot name && !(atBoot (units.${name}.Socket.Service or ""));
+      ofDistribution = [
+        "dovecot.service"
+        "nginx.service"
+        "postfix.service"
+        "unbound.service"
+      ];
+    in
+    sort lessThan (filter listed (attrNames units) ++ ofDistribution);
   paths = {
     inherit (files)
       accountBook

@@ -74,6 +74,7 @@ let
     // {
       inherit records;
       metrics = metrics.config;
+      inherit (common) units;
     }
   );
   # What is the same on every system: files that the daemons' configurations point to, units, users, kernel parameters.

@@ -52,6 +52,13 @@ let
     else
       [ (recommended (at "_smtp._tls") "TXT" "v=TLSRPTv1; rua=mailto:${reports}") ]
   )
+  # RFC 8659: nobody else may write a certificate for this name, by mistake or worse.
+  ++ (
+    if settings.certificate.source == "acme" then
+      [ (recommended "${domain}." "CAA" "0 issue \"letsencrypt.org\"") ]
+    else
+      [ ]
+  )
   ++ [
     (service "submission")
     (service "submissions")

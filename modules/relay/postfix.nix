@@ -133,6 +133,8 @@ in
     mailbox_size_limit = 0;
     smtpd_recipient_limit = settings.sending.maxRecipients;
     smtpd_client_connection_count_limit = settings.connections.perAddress;
+    # What one household has; Postfix' own 84 would give it a million times the limit.
+    smtpd_client_ipv6_prefix_length = 64;
 
     smtpd_tls_chain_files = [
       files.certificateKey
@@ -171,7 +173,8 @@ in
     smtpd_discard_ehlo_keywords = "silent-discard, dsn, etrn, chunking";
     # Slow senders are cut after this long per command or data block, not per byte.
     smtpd_per_request_deadline = true;
-    smtpd_timeout = "120s";
+    # When all processes are taken Postfix starts them anew with `stress`, and who says nothing goes.
+    smtpd_timeout = "\${stress?{10}:{120}}s";
     smtpd_peername_lookup = false;
     disable_mime_input_processing = true;
 

@@ -181,7 +181,7 @@
       min = 10;
       max = 100000;
       default = 1000;
-      meaning = "SMTP connections at once of logged-in clients, and the same number again from other servers.";
+      meaning = "SMTP connections at once to each service: submission with STARTTLS, with TLS from the start, port 25, and mail over HTTPS.";
     };
     perAddress = {
       kind = "int";

@@ -138,6 +138,11 @@ def test_message_size_is_the_settings(value: Value, service: str) -> None:
     assert value["postfix"]["main"]["message_size_limit"] > 31457280
 
 
+def test_one_household_is_one_client(value: Value) -> None:
+    """Of IPv6 addresses it has a /64; counted one by one, it had all connections to itself."""
+    assert value["postfix"]["main"]["smtpd_client_ipv6_prefix_length"] == 64
+
+
 def test_anvil_has_no_log(value: Value) -> None:
     """Each time it ends it names the busiest client: to a service that must not exist."""
     said = options(value, "anvil")

@@ -22,8 +22,9 @@ from chatmaild.config import Config, Turn
 
 log = logging.getLogger(__name__)
 
-# core asks anew when less than 12 hours are left, and a phone may sleep for days.
-LIFETIME_SECONDS = 5 * 24 * 3600
+# core asks anew when less than 12 hours are left. Nothing takes a credential back, so a blocked
+# account can be relayed for no longer than this.
+LIFETIME_SECONDS = 24 * 3600
 SECRET_BYTES = 32
 # Generous for the line that we write ourselves.
 MAX_SECRET_BYTES = 1000

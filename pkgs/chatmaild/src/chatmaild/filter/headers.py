@@ -1,8 +1,8 @@
 """
 Which header fields do not pass the relay, and why.
 
-A message that leaves tells nothing about where and with what it was written; a message that
-arrives carries no transport history, which nobody reads and everybody stores. What clients read
+A message tells nothing about where and with what it was written, nor where it has been: neither
+one that leaves, nor one that arrives from a relay that is not as careful. What clients read
 (From, Date, Message-ID, Content-Type, Chat-*, Autocrypt, Secure-Join, List-*, and
 X-Microsoft-Original-Message-ID) is in no table below.
 """
@@ -143,22 +143,20 @@ def clean_submission(headers: list[Header]) -> Edited:
 
     Clients whose Subject says nothing already spare Postfix the edit.
     """
-    return _edit(
-        headers,
-        lambda name: (
-            name in ORIGIN_FIELDS or name.startswith(ORIGIN_PREFIXES) or _is_transport(name)
-        ),
-        hide_subject=True,
-    )
+    return _edit(headers, _is_telltale, hide_subject=True)
 
 
 def clean_incoming(headers: list[Header]) -> Edited:
-    """Take out the transport history of a message that is already verified."""
-    return _edit(headers, _is_transport, hide_subject=False)
+    """Take out of a verified message where it has been, and what its author's relay left in it."""
+    return _edit(headers, _is_telltale, hide_subject=False)
 
 
-def _is_transport(name: bytes) -> bool:
-    return name in TRANSPORT_FIELDS or name.startswith(TRANSPORT_PREFIXES)
+def _is_telltale(name: bytes) -> bool:
+    return (
+        name in TRANSPORT_FIELDS
+        or name in ORIGIN_FIELDS
+        or name.startswith((*TRANSPORT_PREFIXES, *ORIGIN_PREFIXES))
+    )
 
 
 def _edit(
