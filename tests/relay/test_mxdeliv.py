@@ -6,9 +6,11 @@ import contextlib
 import http.client
 import re
 import smtplib
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from harness.process import wait_until
 
 from relay import messages
 from relay.dialogue import insecure
@@ -152,6 +154,37 @@ def test_the_limit_is_that_of_port_25(bob: Person, stranger: Stranger) -> None:
         413,
         "552 Message exceeds maximum size",
     )
+
+
+def slow_posts(stack: ExitStack, relay: Relay, count: int, source: str) -> None:
+    """Begin as many messages and go on with none, until the stack ends."""
+    for _ in range(count):
+        connection = http.client.HTTPSConnection(
+            relay.address, 443, context=insecure(), timeout=60, source_address=(source, 0)
+        )
+        stack.callback(connection.close)
+        connection.putrequest("POST", "/mxdeliv", skip_host=True)
+        connection.putheader("Host", relay.domain)
+        connection.putheader("X-MAIL-FROM", "someone@example.org")
+        connection.putheader("X-MAIL-TO", f"somebody@{relay.domain}")
+        connection.putheader("Content-Length", "1000")
+        connection.endheaders(b"x")
+
+
+def test_slow_senders_hold_up_themselves(bob: Person, stranger: Stranger) -> None:
+    """Nobody has all places, and who gets none hears it at once, so that it takes SMTP."""
+    relay = bob.relay
+    body = stranger.signed(messages.encrypted(stranger.address(), bob.address))
+    with ExitStack() as stack:
+        slow_posts(stack, relay, 20, "192.0.2.103")
+        wait_until(
+            lambda: post(relay, b"x", "", bob.address, source="192.0.2.103")[0] == 503,
+            "no more places for one network",
+            timeout=20,
+        )
+        other = post(relay, body, stranger.address(), bob.address, source="192.0.2.104")
+
+    assert other == (200, "250 OK")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])

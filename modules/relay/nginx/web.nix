@@ -36,7 +36,7 @@ in
 ]
 ++ limits.locations
 ++ [
-  { "location = /mxdeliv" = delivery; }
+  { "location = /mxdeliv" = delivery ++ limits.mail; }
   {
     "location @chatmail_too_large" = [
       "default_type text/plain"

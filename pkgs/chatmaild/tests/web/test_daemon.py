@@ -2,6 +2,7 @@ import base64
 import json
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,31 @@ def test_log_names_nobody(start: Callable[[], Daemon]) -> None:
     assert json.loads(content)["email"].partition("@")[0] not in log
     assert json.loads(content)["password"] not in log
     assert "handed out 1" in log
+
+
+def test_mail_for_which_there_is_no_place_takes_another_way_at_once(
+    start: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """A hundred who say nothing more made every other relay wait for a minute."""
+    with ExitStack() as stack:
+        # Connections to it are made, and nobody greets.
+        postfix = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=200))
+        settings["https"]["smtp"] = postfix.getsockname()[1]
+        daemon = start()
+
+        def begin() -> UnixHTTPConnection:
+            connection = UnixHTTPConnection(daemon.directory / "web.sock")
+            stack.callback(connection.close)
+            connection.putrequest("POST", "/mxdeliv")
+            fields = {"X-MAIL-TO": "a@b.example", "X-Real-IP": "192.0.2.9", "Content-Length": "9"}
+            for name, value in fields.items():
+                connection.putheader(name, value)
+            connection.endheaders(b"x")
+            return connection
+
+        for _ in range(100):
+            begin()
+            stack.enter_context(postfix.accept()[0])
+        response = begin().getresponse()
+
+        assert (response.status, response.read()) == (503, b"451 4.3.2 Too many messages at once\n")
