@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -180,7 +181,8 @@ def test_a_full_mailbox_makes_mail_wait_and_the_night_makes_room(small_relay: Re
     finally:
         machine.run(["systemctl", "start", trim[0]])
 
-    assert "from 1 full mailboxes" in mailboxes.expire(small_relay)
+    # What was filled before may be among them: of deliveries at one time a warning can be lost.
+    assert re.search(r"from [1-9][0-9]* full mailboxes", mailboxes.expire(small_relay))
     machine.run(["postqueue", "-f"])
     # Before anybody logs in: while a session of his takes in what is gone, a delivery may still
     # count it, and the mail would wait for the queue's next run.
