@@ -1,6 +1,8 @@
 # The developer's menu. Everything runs as root on a Debian machine and installs what it lacks; tests/README.md explains the rest.
 SUITE ?= trixie
 LAB = tests/lab --suite $(SUITE)
+# So many labs share the tests of one run.
+LABS ?= 2
 
 .PHONY: help up down test unit bench check format
 
@@ -14,7 +16,7 @@ down: ## take down what `make up` started
 	$(LAB) down
 
 test: check unit ## run everything there is: the value, Python units, whole relays with real clients
-	$(LAB) test $(ARGS)
+	$(LAB) --labs $(LABS) test $(ARGS)
 
 unit: ## only the unit tests of chatmaild, in the machine image
 	$(LAB) unit $(ARGS)

@@ -45,6 +45,13 @@ def parser() -> argparse.ArgumentParser:
             "%(const)s", SUITES[0]
         ),
     )
+    top.add_argument(
+        "--labs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="for test: so many labs share the files of tests, at most one for each processor",
+    )
     add = top.add_subparsers(dest="command", required=True, metavar="COMMAND").add_parser
     up = add("up", help="boot relays and show two Delta Chat clients talking through each")
     up.add_argument("domains", nargs="*", metavar="DOMAIN", help="default: _chat.test")
@@ -101,8 +108,12 @@ def _dispatch(given: argparse.Namespace, suite: str, rest: list[str]) -> int:
             return commands.logs(given.machine, follow=given.follow)
         case "run":
             return commands.run(rest, suite)
-        case "test" | "unit" | "bench" as name:
-            passing = {"test": commands.test, "unit": commands.unit, "bench": commands.bench}
+        case "test":
+            # What one keeps up for a look is found by the commands that follow.
+            labs = 1 if "--sit" in rest else min(given.labs, os.cpu_count() or 1)
+            return commands.test(rest, suite, labs)
+        case "unit" | "bench" as name:
+            passing = {"unit": commands.unit, "bench": commands.bench}
             return passing[name](rest, suite)
         case name:
             simple = {
@@ -120,7 +131,7 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Divide the line into what is ours and what is passed on."""
     words = iter(enumerate(arguments))
     for index, word in words:
-        if word == "--suite":
+        if word in ("--suite", "--labs"):
             next(words, None)
         elif not word.startswith("-"):
             if word in PASSED_ON:

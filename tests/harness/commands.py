@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import check as code
-from harness import forward, host, inside, progress, show
-from harness import lab as labs
+from harness import forward, host, inside, progress, show, team
+from harness import lab as one_lab
 from harness import unit as units
 from harness.errors import LabError
 from harness.evidence import SIT
@@ -72,7 +72,7 @@ def _up(domains: Sequence[str], suite: str, base: int | None, *, forwarding: boo
 def down(_suite: str) -> int:
     """Take everything down."""
     host.check_root()
-    labs.down()
+    one_lab.down()
     return 0
 
 
@@ -120,8 +120,14 @@ def logs(name: str | None, *, follow: bool) -> int:
             reader.wait()
 
 
-def test(arguments: Sequence[str], suite: str) -> int:
-    """Run pytest among the clients, and afterwards take down what that started."""
+def test(arguments: Sequence[str], suite: str, labs: int) -> int:
+    """Run pytest among the clients, and afterwards take down what that started.
+
+    With several labs, each runs the files of tests that no other has taken.
+    """
+    if labs > 1:
+        prepare(suite)
+        return team.run(["--suite", suite, "test", *arguments], labs)
     named = any(Path(word.partition("::")[0]).exists() for word in arguments)
     paths = [] if named else [str(TESTS)]
     plugin = ["-m", "pytest", "-p", "harness.pytest_plugin"]

@@ -1,6 +1,7 @@
 """Where things are: the checkout, the cache, the run-time state of this checkout's lab.
 
-Two checkouts have two labs: every namespace, process and directory carries `lab_id()`.
+Two checkouts have two labs: every namespace, process and directory carries `lab_id()`. One checkout
+has several when `LAB_NUMBER` tells them apart.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ EVIDENCE = TESTS / "evidence"
 UNUSED_SECONDS = 3 * 86400
 
 SUITES = ("trixie", "forky")
+NUMBER_VARIABLE = "LAB_NUMBER"
 
 
 def default_suite() -> str:
@@ -46,8 +48,9 @@ def cache() -> Path:
 
 
 def lab_id() -> str:
-    """Five characters that tell this checkout's lab from another's on the same host."""
-    return hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:5]
+    """Five characters that tell this lab from every other one on the same host."""
+    whole = f"{CHECKOUT}{os.environ.get(NUMBER_VARIABLE, '')}"
+    return hashlib.sha256(whole.encode()).hexdigest()[:5]
 
 
 def namespace(name: str) -> str:

@@ -22,6 +22,8 @@ from harness.places import SUITES, default_suite, state
 from harness.process import HOST_PID_VARIABLE, host_path
 from harness.relay import Relay
 
+pytest_plugins = ["harness.sharing"]
+
 DOMAIN = "_one.test"
 STAYING = pytest.StashKey[set[str]]()
 LAB = pytest.StashKey[Lab]()

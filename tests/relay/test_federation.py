@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.lab import Lab
     from harness.relay import Relay
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
 
 # One run of the queue and one backoff (modules/relay/postfix.nix), and the time to boot.
 DRAINED_SECONDS = 60
@@ -32,24 +32,6 @@ SELECTORS = ("opendkim", "ed25519")
 def far(lab: Lab) -> Relay:
     """A relay elsewhere, with a certificate that everybody believes."""
     return lab.relay("far.test")
-
-
-@pytest.fixture(scope="module")
-def near(lab: Lab) -> Relay:
-    """Another one."""
-    return lab.relay("near.test")
-
-
-@pytest.fixture(scope="module")
-def third(lab: Lab) -> Relay:
-    """A third, whose name says that its certificate is self-made."""
-    return lab.relay("_third.test")
-
-
-@pytest.fixture(scope="module")
-def classic(lab: Lab) -> MailServer:
-    """A classic mail server that signs what it sends."""
-    return MailServer.up(lab, "classic.test")
 
 
 def queue(relay: Relay) -> list[dict[str, object]]:

@@ -22,7 +22,7 @@ from relay.strangers import Stranger, port_25
 if TYPE_CHECKING:
     from harness.relay import Relay
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]
 
 SOURCES = [network.address4(number) for number in network.CLIENTS]
 FLOODING = 8

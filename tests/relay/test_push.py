@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.lab import Lab
     from harness.relay import Relay
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]
 
 DOMAIN = "_push.test"
 SETTINGS = {

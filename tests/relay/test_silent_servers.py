@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.lab import Lab
     from harness.relay import Relay
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]
 
 # Delivery processes are a hundred: 300 deliveries to 60 servers, if each server may have five.
 SERVERS = 60

@@ -1,0 +1,60 @@
+"""Several labs of one checkout that share the tests of one run (`sharing.py`)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import IO
+
+from harness import progress, sharing
+from harness.places import NUMBER_VARIABLE
+
+
+def run(arguments: Sequence[str], labs: int) -> int:
+    """Run `tests/lab` with these arguments in so many labs; the worst exit status.
+
+    The first has the terminal; what the others say comes when all are done.
+    """
+    with ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="chatmail-lab-"))
+        outputs = [
+            stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
+            for _ in range(1, labs)
+        ]
+        members = [
+            _start(arguments, place, number, output)
+            for number, output in enumerate([None, *outputs])
+        ]
+        try:
+            return max(_status(member.wait()) for member in members)
+        except KeyboardInterrupt:
+            # ^C has reached them too, SIGTERM has not; each takes down its own lab.
+            for member in members:
+                member.terminate()
+            for member in members:
+                member.wait()
+            raise
+        finally:
+            for number, output in enumerate(outputs, start=2):
+                progress.say(f"· lab {number} of {labs}")
+                output.seek(0)
+                print(output.read(), end="", flush=True)
+
+
+def _start(
+    arguments: Sequence[str], place: str, number: int, output: IO[str] | None
+) -> subprocess.Popen[bytes]:
+    variables = {**os.environ, sharing.VARIABLE: place}
+    if number:
+        variables[NUMBER_VARIABLE] = str(number + 1)
+    command = [sys.executable, "-m", "harness", *arguments]
+    return subprocess.Popen(command, env=variables, stdout=output, stderr=output)
+
+
+def _status(returned: int) -> int:
+    """Of a process that a signal ended, 128 + number, as in a shell."""
+    return returned if returned >= 0 else 128 - returned
