@@ -36,12 +36,6 @@ def alice(sender: Relay) -> Person:
 
 
 @pytest.fixture(scope="module")
-def classic(lab: Lab) -> MailServer:
-    """A classic mail server that refuses some recipients and takes everything for others."""
-    return MailServer.up(lab, "classic.test")
-
-
-@pytest.fixture(scope="module")
 def victim(lab: Lab) -> MailServer:
     """A server that has nothing to do with any of it."""
     return MailServer.up(lab, "victim.test")

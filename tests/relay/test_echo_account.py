@@ -15,8 +15,8 @@ from harness.errors import CommandFailedError
 from harness.process import wait_until
 
 from relay import messages
+from relay.https import get
 from relay.people import Person, exists, imap_login, smtp_login
-from relay.test_website import get
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import io
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -18,7 +16,7 @@ from harness.browser import DESKTOP, PHONE, Browser, Device, browser
 from harness.places import EVIDENCE
 from PIL import Image
 
-from relay.dialogue import insecure
+from relay.https import get
 
 if TYPE_CHECKING:
     from harness.lab import Lab
@@ -35,16 +33,6 @@ def chromium() -> Iterator[Browser]:
     """Hand over a browser."""
     with browser() as one:
         yield one
-
-
-def get(relay: Relay, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-    """Ask for a path; header names with underscores."""
-    connection = http.client.HTTPSConnection(relay.domain, timeout=15, context=insecure())
-    with closing(connection):
-        fields = {k.replace("_", "-"): v for k, v in headers.items()}
-        connection.request("GET", path, headers=fields)
-        response = connection.getresponse()
-        return response, response.read()
 
 
 def codes(picture: bytes) -> list[str]:
