@@ -21,11 +21,6 @@ VARIABLE = "LAB_SHARED"
 ALONE = "alone"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known."""
-    config.addinivalue_line("markers", f"{ALONE}: measures time, so no other lab runs meanwhile")
-
-
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Run what no other lab has taken; without other labs, pytest's own loop does."""
     # What the tests start is no part of this.
