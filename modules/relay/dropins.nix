@@ -59,4 +59,12 @@ in
       LimitNOFILE = 1048576;
     };
   };
+  # Without it no mail comes in or goes out.
+  "unbound.service" = {
+    Unit.StartLimitIntervalSec = 0;
+    Service = {
+      Restart = "always";
+      RestartSec = "1s";
+    };
+  };
 }

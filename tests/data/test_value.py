@@ -145,8 +145,10 @@ def test_every_daemon_returns_by_itself(value: Value) -> None:
         unit = value["units"][name]
         if unit.get("Service", {}).get("Type") not in (None, "oneshot"):
             assert unit["Service"]["Restart"] == "always", name
-    for name in ("postfix.service", "dovecot.service", "nginx.service"):
+    for name in ("postfix.service", "dovecot.service", "nginx.service", "unbound.service"):
         assert value["dropins"][name]["Service"]["Restart"] == "always"
+        # Otherwise systemd gives up what it has started five times within ten seconds.
+        assert value["dropins"][name]["Unit"]["StartLimitIntervalSec"] == 0
 
 
 def test_no_service_is_refused_for_having_been_started_too_often() -> None:

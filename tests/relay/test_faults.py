@@ -1,4 +1,4 @@
-"""What breaks, breaks softly: mail is late and never lost, and daemons come back by themselves."""
+"""What breaks, breaks softly: mail is late and never lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from harness.process import wait_until
 from relay.broken import (
     ACCOUNTS,
     ACCOUNTS_WHOLE,
-    BACK_SECONDS,
     CONFIG,
     DOMAIN,
     FILTER,
@@ -22,10 +21,8 @@ from relay.broken import (
     WEB,
     deliver_now,
     kill,
-    pid,
     queued,
     stopped,
-    talk,
 )
 from relay.dialogue import Dialogue, insecure
 from relay.messages import encrypted, id_of
@@ -72,22 +69,6 @@ def test_without_the_filter_nobody_is_served_and_nothing_passes(
         assert queued(relay) == []
     alice.send(sentinel, bob.address)
     assert bob.inbox_after(sentinel) == []
-
-
-@pytest.mark.parametrize("unit", [FILTER, ACCOUNTS, WEB])
-def test_killed_daemon_is_back_by_itself(relay: Relay, unit: str) -> None:
-    """Nobody is there to restart it; kill -9 stands for every crash."""
-    killed = pid(relay, unit)
-    kill(relay, unit)
-    wait_until(lambda: pid(relay, unit) not in (0, killed), f"{unit} is back", timeout=BACK_SECONDS)
-    relay.machine.wait_for_unit(unit, timeout=BACK_SECONDS)
-    # Each of the three takes part in one of these.
-    person = Person.on(relay)
-    message = encrypted(person.address, person.address)
-    person.send(message, person.address)
-    person.wait_for(message)
-    new = talk(relay, "webSocket", b"POST /new HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    assert new.startswith(b"HTTP/1.1 200 "), new
 
 
 def test_without_the_accounts_daemon_known_people_go_on(
