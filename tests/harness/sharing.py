@@ -1,7 +1,8 @@
 """One run of tests by several labs: each takes the next file that no other has taken.
 
 The labs are processes of pytest that collect the same tests. `LAB_SHARED` names a directory in
-which a file of tests is claimed by a file; who dies has run what it claimed.
+which a file of tests is claimed by a file; what a lab that dies had claimed nobody else runs, and
+the status of the whole says that it died.
 
 Tests marked `alone` measure time: their files come last, one after the other, when nothing else
 runs.
