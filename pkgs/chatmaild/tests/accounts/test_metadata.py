@@ -76,9 +76,6 @@ def test_a_token_set_can_be_read_back(metadata: Metadata) -> None:
     asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "openpgp:AAAA+/=")]))
 
     assert asyncio.run(metadata.lookup(TOKEN_KEY, ALICE)) == "fcm-1 openpgp:AAAA+/="
-    assert asyncio.run(metadata.iterate(f"priv/{GUID}/", ALICE)) == [
-        (TOKEN_KEY, "fcm-1 openpgp:AAAA+/=")
-    ]
 
 
 def test_nil_deletes_the_tokens(metadata: Metadata) -> None:
@@ -86,6 +83,16 @@ def test_nil_deletes_the_tokens(metadata: Metadata) -> None:
     asyncio.run(metadata.commit(BOB, [Unset(1, TOKEN_KEY)]))
 
     assert asyncio.run(metadata.lookup(TOKEN_KEY, BOB)) is None
+
+
+def test_a_folder_goes_and_the_tokens_stay(metadata: Metadata) -> None:
+    """Dovecot unsets what it finds below its GUID, and a comment: DELETE said SERVERBUG."""
+    for kind in ("priv", "shared"):
+        found = asyncio.run(metadata.iterate(f"{kind}/{GUID}/", BOB))
+        keys = [key for key, _ in found] + [f"{kind}/{GUID}/comment"]
+        asyncio.run(metadata.commit(BOB, [Unset(1, key) for key in keys]))
+
+    assert asyncio.run(metadata.lookup(TOKEN_KEY, BOB)) == "bobs-token"
 
 
 def test_tokens_are_their_users_alone(metadata: Metadata, tokens: FakeTokens) -> None:
@@ -140,6 +147,7 @@ def test_answers_known_entries_only(metadata: Metadata, key: str, value: str | N
         Set(1, SERVER + "maxsmtprecipients", "1"),
         Set(1, f"priv/{GUID}/messagenew", "1"),
         Unset(1, f"priv/{GUID}/other"),
+        Set(1, f"priv/{GUID}/comment", "x"),
         Increment(1, TOKEN_KEY, 1),
         Set(1, f"shared/last-login/{BOB}", "1"),
     ],

@@ -30,6 +30,8 @@ _DEVICE_TOKEN = re.compile(f"priv/{_GUID}/devicetoken", re.ASCII)
 _SERVER_ENTRY = re.compile(
     f"shared/{_GUID}/vendor/vendor\\.dovecot/pvt/server/vendor/deltachat/([a-z]{{1,40}})", re.ASCII
 )
+# What Dovecot unsets with every folder that is deleted, whether it was ever set or not.
+_COMMENT = re.compile(f"(?:priv|shared)/{_GUID}/comment", re.ASCII)
 _LAST_LOGIN = "shared/last-login/"
 _NEW_MAIL = "priv/status/INBOX"
 # Printable ASCII without space (tokens are joined by it), `"` and `\` (they would need quoting).
@@ -40,6 +42,7 @@ class Key(enum.Enum):
     """The kinds of keys there are."""
 
     DEVICE_TOKEN = enum.auto()
+    COMMENT = enum.auto()
     SERVER_ENTRY = enum.auto()
     LAST_LOGIN = enum.auto()
     NEW_MAIL = enum.auto()
@@ -83,6 +86,8 @@ def classify(key: str) -> tuple[Key, str]:
     """Say what kind of key this is, with the part that varies: entry name or address."""
     if _DEVICE_TOKEN.fullmatch(key):
         return Key.DEVICE_TOKEN, ""
+    if _COMMENT.fullmatch(key):
+        return Key.COMMENT, ""
     if entry := _SERVER_ENTRY.fullmatch(key):
         return Key.SERVER_ENTRY, entry[1]
     if key.startswith(_LAST_LOGIN):
@@ -144,11 +149,14 @@ class Metadata:
                 raise Refused("the account book cannot be read") from None
         return None
 
-    async def iterate(self, path: str, user: str) -> Sequence[tuple[str, str]]:
-        """Return the user's own device tokens; server entries are read by name only."""
-        key = path.rstrip("/") + "/devicetoken"
-        value = await self.lookup(key, user) if path.startswith("priv/") else None
-        return [] if value is None else [(key, value)]
+    async def iterate(self, _path: str, _user: str) -> Sequence[tuple[str, str]]:
+        """
+        List nothing: entries are read by their names.
+
+        Dovecot deletes a folder's entries with the folder, by this list, and the GUID does not say
+        whether it is INBOX that asks. The device tokens in it would go with any folder.
+        """
+        return []
 
     async def commit(self, user: str, changes: Sequence[Change]) -> None:
         """Apply the changes in their order; nothing is applied when one of them is refused."""
@@ -164,7 +172,9 @@ class Metadata:
         if isinstance(change, Timestamp):
             return  # No key keeps the time of its change.
         kind, name = classify(change.key)
-        if kind in {Key.UNKNOWN, Key.SERVER_ENTRY} or isinstance(change, Increment):
+        if kind is Key.COMMENT and isinstance(change, Unset):
+            return
+        if kind in {Key.UNKNOWN, Key.COMMENT, Key.SERVER_ENTRY} or isinstance(change, Increment):
             raise Refused("this entry cannot be set")
         if kind is Key.LAST_LOGIN and name != user:
             raise Refused("a login is recorded for its own user only")
