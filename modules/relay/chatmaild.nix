@@ -24,6 +24,7 @@ in
     push
     ;
   mailbox = settings.mailbox // {
+    maxMessages = names.bounds.messages;
     trimFrom = names.trimming.from;
     trimTo = names.trimming.to;
   };

@@ -28,15 +28,16 @@ let
   };
   # At each of these percentages of the quota chatmail-trim is told, in the protocol of Dovecot's `script`. The first would do;
   # a word that is lost is said again.
-  warnings = map (more: names.trimming.from + more) [
+  shares = map (more: names.trimming.from + more) [
     0
     10
     20
   ];
-  warning = share: {
-    name = "warning full${toString share}";
+  warning = resource: share: {
+    name = "warning ${resource}${toString share}";
     value = {
-      quota_storage_percentage = share;
+      inherit resource;
+      "quota_${resource}_percentage" = share;
       threshold = "over";
       "execute trim" = {
         driver = "unix";
@@ -171,10 +172,14 @@ in
     # A mailbox that is full is so for the moment until chatmail-trim has made room: the message waits in the queue
     # instead of coming back to its sender.
     quota_full_tempfail = true;
+    # Small messages and empty folders count little or nothing as storage. Clients show the first beside it (RFC 9208: MESSAGE).
+    quota_message_count = names.bounds.messages;
+    # One more is refused with NO [LIMIT].
+    quota_mailbox_count = names.bounds.folders;
     "quota user" = {
       driver = "count";
     }
-    // builtins.listToAttrs (map warning warnings);
+    // builtins.listToAttrs (map (warning "storage") shares ++ map (warning "message") shares);
 
     # --- What clients ask the relay through METADATA, and what the relay is told --------------------------------------
     imap_metadata = true;

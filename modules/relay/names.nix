@@ -54,6 +54,15 @@ rec {
     to = from - 5;
   };
 
+  # What one mailbox may hold besides its bytes. A file takes whole blocks of 4 KB, an inode, and a line in each index: with so
+  # many messages, of whatever sizes, a full mailbox takes about 1.6 times its size of the disk, and of ext4's inodes (one for
+  # each 16 KB) twice that share at most.
+  bounds = {
+    messages = settings.mailbox.maxSize / 8192;
+    # With special-use folders and INBOX. A chat client needs one, people sort into dozens.
+    folders = 200;
+  };
+
   users = {
     filter = "chatmail-filter";
     web = "chatmail-web";

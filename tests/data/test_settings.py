@@ -262,8 +262,23 @@ def test_a_mailbox_always_has_room_for_the_largest_message(
     found = evaluate(settings, pick=".chatmaild.mailbox")
 
     assert (found["trimFrom"], found["trimTo"]) == (start, start - 5)
-    warning = f'.dovecot."quota user"."warning full{start}".quota_storage_percentage'
+    warning = f'.dovecot."quota user"."warning storage{start}".quota_storage_percentage'
     assert evaluate(settings, pick=warning) == start
+
+
+@pytest.mark.parametrize(("size", "messages"), [("500M", 64000), ("128K", 16)])
+def test_a_mailbox_of_small_messages_is_bounded_by_its_size(size: str, messages: int) -> None:
+    """Each takes blocks and an inode; Dovecot and chatmail-trim mean the same number of them."""
+    settings = GOOD | {"mailbox": {"maxSize": size}, "message": {"maxSize": "64K"}}
+
+    found = evaluate(settings, pick=".chatmaild.mailbox")
+
+    assert found["maxMessages"] == messages
+    assert evaluate(settings, pick=".dovecot.quota_message_count") == messages
+    start = found["trimFrom"]
+    warning = evaluate(settings, pick=f'.dovecot."quota user"."warning message{start}"')
+    assert (warning["resource"], warning["quota_message_percentage"]) == ("message", start)
+    assert "quota_storage_percentage" not in warning
 
 
 def test_numbers_are_told_where_the_operator_wants_them() -> None:

@@ -241,10 +241,14 @@ def test_reports_the_quota(alice: Person) -> None:
     with logged_in(alice) as imap:
         lines = imap.answer("GETQUOTAROOT INBOX")
 
-    found = [re.search(r"\(STORAGE (\d+) (\d+)\)", line) for line in lines]
-    used, limit = next((int(hit[1]), int(hit[2])) for hit in found if hit)
-    assert limit == alice.relay.value.daemons["mailbox"]["maxSize"] // 1024
+    found = [re.search(r"\(STORAGE (\d+) (\d+) MESSAGE (\d+) (\d+)\)", line) for line in lines]
+    used, limit, messages_used, messages_limit = next(
+        map(int, hit.groups()) for hit in found if hit
+    )
+    bounds = alice.relay.value.daemons["mailbox"]
+    assert (limit, messages_limit) == (bounds["maxSize"] // 1024, bounds["maxMessages"])
     assert 97 <= used <= 100
+    assert messages_used == 1
 
 
 def test_folders_that_clients_make_have_their_use(alice: Person) -> None:
@@ -268,6 +272,20 @@ def test_folders_that_clients_make_have_their_use(alice: Person) -> None:
     }
     assert set(folders) == {"INBOX", *uses}
     assert all(use in folders[folder] for folder, use in uses.items())
+
+
+def test_a_folder_can_be_deleted_and_pushes_go_on(alice: Person) -> None:
+    """It said SERVERBUG, and the log had the folder's name; a device token is the account's."""
+    token = "/private/devicetoken"
+    with logged_in(alice) as imap:
+        assert imap.answer(f'SETMETADATA INBOX ({token} "fcm-1")')[-1].startswith("a OK")
+        assert imap.answer("CREATE Archive")[-1].startswith("a OK")
+        cursor = alice.relay.machine.cursor()
+        assert imap.answer("DELETE Archive")[-1].startswith("a OK")
+        assert not any("Archive" in line for line in imap.answer('LIST "" "*"'))
+        assert "fcm-1)" in imap.answer(f"GETMETADATA INBOX ({token})")
+
+    assert "Archive" not in alice.relay.machine.journal("dovecot", after=cursor)
 
 
 def test_an_idle_client_is_told_of_new_mail(alice: Person, bob: Person) -> None:

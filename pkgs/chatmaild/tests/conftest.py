@@ -25,7 +25,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         "sending": {"perMinute": 60, "burst": 10, "maxRecipients": 1000},
         "message": {"maxSize": 31457280},
         "https": {"smtp": 10025},
-        "mailbox": {"maxSize": 524288000, "trimFrom": 75, "trimTo": 70},
+        "mailbox": {"maxSize": 524288000, "maxMessages": 64000, "trimFrom": 75, "trimTo": 70},
         "incoming": {"cleartext": True},
         "admission": {"maxLoad": 0, "minAvailableMemory": 0, "minFreeDisk": 0},
         "certificate": {"source": "acme"},

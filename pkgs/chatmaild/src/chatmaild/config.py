@@ -65,12 +65,13 @@ class Https:
 @dataclass(frozen=True, slots=True)
 class Mailbox:
     """
-    Bounds of one mailbox: `max_size` in bytes.
+    Bounds of one mailbox: `max_size` in bytes, and a number of messages.
 
-    At `trim_from` percent of it the oldest mail goes, until `trim_to` percent are left.
+    At `trim_from` percent of either the oldest mail goes, until `trim_to` percent are left.
     """
 
     max_size: int
+    max_messages: int
     trim_from: int
     trim_to: int
 
@@ -327,6 +328,7 @@ def _check(config: Config) -> None:
         ("sending.maxRecipients", config.sending.max_recipients, 1, None),
         ("message.maxSize", config.message.max_size, 1, None),
         ("mailbox.maxSize", config.mailbox.max_size, 1, None),
+        ("mailbox.maxMessages", config.mailbox.max_messages, 1, None),
         ("retention.mailDays", config.retention.mail_days, 1, None),
         ("retention.largeMailDays", config.retention.large_mail_days, 1, None),
         ("retention.largeMailSize", config.retention.large_mail_size, 1, None),

@@ -71,7 +71,7 @@ def test_sums_what_went_without_naming_anybody(config: Config, accounts: Account
 
 def test_a_rehearsal_says_the_same_and_removes_nothing(config: Config, accounts: Accounts) -> None:
     """An operator wants to see a changed limit's effect before it has one."""
-    config = dataclasses.replace(config, mailbox=Mailbox(100_000, 75, 70))
+    config = dataclasses.replace(config, mailbox=Mailbox(100_000, 1000, 75, 70))
     box = Box(config.paths.mailboxes, ALICE)
     for days in (30, 25, 3, 2, 1):
         box.message(days, 40_000)
@@ -85,6 +85,22 @@ def test_a_rehearsal_says_the_same_and_removes_nothing(config: Config, accounts:
     assert rehearsed.trimmed_mailboxes == report.trimmed_mailboxes == 1
     assert rehearsed.trimmed.bytes == 50_000
     assert report.trimmed.bytes == 80_000
+
+
+def test_a_mailbox_of_too_many_messages_is_trimmed_at_night(
+    config: Config, accounts: Accounts
+) -> None:
+    """However little they weigh, and whatever became of Dovecot's word."""
+    config = dataclasses.replace(config, mailbox=Mailbox(100_000, 10, 75, 70))
+    box = Box(config.paths.mailboxes, ALICE)
+    names = [box.message(days, 9) for days in (9, 8, 7, 6, 5, 4, 3, 2)]
+
+    rehearsed = run(config, accounts, rehearsal=True)
+    report = run(config, accounts)
+
+    assert (rehearsed.trimmed_mailboxes, rehearsed.trimmed.messages) == (1, 1)
+    assert (report.trimmed_mailboxes, report.trimmed.messages) == (1, 1)
+    assert box.names() == set(names[1:])
 
 
 @pytest.mark.parametrize(
@@ -103,7 +119,7 @@ def test_finds_accounts_that_nobody_uses(
 
 def test_nothing_expires_by_age_after_an_absence(config: Config, accounts: Accounts) -> None:
     """But room is made, for mail comes in meanwhile."""
-    config = dataclasses.replace(config, mailbox=Mailbox(100_000, 75, 70))
+    config = dataclasses.replace(config, mailbox=Mailbox(100_000, 1000, 75, 70))
     accounts.make(BOB, 300, 200)
     Box(config.paths.mailboxes, BOB).message(100)
     box = Box(config.paths.mailboxes, ALICE)

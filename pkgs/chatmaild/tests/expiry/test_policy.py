@@ -73,11 +73,34 @@ def test_a_leftover_of_a_delivery_has_a_day() -> None:
     assert policy.is_leftover(DAY + 1)
 
 
-@given(st.integers(1, 10**12), st.integers(1, 99), st.data())
-def test_a_trimmed_mailbox_needs_no_trimming(size: int, start: int, data: st.DataObject) -> None:
+@given(st.integers(1, 10**12), st.integers(1, 10**6), st.integers(1, 99), st.data())
+def test_a_trimmed_mailbox_needs_no_trimming(
+    size: int, messages: int, start: int, data: st.DataObject
+) -> None:
     """Otherwise every message would trim again."""
-    mailbox = Mailbox(size, start, data.draw(st.integers(0, start - 1)))
-    left = policy.trimmed_size(mailbox)
+    mailbox = Mailbox(size, messages, start, data.draw(st.integers(0, start - 1)))
+    many, much = policy.to_trim(messages, size, mailbox)
 
-    assert not policy.needs_trimming(left, mailbox)
-    assert policy.needs_trimming(size, mailbox)
+    assert not policy.needs_trimming(messages - many, size - much, mailbox)
+    assert policy.to_trim(messages - many, size - much, mailbox) == (0, 0)
+    assert policy.needs_trimming(messages, 0, mailbox)
+    assert policy.needs_trimming(0, size, mailbox)
+
+
+@pytest.mark.parametrize(
+    ("messages", "size", "needed", "goes"),
+    [
+        (10, 74_999, False, (0, 4_999)),
+        (10, 75_000, True, (0, 5_000)),
+        (749, 10, False, (49, 0)),
+        (750, 10, True, (50, 0)),
+        (1001, 99_000, True, (301, 29_000)),
+    ],
+)
+def test_either_the_bytes_or_the_number_is_too_much(
+    messages: int, size: int, *, needed: bool, goes: tuple[int, int]
+) -> None:
+    """Of 100 kB and 1000 messages, 70 % stay when there are 75 % of one or the other."""
+    mailbox = Mailbox(100_000, 1000, 75, 70)
+    assert policy.needs_trimming(messages, size, mailbox) is needed
+    assert policy.to_trim(messages, size, mailbox) == goes

@@ -10,7 +10,7 @@ from chatmaild.expiry.policy import SECONDS_PER_DAY, Limits
 from .boxes import NOW, Box
 
 LIMITS = Limits(20 * SECONDS_PER_DAY, 7 * SECONDS_PER_DAY, 200_000)
-HUNDRED_KB = Mailbox(100_000, 75, 70)
+HUNDRED_KB = Mailbox(100_000, 1000, 75, 70)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_old_mail_goes_wherever_it_is(box: Box, folder: str, part: str) -> None:
     assert result.seen == sweep.Amount(3, 202_000)
     assert result.old == sweep.Amount(1, 1000)
     assert result.large == sweep.Amount(1, 200_000)
-    assert result.used == 1000
+    assert result.left == sweep.Amount(1, 1000)
 
 
 def test_a_copy_goes_with_its_original(box: Box) -> None:
@@ -140,6 +140,20 @@ def test_trims_by_what_the_quota_counts(box: Box) -> None:
         path.touch()
 
     assert trimmed(box).messages == 3
+
+
+@pytest.mark.parametrize("batch", [sweep.BATCH, 4])
+def test_trims_by_the_number_of_messages(
+    box: Box, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """Messages of a few octets never fill a mailbox, but each takes a block of the disk."""
+    monkeypatch.setattr(sweep, "BATCH", batch)
+    names = [
+        box.message(30 - number, 9, folder="Archive" if number % 2 else "") for number in range(30)
+    ]
+
+    assert trimmed(box, Mailbox(100_000, 30, 75, 70)) == sweep.Amount(9, 81)
+    assert box.names() == set(names[9:])
 
 
 def test_leaves_a_mailbox_below_the_mark_alone(box: Box) -> None:

@@ -73,7 +73,7 @@ def ask(path: Path, request: bytes) -> None:
 
 def test_makes_room_when_asked_and_ends_by_itself(config: Config, tmp_path: Path) -> None:
     """Whatever is asked in between, the next request is served."""
-    config = dataclasses.replace(config, mailbox=Mailbox(100_000, 75, 70))
+    config = dataclasses.replace(config, mailbox=Mailbox(100_000, 1000, 75, 70))
     box = Box(config.paths.mailboxes)
     kept = {box.message(days, 10_000) for days in range(7)}
     box.message(8, 10_000)

@@ -116,7 +116,8 @@ def test_names_the_real_limits(tmp_path: Path, settings: dict[str, Any]) -> None
     settings["retention"]["mailDays"] = 33
     pages = pages_of(tmp_path, settings)
 
-    for text in ("77 per minute", "12 of them", "321", "30\u00a0MB", "500\u00a0MB", "33 days"):
+    sizes = ("30\u00a0MB", "500\u00a0MB", "64000")
+    for text in ("77 per minute", "12 of them", "321", *sizes, "33 days"):
         assert text in pages["en/info.html"], text
     assert "195\u00a0kB" in pages["en/info.html"]
     assert "33 Tage" in pages["de/info.html"]

@@ -53,7 +53,7 @@ def _amount(amount: Amount) -> str:
 
 
 def _trimmed(report: Report) -> str:
-    return f"{human_size(report.trimmed.bytes)} of {report.trimmed_mailboxes} mailboxes"
+    return f"{_amount(report.trimmed)} at least, of {report.trimmed_mailboxes} mailboxes"
 
 
 def _start() -> int:

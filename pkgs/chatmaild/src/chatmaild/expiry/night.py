@@ -134,16 +134,16 @@ class Night:
         ):
             total.add_all(amount)
         self.report.undated += swept.undated
-        self._trim(home, swept.used)
+        self._trim(home, swept.left)
 
-    def _trim(self, home: str, used: int) -> None:
+    def _trim(self, home: str, left: Amount) -> None:
         mailbox = self._config.mailbox
-        if not policy.needs_trimming(used, mailbox):
+        if not policy.needs_trimming(left.messages, left.bytes, mailbox):
             return
         self.report.trimmed_mailboxes += 1
         if self._rehearsal:
             # Without removing what is old, a rehearsal cannot know which messages would be left.
-            self.report.trimmed.bytes += used - policy.trimmed_size(mailbox)
+            self.report.trimmed.add_all(Amount(*policy.to_trim(left.messages, left.bytes, mailbox)))
         else:
             self.report.trimmed.add_all(trim(home, mailbox, self._now))
 

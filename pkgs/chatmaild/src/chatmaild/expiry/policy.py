@@ -89,11 +89,17 @@ def is_leftover(age: float) -> bool:
     return age > LEFTOVER_SECONDS
 
 
-def needs_trimming(used: int, mailbox: Mailbox) -> bool:
-    """Say whether a mailbox is so full that its oldest mail has to go."""
-    return used * 100 >= mailbox.max_size * mailbox.trim_from
+def needs_trimming(messages: int, size: int, mailbox: Mailbox) -> bool:
+    """Say whether a mailbox with so many messages and bytes is too full for its oldest mail."""
+    return (
+        size * 100 >= mailbox.max_size * mailbox.trim_from
+        or messages * 100 >= mailbox.max_messages * mailbox.trim_from
+    )
 
 
-def trimmed_size(mailbox: Mailbox) -> int:
-    """Return how many bytes a mailbox may hold after trimming."""
-    return mailbox.max_size * mailbox.trim_to // 100
+def to_trim(messages: int, size: int, mailbox: Mailbox) -> tuple[int, int]:
+    """Return by how many messages and bytes at least trimming makes a mailbox smaller."""
+    return (
+        max(0, messages - mailbox.max_messages * mailbox.trim_to // 100),
+        max(0, size - mailbox.max_size * mailbox.trim_to // 100),
+    )

@@ -45,7 +45,7 @@ class Swept:
     large: Amount
     leftovers: Amount
     undated: int
-    used: int
+    left: Amount
 
 
 def sweep(home: str, now: float, limits: Limits, remove: Remove = maildir.remove) -> Swept:
@@ -55,8 +55,8 @@ def sweep(home: str, now: float, limits: Limits, remove: Remove = maildir.remove
     `remove` deletes a path and says whether it was there. A rehearsal gives one that does not
     delete.
     """
-    seen, old, large = Amount(), Amount(), Amount()
-    undated = used = 0
+    seen, old, large, left = Amount(), Amount(), Amount(), Amount()
+    undated = 0
     for message in maildir.messages(_maildir(home)):
         seen.add(message.size)
         time = _received(message, now)
@@ -66,7 +66,7 @@ def sweep(home: str, now: float, limits: Limits, remove: Remove = maildir.remove
             verdict = policy.judge(message.size, now - time, limits)
         undated += time is None
         if verdict is Verdict.KEEP:
-            used += message.counted
+            left.add(message.counted)
         elif remove(message.path):
             (old if verdict is Verdict.OLD else large).add(message.size)
     leftovers = Amount()
@@ -74,33 +74,33 @@ def sweep(home: str, now: float, limits: Limits, remove: Remove = maildir.remove
         time = _received(leftover, now)
         if time is not None and policy.is_leftover(now - time) and remove(leftover.path):
             leftovers.add(leftover.size)
-    return Swept(seen, old, large, leftovers, undated, used)
+    return Swept(seen, old, large, leftovers, undated, left)
 
 
 def trim(home: str, mailbox: Mailbox, now: float, remove: Remove = maildir.remove) -> Amount:
     """
-    Remove the oldest messages of all folders until a mailbox fits `policy.trimmed_size`.
+    Remove the oldest messages of all folders until `policy.to_trim` wants no more of them gone.
 
     The newest message stays, however large. What nobody can date goes first, since it would stay
     for ever otherwise.
     """
     gone = Amount()
-    wanted = policy.trimmed_size(mailbox)
     failures = 0
     while failures < ROUNDS_WITHOUT_SUCCESS:
         survey = _Survey(_maildir(home), now)
         oldest = heapq.nsmallest(BATCH, survey, key=lambda dated: dated[0])
         if len(oldest) == survey.all.messages:
             del oldest[-1:]
-        used = survey.all.bytes
-        if used <= wanted or not oldest:
+        many, much = policy.to_trim(survey.all.messages, survey.all.bytes, mailbox)
+        if (many <= 0 and much <= 0) or not oldest:
             break
         before = gone.messages
         for _, message in oldest:
-            if used <= wanted:
+            if many <= 0 and much <= 0:
                 return gone
             if remove(message.path):
-                used -= message.counted
+                many -= 1
+                much -= message.counted
                 gone.add(message.size)
         failures += gone.messages == before
     return gone

@@ -1,11 +1,12 @@
 """
 chatmail-trim: makes room in mailboxes that Dovecot finds too full.
 
-Dovecot tells a UNIX socket when a delivery lifts a mailbox over 75 % of its quota, in the protocol
-of its `script` service (src/util/script.c), and does not wait for an answer. systemd listens, this
-program starts with the first request and ends when there are no more, so that it costs nothing at
-rest. Requests are served one after the other; as many as the socket's backlog wait. A request that
-is lost all the same is made good by the next warning (85, 95 %) or in the night.
+Dovecot tells a UNIX socket when mail lifts a mailbox over 75 % of its quota, in bytes or in
+messages, in the protocol of its `script` service (src/util/script.c), and does not wait for an
+answer. systemd listens, this program starts with the first request and ends when there are no more,
+so that it costs nothing at rest. Requests are served one after the other; as many as the socket's
+backlog wait. A request that is lost all the same is made good by the next warning (85, 95 %) or in
+the night.
 """
 
 import logging

@@ -44,6 +44,7 @@ class Facts:
     recipients: int
     message_size: int
     mailbox_size: int
+    mailbox_messages: int
     mail_days: int
     large_mail_days: int
     large_mail_size: int
@@ -80,6 +81,7 @@ def facts(config: Config) -> Facts:
         recipients=config.sending.max_recipients,
         message_size=config.message.max_size,
         mailbox_size=config.mailbox.max_size,
+        mailbox_messages=config.mailbox.max_messages,
         mail_days=config.retention.mail_days,
         large_mail_days=config.retention.large_mail_days,
         large_mail_size=config.retention.large_mail_size,
