@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.lab import Lab
     from harness.relay import Relay
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
+pytestmark = pytest.mark.timeout(240)
 
 # One run of the queue and one backoff (modules/relay/postfix.nix), and the time to boot.
 DRAINED_SECONDS = 60
