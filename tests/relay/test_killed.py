@@ -11,8 +11,8 @@ from harness.process import wait_until
 
 from relay import mailboxes, messages
 from relay.broken import ACCOUNTS, BACK_SECONDS, FILTER, WEB, kill, pid, talk
+from relay.https import get
 from relay.people import Person
-from relay.test_website import get
 from relay.turn_client import Offer, allocation
 
 if TYPE_CHECKING:
