@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import smtplib
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import network
 from harness.process import wait_until
 
-from relay import hibernation, https, messages
+from relay import at_once, hibernation, https, messages
 from relay.dialogue import Dialogue, insecure
 from relay.people import Person, exists, imap_login, smtp_login
 
@@ -228,17 +228,21 @@ def test_after_the_grace_period_a_new_account_finds_nothing_old(lab: Lab) -> Non
 def test_deleting_while_mail_pours_in_leaves_nothing(relay: Relay) -> None:
     """Deliveries that are under way must not bring the mailbox back to life."""
     person, other = Person.on(relay), Person.on(relay)
-    with ThreadPoolExecutor(4) as pool:
 
-        def pour() -> None:
-            for _ in range(15):
-                other.send(messages.encrypted(other.address, person.address), person.address)
+    async def pour() -> None:
+        for _ in range(15):
+            message = messages.encrypted(other.address, person.address)
+            async with at_once.session(other) as session:
+                await session.sendmail(other.address, [person.address], message)
 
-        poured = [pool.submit(pour) for _ in range(4)]
-        person.wait_for_any()
-        end(person, "delete")
-        for one in poured:
-            one.result()
+    async def while_it_pours() -> None:
+        async with asyncio.TaskGroup() as senders:
+            for _ in range(4):
+                senders.create_task(pour())
+            await asyncio.to_thread(person.wait_for_any)
+            await asyncio.to_thread(end, person, "delete")
+
+    asyncio.run(while_it_pours())
 
     home = f"{relay.value.daemons['paths']['mailboxes']}/{person.address}"
     wait_until(

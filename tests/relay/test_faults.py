@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import smtplib
-import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from harness.process import wait_until
 
+from relay import at_once
 from relay.broken import (
     ACCOUNTS,
     ACCOUNTS_WHOLE,
@@ -208,31 +210,32 @@ def test_filter_killed_under_load_loses_nothing(relay: Relay, bob: Person) -> No
     """Of twenty connections what was acknowledged is delivered, and nothing else is."""
     connections, messages, killed_after = 20, 20, 100
     acknowledged: list[str] = []
-    enough = threading.Event()
     sender = Person.on(relay)
 
-    def send() -> None:
+    async def send(enough: asyncio.Event) -> None:
         left = [encrypted(sender.address, bob.address) for _ in range(messages)]
-        while left:
+        deadline = time.monotonic() + 60
+        while left and time.monotonic() < deadline:
             try:
-                with sender.smtp() as session:
+                async with at_once.session(sender) as session:
                     while left:
-                        session.sendmail(sender.address, [bob.address], left[-1])
+                        await session.sendmail(sender.address, [bob.address], left[-1])
                         acknowledged.append(id_of(left.pop()))
                         if len(acknowledged) >= killed_after:
                             enough.set()
-            except (smtplib.SMTPException, OSError):
+            except at_once.FAULTS:
                 # Refused or cut off: as clients do, come again with a message of its own number.
                 left[-1:] = [encrypted(sender.address, bob.address)] if left else []
 
-    threads = [threading.Thread(target=send, daemon=True) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    assert enough.wait(60)
-    kill(relay, FILTER)
-    for thread in threads:
-        thread.join(timeout=120)
-        assert not thread.is_alive()
+    async def crowd() -> None:
+        enough = asyncio.Event()
+        async with asyncio.TaskGroup() as senders:
+            for _ in range(connections):
+                senders.create_task(send(enough))
+            await asyncio.wait_for(enough.wait(), 60)
+            await asyncio.to_thread(kill, relay, FILTER)
+
+    asyncio.run(crowd())
     wait_until(lambda: not queued(relay), "everything accepted is delivered", timeout=60)
     delivered = [id_of(message) for message in bob.inbox()]
     assert len(acknowledged) == connections * messages

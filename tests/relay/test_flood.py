@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import smtplib
+import asyncio
 import statistics
 import threading
 import time
@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+import aiosmtplib
 import pytest
 from harness import evidence, network
 from harness.process import wait_until
 
-from relay import messages
+from relay import at_once, messages
 from relay.dialogue import Dialogue
 from relay.people import Person
 from relay.strangers import Stranger, port_25
@@ -41,19 +42,23 @@ def flood(relay: Relay, stranger: Stranger, target: str) -> Iterator[list[str]]:
     forged = messages.encrypted(stranger.address(), target)
     nobody = f"nobody12@{relay.domain}"
 
-    def send(source: str) -> None:
+    async def send(source: str) -> None:
         while not over.is_set():
             try:
-                with port_25(relay, source=source) as session:
+                async with at_once.port_25(relay, source=source) as session:
                     while not over.is_set():
                         try:
-                            session.sendmail(stranger.address(), [target, nobody], forged)
-                        except smtplib.SMTPDataError as error:
-                            replies.append(str(error.smtp_code))
-            except (smtplib.SMTPException, OSError) as error:
+                            await session.sendmail(stranger.address(), [target, nobody], forged)
+                        except aiosmtplib.SMTPDataError as error:
+                            replies.append(str(error.code))
+            except at_once.FAULTS as error:
                 replies.append(type(error).__name__)
 
-    threads = [threading.Thread(target=send, args=(SOURCES[n % FLOODING],)) for n in range(SENDERS)]
+    async def senders() -> None:
+        await asyncio.gather(*(send(SOURCES[n % FLOODING]) for n in range(SENDERS)))
+
+    # Beside people who go on.
+    flooding = threading.Thread(target=asyncio.run, args=(senders(),))
     with ExitStack() as idle:
         # As many connections as one address may hold, from several, that never say a word.
         held = [
@@ -63,16 +68,15 @@ def flood(relay: Relay, stranger: Stranger, target: str) -> Iterator[list[str]]:
         ]
         for connection in held:
             connection.expect("220 ")
-        for thread in threads:
-            thread.start()
+        flooding.start()
         try:
             wait_until(lambda: len(replies) > 100, "the flood flows", timeout=60)
             replies.clear()
             yield replies
         finally:
             over.set()
-            for thread in threads:
-                thread.join(30)
+            flooding.join(30)
+            assert not flooding.is_alive()
 
 
 def day(relay: Relay) -> float:

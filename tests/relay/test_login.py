@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from relay import at_once
 from relay.people import Person, exists, imap_login, smtp_login
 
 if TYPE_CHECKING:
@@ -139,6 +140,21 @@ def test_parallel_first_logins_make_one_account(relay: Relay, someone: tuple[str
     assert {refusal for refusal in outcomes if refusal} == {IMAP_REFUSAL}
     again = [word for word in passwords if not smtp_login(relay, address, word)]
     assert again == winners
+
+
+def test_parallel_first_logins_by_smtp_make_one_account(
+    relay: Relay, someone: tuple[str, str]
+) -> None:
+    """A client that sends before it has read anything is as new as one that reads first."""
+    address, _ = someone
+    passwords = [secrets.token_urlsafe(16) for _ in range(20)]
+
+    outcomes = at_once.logins(relay, address, passwords)
+
+    winners = [word for word, refusal in zip(passwords, outcomes, strict=True) if not refusal]
+    assert len(winners) == 1
+    assert all(refusal.startswith(SMTP_REFUSAL) for refusal in outcomes if refusal)
+    assert [word for word in passwords if not imap_login(relay, address, word)] == winners
 
 
 def test_case_does_not_matter_in_an_address(relay: Relay, someone: tuple[str, str]) -> None:
