@@ -26,8 +26,12 @@ let
     group = platform.postfix.group;
     inherit mode;
   };
-  # At each of these percentages of the quota chatmail-trim is told, in the protocol of Dovecot's `script`. The first would do;
-  # a word that is lost is said again.
+  # Who makes room is told in the protocol of Dovecot's `script`, whose argument is an address.
+  trim = {
+    driver = "unix";
+    unix_socket_path = sockets.trim;
+  };
+  # It is told at each of these percentages of the quota. The first would do; a word that is lost is said again.
   shares = map (more: names.trimming.from + more) [
     0
     10
@@ -39,9 +43,7 @@ let
       inherit resource;
       "quota_${resource}_percentage" = share;
       threshold = "over";
-      "execute trim" = {
-        driver = "unix";
-        unix_socket_path = sockets.trim;
+      "execute trim" = trim // {
         args = "%{user}";
       };
     };
@@ -180,6 +182,19 @@ in
       driver = "count";
     }
     // builtins.listToAttrs (map (warning "storage") shares ++ map (warning "message") shares);
+    # Deliveries that end together lift a mailbox over a mark with none of them seeing it. So whoever delivers or logs in to a
+    # mailbox that is above the first one says so, too. This root bounds nothing and no client sees it.
+    "quota trimming" = {
+      driver = "count";
+      enforce = false;
+      hidden = true;
+      quota_storage_percentage = names.trimming.from;
+      quota_message_percentage = names.trimming.from;
+      # The word is said when a mailbox is over its quota and the current status, which becomes the argument, is not the mask.
+      quota_over_status_current = "%{user}";
+      quota_over_status_mask = "-";
+      quota_over_status."execute trim" = trim;
+    };
 
     # --- What clients ask the relay through METADATA, and what the relay is told --------------------------------------
     imap_metadata = true;

@@ -121,3 +121,20 @@ def test_folders_are_few(counting_relay: Relay) -> None:
         assert imap.answer("DELETE f0/g/h")[-1].startswith("a OK")
         assert imap.answer("CREATE Archive")[-1].startswith("a OK")
         assert imap.answer("CREATE Archive2")[-1].startswith("a NO [LIMIT] ")
+
+
+def test_a_mark_that_was_leapt_over_is_seen_at_the_next_delivery(counting_relay: Relay) -> None:
+    """Deliveries that ended together saw all of each other's mail: no mark was crossed by any."""
+    alice, bob = Person.on(counting_relay), Person.on(counting_relay)
+    trim = ["chatmail-trim.socket", "chatmail-trim.service"]
+    counting_relay.machine.run(["systemctl", "stop", *trim])
+    with logged_in(bob) as imap:
+        assert append(imap, [TINY] * (LIMIT - 1)).startswith("t OK")
+    counting_relay.machine.run(["systemctl", "start", trim[0]])
+
+    alice.send(messages.encrypted(alice.address, bob.address), bob.address)
+    wait_until(
+        lambda: len(mailboxes.files(counting_relay, bob.address)) <= LIMIT * 7 // 10 + 1,
+        "room is made",
+        timeout=20,
+    )

@@ -241,6 +241,7 @@ def test_reports_the_quota(alice: Person) -> None:
     with logged_in(alice) as imap:
         lines = imap.answer("GETQUOTAROOT INBOX")
 
+    assert "* QUOTAROOT INBOX user" in lines
     found = [re.search(r"\(STORAGE (\d+) (\d+) MESSAGE (\d+) (\d+)\)", line) for line in lines]
     used, limit, messages_used, messages_limit = next(
         map(int, hit.groups()) for hit in found if hit

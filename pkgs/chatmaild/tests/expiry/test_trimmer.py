@@ -85,3 +85,19 @@ def test_makes_room_when_asked_and_ends_by_itself(config: Config, tmp_path: Path
         ask(path, REQUEST)
 
     assert box.names() == kept
+
+
+def test_a_flood_of_requests_is_one(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would look through a mailbox that is trimmed already, while others wait."""
+    trimmed = []
+    monkeypatch.setattr(Trimmer, "trim", lambda _, address: trimmed.append(address))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        for request in (REQUEST, b"nonsense", REQUEST, REQUEST.replace(b"alice0000", b"bobby0000")):
+            ask(tmp_path / "s", request)
+        Trimmer(config).serve(listener, 0.1)
+
+    assert sorted(trimmed) == ["alice0000@chat.example.org", "bobby0000@chat.example.org"]

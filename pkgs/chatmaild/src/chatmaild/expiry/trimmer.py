@@ -4,14 +4,15 @@ chatmail-trim: makes room in mailboxes that Dovecot finds too full.
 Dovecot tells a UNIX socket when mail lifts a mailbox over 75 % of its quota, in bytes or in
 messages, in the protocol of its `script` service (src/util/script.c), and does not wait for an
 answer. systemd listens, this program starts with the first request and ends when there are no more,
-so that it costs nothing at rest. Requests are served one after the other; as many as the socket's
-backlog wait. A request that is lost all the same is made good by the next warning (85, 95 %) or in
-the night.
+so that it costs nothing at rest. As many requests as the socket's backlog wait; those for one
+mailbox, of which a flood makes one for each delivery, are served as one. A request that is lost all
+the same is made good by the next delivery or login, or in the night.
 """
 
 import logging
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from chatmaild import daemon, sockets, systemd
@@ -23,6 +24,8 @@ log = logging.getLogger("chatmail-trim")
 IDLE_SECONDS = 30.0
 # Dovecot sends all of a request at once.
 REQUEST_SECONDS = 2.0
+# So many requests are read before any is served.
+MAX_AT_ONCE = 1000
 MAX_REQUEST_BYTES = 4096
 
 
@@ -64,19 +67,16 @@ class Trimmer:
 
     def serve(self, listener: socket.socket, idle_seconds: float = IDLE_SECONDS) -> None:
         """Answer on the listener; return after `idle_seconds` without a request."""
-        listener.settimeout(idle_seconds)
         while True:
             try:
-                connection, _ = listener.accept()
+                addresses = {_request(listener, idle_seconds)}
             except TimeoutError:
                 return
-            with connection:
-                connection.settimeout(REQUEST_SECONDS)
-                address = parse(_read(connection))
-            if address is None:
-                log.warning("a request was not understood")
-                continue
-            self.trim(address)
+            with suppress(BlockingIOError):
+                for _ in range(MAX_AT_ONCE - 1):
+                    addresses.add(_request(listener, 0))
+            for address in addresses - {""}:
+                self.trim(address)
 
     def trim(self, address: str) -> None:
         """Trim one mailbox, if there is one; a fault of the disk is told and survived."""
@@ -90,6 +90,24 @@ class Trimmer:
             return
         if gone.messages:
             log.info("trimmed a mailbox by %d messages, %d bytes", gone.messages, gone.bytes)
+
+
+def _request(listener: socket.socket, seconds: float) -> str:
+    """
+    Wait so long for a request; the address in it, "" if there is none.
+
+    Raises:
+        TimeoutError: nobody has come; BlockingIOError, if no time was given.
+
+    """
+    listener.settimeout(seconds)
+    connection, _ = listener.accept()
+    with connection:
+        connection.settimeout(REQUEST_SECONDS)
+        address = parse(_read(connection))
+    if address is None:
+        log.warning("a request was not understood")
+    return address or ""
 
 
 def _read(connection: socket.socket) -> bytes:
