@@ -189,7 +189,8 @@ def _answer(account: Account, bot: Echo, message: Message) -> bool:
 
 
 class _Chat:
-    def __init__(self, chat: Any) -> None:
+    def __init__(self, account: Account, chat: Any) -> None:
+        self._account = account
         self._chat = chat
 
     def last_activity(self) -> float:
@@ -198,7 +199,11 @@ class _Chat:
 
     def forget(self) -> None:
         contacts = self._chat.get_contacts()
+        addresses = {contact.get_snapshot().address for contact in contacts}
         self._chat.delete()
+        # Of whoever came by the invite core has another contact, for the address before there was a
+        # key. It is in no list; core hands it out when asked to make it.
+        contacts += [self._account.create_contact(address) for address in addresses]
         for contact in contacts:
             with contextlib.suppress(JsonRpcError):  # still in another chat
                 contact.delete()
@@ -208,7 +213,7 @@ def _chats(account: Account) -> Iterator[_Chat]:
     for chat in account.get_chatlist():
         about = chat.get_basic_snapshot()
         if not about.is_self_talk and not about.is_device_chat:
-            yield _Chat(chat)
+            yield _Chat(account, chat)
 
 
 def _sentence(error: JsonRpcError) -> str:
