@@ -9,6 +9,7 @@ import asyncio
 import base64
 import contextlib
 import http.client
+import json
 import secrets
 import smtplib
 import ssl
@@ -17,14 +18,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aioice import stun
+from harness.deltachat import await_message
+from harness.process import wait_until
 
 from relay import messages
 from relay.dialogue import Dialogue, insecure
 from relay.people import Person
 from relay.strangers import port_25
+from relay.test_echo import shown_invite
 from relay.turn_client import Offer, allocation
 
 if TYPE_CHECKING:
+    from harness.deltachat import Core
     from harness.relay import Relay
 
     from relay.strangers import Stranger
@@ -104,6 +109,7 @@ class BusyMinute:
             "token": self.token,
             "foreign recipient": FAR,
         }
+        self.scraped = ""
 
     def all(self) -> None:
         """Do all of it."""
@@ -112,6 +118,7 @@ class BusyMinute:
         self.mail()
         self.mail_of_strangers()
         self.web()
+        self.invite()
         self.calls()
         self.rubbish()
         self.too_much()
@@ -221,6 +228,37 @@ class BusyMinute:
             connection.request(method, path, body, {"Host": self.relay.domain, **(fields or {})})
             connection.getresponse().read()
         connection.close()
+
+    def invite(self) -> None:
+        """An invite looked at and used, and one that is none."""
+        made = json.loads(self.relay.chatmail("invites", "add", "--json").out)
+        path = made["link"].partition(self.relay.domain)[2]
+        self.words["invite"] = path.partition("=")[2]
+        assert len(self.words["invite"]) > 8
+        for source in (HOME, HOME6):
+            for method in ("GET", "POST"):
+                self._ask(source, method, path)
+                self._ask(source, method, f"{path}x")
+
+    def echo(self, core: Core) -> None:
+        """Say something to the bot, by Delta Chat core, and be answered."""
+        invite = wait_until(lambda: shown_invite(self.relay), "the invite of the bot", timeout=60)
+        writer = core.account(self.relay, "Anna Miller")
+        said = "Does anybody read this?"
+        chat = writer.secure_join(invite)
+        writer.wait_for_securejoin_joiner_success()
+        chat.send_text(said)
+        await_message(writer, said)
+        self.words |= {
+            "who wrote to the bot": str(writer.get_config("configured_addr")),
+            "name of who wrote to the bot": "Anna Miller",
+            "what the bot was told": said,
+        }
+
+    def scrape(self) -> None:
+        """Ask for the numbers, as Prometheus does."""
+        scrape = ["curl", "--silent", "--fail", "http://127.0.0.1:3903/metrics"]
+        self.scraped = self.relay.machine.run(scrape).out
 
     def calls(self) -> None:
         """Calls: with good credentials, with bad ones, to a peer that is refused."""

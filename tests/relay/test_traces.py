@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness import deltachat
 from harness.process import wait_until
+from harness.push_proxy import push_proxy
 
 from relay.busy_minute import ASLEEP, TRACES, BusyMinute
 from relay.whole_disk import search
@@ -24,6 +26,9 @@ SETTINGS = {
     "accounts": {"perNetworkPerMinute": 6},
     "connections": {"perAddress": 10},
     "sending": {"perMinute": 12, "burst": 12},
+    "echo": {"enable": True},
+    "metrics": {"enable": True},
+    "push": {"proxy": "https://push.test/notify"},
 }
 DAEMONS = "dovecot postfix nginx unbound"
 # What no file may hold. A mailbox is named by its address, and cleartext from outside stays in it.
@@ -36,16 +41,23 @@ QUEUE = "/var/spool/postfix/"
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Relay:
-    """A relay that nobody else uses, all of it switched on."""
+    """A relay that nobody else uses, all of it switched on but iroh-relay, which logs nowhere."""
     return lab.relay("_traces.test", SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def minute(lab: Lab, relay: Relay, stranger: Stranger) -> BusyMinute:
+def minute(
+    lab: Lab, relay: Relay, stranger: Stranger, tmp_path_factory: pytest.TempPathFactory
+) -> BusyMinute:
     """Hand over what was done."""
     lab.dns.publish(ASLEEP, [("@", "MX", f"10 mx.{ASLEEP}."), ("mx", "A", "192.0.2.115")])
     done = BusyMinute(relay, stranger)
-    done.all()
+    with push_proxy(lab) as proxy:
+        done.all()
+        proxy.wait_for(done.token)
+    with deltachat.core(tmp_path_factory.mktemp("core")) as core:
+        done.echo(core)
+    done.scrape()
     return done
 
 
@@ -63,6 +75,12 @@ def test_the_journal_names_nobody(relay: Relay, minute: BusyMinute) -> None:
 
     assert "Logged in" in journal
     assert told == set()
+
+
+def test_the_numbers_name_nobody(minute: BusyMinute) -> None:
+    """Prometheus keeps them for months, wherever it is."""
+    assert "chatmail_" in minute.scraped
+    assert [what for what, word in minute.words.items() if word in minute.scraped] == []
 
 
 def test_only_what_waits_is_in_the_queue(relay: Relay, minute: BusyMinute) -> None:
