@@ -25,13 +25,28 @@ REASONS: dict[str, tuple[dict[str, Any], str]] = {
     "invite": ({"registration": "invite"}, "This server gives new addresses by invitation only."),
     "full": ({"admission": {"minFreeDisk": "1000000G"}}, BUSY),
     "no memory": ({"admission": {"minAvailableMemory": "1000000G"}}, BUSY),
+    "load": ({"admission": {"maxLoad": 1}}, BUSY),
 }
+# The load average is the host's. Here the daemon reads one that stands still.
+LOAD = "/run/loadavg"
+LOADED = "/run/systemd/system/chatmail-accounts.service.d/loaded.conf"
 
 
 @pytest.fixture(scope="module")
 def crowded(lab: Lab) -> Relay:
     """A relay that a test makes short of something."""
-    return lab.relay("_crowded.test")
+    relay = lab.relay("_crowded.test")
+    relay.machine.write(LOAD, "1.01 0.50 0.25 1/100 1000\n")
+    relay.machine.write(LOADED, f"[Service]\nBindReadOnlyPaths={LOAD}:/proc/loadavg\n")
+    relay.machine.run("systemctl daemon-reload && systemctl restart chatmail-accounts.service")
+    return relay
+
+
+def test_a_load_below_the_limit_is_no_reason(crowded: Relay) -> None:
+    """The limit is what the machine may carry."""
+    crowded.reconfigure({"admission": {"maxLoad": 2}})
+
+    assert imap_login(crowded, *crowded.credentials()) == ""
 
 
 @pytest.mark.parametrize("why", REASONS)
@@ -52,7 +67,7 @@ def test_the_app_shows_a_sentence(crowded: Relay, core: Core, why: str) -> None:
     assert smtp_login(crowded, settled.address, settled.password) == ""
 
 
-@pytest.mark.parametrize("why", ["full", "no memory"])
+@pytest.mark.parametrize("why", ["full", "no memory", "load"])
 def test_a_first_login_under_pressure_may_be_tried_again(crowded: Relay, why: str) -> None:
     """A refusal for good would make a client throw the address away."""
     crowded.reconfigure(REASONS[why][0])

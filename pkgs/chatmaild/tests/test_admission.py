@@ -52,10 +52,19 @@ def test_looks_at_this_host(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "MemFree: 1 kB\n", "MemAvailable:\n", "MemAvailable: x\n"])
 def test_a_strange_meminfo_is_unreadable(tmp_path: Path, content: str) -> None:
     """An older kernel lacks MemAvailable."""
-    meminfo = tmp_path / "meminfo"
-    meminfo.write_text(content)
+    (tmp_path / "meminfo").write_text(content)
 
-    assert read_host(tmp_path, meminfo).available_memory is None
+    assert read_host(tmp_path, tmp_path).available_memory is None
+
+
+def test_the_load_is_that_of_proc(tmp_path: Path) -> None:
+    """A container on a busy host has a load of its own; what cannot be read is told apart."""
+    (tmp_path / "loadavg").write_text("1.25 0.50 0.25 1/100 1000\n")
+    assert read_host(tmp_path, tmp_path).load == 1.25
+
+    for content in ("", "busy\n"):
+        (tmp_path / "loadavg").write_text(content)
+        assert read_host(tmp_path, tmp_path).load is None
 
 
 def test_nocreate_that_cannot_be_looked_for_counts(tmp_path: Path) -> None:

@@ -55,18 +55,14 @@ def decide(host: Host, limits: Admission) -> Pressure | None:
     return None
 
 
-def read_host(mailboxes: Path, meminfo: Path = Path("/proc/meminfo")) -> Host:
+def read_host(mailboxes: Path, proc: Path = Path("/proc")) -> Host:
     """
     Look at load, memory and the disk the mailboxes lie on.
 
     The nearest directory above `mailboxes` that can be asked is asked, because the mailboxes'
     own directory is closed to every user but theirs, and absent before the first login.
     """
-    try:
-        load = os.getloadavg()[0]
-    except OSError:
-        load = None
-    return Host(load, _available_memory(meminfo), _free_disk(mailboxes))
+    return Host(_load(proc / "loadavg"), _available_memory(proc / "meminfo"), _free_disk(mailboxes))
 
 
 def unreadable(host: Host, limits: Admission) -> list[str]:
@@ -91,6 +87,19 @@ def nocreate(path: Path) -> bool:
     except OSError:
         return True
     return True
+
+
+def _load(loadavg: Path) -> float | None:
+    """
+    Read the one-minute load average (proc_loadavg(5)).
+
+    getloadavg(3) asks the kernel, which tells a container of the load of the whole host even where
+    /proc/loadavg is the container's own (lxcfs).
+    """
+    try:
+        return float(loadavg.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _available_memory(meminfo: Path) -> int | None:
