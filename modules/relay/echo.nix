@@ -35,6 +35,8 @@ else
           RuntimeDirectoryMode = "0755";
           # A login now and then, so that it is never an idle account.
           RuntimeMaxSec = "7d";
+          # The bot ends its core, which otherwise ends before it and leaves it with a call that fails.
+          KillMode = "mixed";
           # It waits for its first login.
           TimeoutStartSec = "3min";
         };

@@ -194,6 +194,16 @@ def test_a_restart_keeps_its_address(echo_relay: Relay, core: Core, invite: str)
     await_message(alice, "Still there?")
 
 
+def test_a_stop_is_no_fault(echo_relay: Relay) -> None:
+    """Its core was ended before it, and the journal showed a traceback."""
+    machine = echo_relay.machine
+    for _ in range(3):
+        machine.run(["systemctl", "restart", "chatmail-echo"], timeout=120)
+
+    assert "Traceback" not in machine.journal("chatmail-echo")
+    assert machine.failed_units() == []
+
+
 def test_costs_so_much_memory(echo_relay: Relay) -> None:
     """Core is the largest program of a relay: the figure is here to be seen when it grows."""
     pids = echo_relay.machine.run(["pgrep", "-u", "chatmail-echo"]).out.split()
