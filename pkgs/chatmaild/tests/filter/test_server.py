@@ -99,7 +99,25 @@ def test_hangs_up_on_who_reads_no_answer(running: Filter) -> None:
     client.socket.close()
 
     assert running.submit(mails.encrypted()).reply == "accept"
-    assert "64 KB of answers that nobody reads" in running.stop()
+    assert "a megabyte of answers that nobody reads" in running.stop()
+
+
+@pytest.mark.parametrize("service", ["submission", "incoming"])
+def test_a_thousand_long_names_are_all_deleted(
+    tmp_path: Path, limits: dict[str, Any], service: str
+) -> None:
+    """An answer longer than a socket holds was taken for one that nobody reads."""
+    limits["message"] = {"maxSize": 1_000_000}
+    running = start(tmp_path, limits)
+    extra = "".join(f"X-Client-{number}-{'x' * 480}: a\n" for number in range(980))
+    if service == "submission":
+        result = running.submit(mails.encrypted(extra=extra))
+    else:
+        result = running.receive(*sign(mails.encrypted(author=f"<{BOB}>", extra=extra)))
+
+    assert result.reply == "accept"
+    assert not [name for name, _ in result.headers if name.startswith(b"X-Client-")]
+    assert "Traceback" not in running.stop()
 
 
 def test_mail_that_waits_for_the_dns_delays_no_other(running: Filter, late: LateDns) -> None:

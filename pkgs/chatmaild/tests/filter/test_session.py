@@ -209,6 +209,34 @@ def test_a_fault_in_the_middle_is_said_at_the_end(
     assert "secret" not in caplog.text
 
 
+@pytest.mark.parametrize("command", ["R", "L", "B", "E"])
+@pytest.mark.parametrize("before", ["", "A", "E"])
+def test_a_message_without_its_beginning_ends_the_connection(
+    postfix: Postfix, before: str, command: str
+) -> None:
+    """It would be taken for the relay's own, which nobody judges."""
+    if before:
+        postfix.begin()
+        postfix.content(mails.encrypted())
+        postfix.say(before)
+    with pytest.raises(ProtocolError, match="without its beginning"):
+        postfix.say(command, b"X\0y\0")
+
+
+@pytest.mark.parametrize("command", ["C", "D"])
+def test_a_fault_with_the_client_ends_the_connection(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Forgotten at MAIL, it could make a stranger one of the house."""
+
+    def fail(_data: bytes) -> list[bytes]:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(packets, "strings", fail)
+    with pytest.raises(ProtocolError, match="error with the client"):
+        postfix.say(command, b"C\x004\0\x19192.0.2.9\0")
+
+
 @pytest.mark.parametrize("command", ["T", "U", "\0", "q"])
 def test_a_command_that_was_declined_ends_the_connection(postfix: Postfix, command: str) -> None:
     """Who sends it waits for an answer that this filter does not know."""

@@ -30,6 +30,9 @@ Of arriving and undecided mail, for each kind: on the smallest machines, too.
 Postfix has a message whole before it gives it to the filter, so it is here for milliseconds.
 """
 
+MAX_UNREAD_BYTES = 1_048_576
+"""Above the longest answer, which deletes a thousand fields by their names (session.py)."""
+
 log = logging.getLogger("chatmail-filter")
 
 
@@ -55,6 +58,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=MAX_UNREAD_BYTES)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Say where the next octets go."""
@@ -102,13 +106,14 @@ class Connection(asyncio.BufferedProtocol):
     def _judged(self, answer: bytes) -> None:
         self._judging = False
         self._session.judged(answer)
-        if self._transport is not None:
-            self._transport.write(answer)
-            self._transport.resume_reading()
+        transport = self._transport
+        if transport is not None:
+            transport.write(answer)
+            transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """Hang up on a peer that does not read: an answer is waited for, so none is many."""
-        log.error("64 KB of answers that nobody reads")
+        """Hang up on a peer that does not read: Postfix waits for each answer."""
+        log.error("a megabyte of answers that nobody reads")
         self._hang_up()
 
     def _hang_up(self) -> None:

@@ -71,6 +71,7 @@ class Session:
     def forget(self) -> None:
         """Forget the message; to be called when the connection is gone, too."""
         self._drop_content()
+        self._begun = False
         self._role = Role.INTERNAL
         self._sender = ""
         self._login = ""
@@ -104,6 +105,9 @@ class Session:
         except ProtocolError:
             raise
         except Exception as error:  # noqa: BLE001 whatever it is, the mail must wait and not pass
+            if command in (packets.CONNECT, packets.MACROS):
+                # MAIL would forget the fault, and what it is about decides who may pass.
+                raise ProtocolError(f"{_stumbled(error).reason} with the client") from None
             return self.stumble(error, command)
 
     def stumble(self, error: Exception, command: int) -> bytes:
@@ -145,6 +149,7 @@ class Session:
         """Begin a message. Nothing is decided yet: Postfix has not compared sender and login."""
         login = self._next_login
         self.forget()
+        self._begun = True
         self._role = Role.of_daemon(self._daemon.decode("ascii", "replace"))
         self._room = self._rooms[self._role]
         self._sender = _address(data)
@@ -158,6 +163,7 @@ class Session:
 
     def _rcpt(self, data: bytes) -> bytes:
         """Judge a recipient that Postfix has accepted."""
+        self._need_mail()
         if self._role is Role.SUBMISSION and not self._recipients and not self._refusal:
             refused = self._pipeline.open_submission(self._sender, self._login)
             self._refusal = refused.reply if refused else None
@@ -171,6 +177,7 @@ class Session:
 
     def _header(self, data: bytes) -> bytes:
         """Take one field: raw value with its leading space, folds as LF + WSP."""
+        self._need_mail()
         name, _, value = data.partition(b"\0")
         value = value[:-1].replace(b"\n", b"\r\n")
         self._header_size += len(name) + len(value) + 3
@@ -182,11 +189,17 @@ class Session:
 
     def _body_chunk(self, data: bytes) -> bytes:
         """Take a piece of the body, with CRLF line ends."""
+        self._need_mail()
         if self._size + len(data) > self._pipeline.max_size:
             self._drop(replies.MESSAGE_TOO_LARGE)
         elif self._hold(len(data)):
             self._body.append(data)
         return b""
+
+    def _need_mail(self) -> None:
+        """Of a message that has not begun nobody knows from whom it is."""
+        if not self._begun:
+            raise ProtocolError("a message without its beginning")
 
     def _hold(self, size: int) -> bool:
         """Whether that much more of the message is to be held."""
@@ -200,6 +213,7 @@ class Session:
 
     def _end(self, data: bytes) -> bytes | Judging:
         """Judge the whole message, at once where that takes no time."""
+        self._need_mail()
         if data:  # Sendmail's last piece; Postfix sends it apart
             self._body_chunk(data)
         if self._refusal:
