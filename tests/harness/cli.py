@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--labs",
         type=int,
+        choices=range(1, 9),
         default=1,
         metavar="N",
         help="for test: so many labs share the files of tests, at most one for each processor",

@@ -29,6 +29,7 @@ UNUSED_SECONDS = 3 * 86400
 
 SUITES = ("trixie", "forky")
 NUMBER_VARIABLE = "LAB_NUMBER"
+SHARED_VARIABLE = "LAB_SHARED"
 
 
 def default_suite() -> str:

@@ -18,14 +18,15 @@ from pathlib import Path
 
 import pytest
 
-VARIABLE = "LAB_SHARED"
+from harness.places import SHARED_VARIABLE
+
 ALONE = "alone"
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Run what no other lab has taken; without other labs, pytest's own loop does."""
     # What the tests start is no part of this.
-    place = os.environ.pop(VARIABLE, None)
+    place = os.environ.pop(SHARED_VARIABLE, None)
     if not place or session.testsfailed or session.config.option.collectonly:
         return None
     with (Path(place) / "running").open("a") as running:

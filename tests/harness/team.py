@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import IO
 
-from harness import progress, sharing
-from harness.places import NUMBER_VARIABLE
+from harness import progress
+from harness.places import NUMBER_VARIABLE, SHARED_VARIABLE
 
 
 def run(arguments: Sequence[str], labs: int) -> int:
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str], labs: int) -> int:
 def _start(
     arguments: Sequence[str], place: str, number: int, output: IO[str] | None
 ) -> subprocess.Popen[bytes]:
-    variables = {**os.environ, sharing.VARIABLE: place}
+    variables = {**os.environ, SHARED_VARIABLE: place}
     if number:
         variables[NUMBER_VARIABLE] = str(number + 1)
     command = [sys.executable, "-m", "harness", *arguments]

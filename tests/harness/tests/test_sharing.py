@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import sharing
+from harness.places import SHARED_VARIABLE
 from harness.process import wait_until
 
 pytest_plugins = ["pytester"]
@@ -33,7 +33,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory in which files are claimed."""
     directory = tmp_path / "claims"
     directory.mkdir()
-    monkeypatch.setenv(sharing.VARIABLE, str(directory))
+    monkeypatch.setenv(SHARED_VARIABLE, str(directory))
     return directory
 
 
