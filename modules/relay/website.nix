@@ -71,6 +71,7 @@ in
       (header "Permissions-Policy" "camera=(), geolocation=(), microphone=()")
       # The same address in another language is another answer.
       (header "Vary" "Accept-Language")
+      (header "Retry-After" "$chatmail_retry_after")
     ]
     ++ (
       # RFC 6797 section 8.1: means nothing with a certificate that nobody can verify.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,3 +74,33 @@ def test_there_are_connections_for_all_who_may_send() -> None:
 
     assert connections >= (2 + 4) * most["smtp"] + 16384
     assert value["dropins"]["nginx.service"]["Service"]["LimitNOFILE"] > connections
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {"domain": "chat.example.org"},
+    "echo": {"domain": "chat.example.org", "echo": {"enable": True}},
+    "iroh": {"domain": "chat.example.org", "iroh": {"enable": True}},
+    "metrics": {"domain": "chat.example.org", "metrics": {"enable": True}},
+    "address": {"domain": "192.0.2.60"},
+    "underscore": {"domain": "_chat.test"},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_gixy_finds_nothing_in_nginx_conf(name: str, tmp_path: Path) -> None:
+    """At build time nixpkgs runs it on nginx.conf; one finding stops every relay from building."""
+    text = evaluate(VARIANTS[name], pick='.rendered.files."/etc/nginx/nginx.conf".text')
+    file = tmp_path / "nginx.conf"
+    # NixOS' writer leaves no blank before a semicolon, and gixy reads one as part of a word.
+    file.write_text(re.sub(r" +;", ";", text))
+
+    judged = subprocess.run(
+        [str(Path(sys.executable).parent / "gixy"), str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert judged.returncode == 0, judged.stdout
+    assert "No issues found." in judged.stdout

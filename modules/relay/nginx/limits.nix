@@ -10,6 +10,7 @@ in
 {
   http = import ./networks.nix ++ [
     "limit_req_status 429"
+    { "map $status $chatmail_retry_after" = [ "429 60" ]; }
     "limit_req_zone $chatmail_network zone=chatmail_new:4m rate=${toString perMinute}r/m"
     # Guessing a password here must be no easier than anywhere else.
     "limit_req_zone $chatmail_network zone=chatmail_delete:4m rate=10r/m"
@@ -25,7 +26,6 @@ in
     {
       "location @too-many" = [
         "default_type application/json"
-        "add_header Retry-After 60 always"
         [
           "return"
           "429"
