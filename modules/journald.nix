@@ -1,13 +1,14 @@
-# The journal of a relay lives in memory and is short: nothing on the disk says what happened the week before.
-{ config, lib, ... }:
+{ config, lib, options, ... }:
+let
+  # journald.conf(5) as one set since 26.11; before, two options.
+  structured = options.services.journald ? settings;
+in
 {
   config = lib.mkIf config.services.chatmail.relay.active {
-    services.journald = {
-      storage = lib.mkDefault "volatile";
-      # First, so that a line of the operator's counts: journald takes the last one.
-      extraConfig = lib.mkBefore ''
-        MaxRetentionSec=3day
-      '';
-    };
+    services.journald =
+      if structured then
+        { settings.Journal = { Storage = lib.mkDefault "volatile"; MaxRetentionSec = lib.mkDefault "3day"; }; }
+      else
+        { storage = lib.mkDefault "volatile"; extraConfig = lib.mkBefore "MaxRetentionSec=3day\n"; };
   };
 }
