@@ -1,6 +1,7 @@
 """Which mail may pass, in both directions, and what the others are told."""
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -98,6 +99,30 @@ def test_passes_encrypted_mail_and_handshakes_in_both_directions(mail: bytes, ki
     """These are what a chatmail relay exists for."""
     assert submit(mail) == Accept(kind)
     assert receive(mail) == Accept(kind)
+
+
+INTEROP = Path(__file__).parent / "interop"
+
+
+def test_passes_the_join_of_core_2_24() -> None:
+    """Its one part carries the Message-ID again; refused, a person scans an invite in vain."""
+    mail = (INTEROP / "securejoin-core-2.24.eml").read_bytes()
+    author = "fueacsaws@_one.test"
+
+    assert submit(mail, sender=author, login=author) == Accept(Kind.SECURE_JOIN)
+    assert receive(mail) == Accept(Kind.SECURE_JOIN)
+
+
+@pytest.mark.parametrize(
+    "value", ["hello", "<hello there@x>", "<a@b> hello", "<" + "x" * 200 + "@b>", "<a@b><c@d>"]
+)
+def test_refuses_text_in_the_message_id_of_a_part(value: str) -> None:
+    """Only an identifier passes there, not a sentence."""
+    mail = mails.secure_join().replace(
+        b"charset=utf-8\n", f"charset=utf-8\nMessage-ID: {value}\n".encode()
+    )
+
+    assert reply(submit(mail)) == NEEDS_ENCRYPTION
 
 
 @pytest.mark.parametrize("encoding", ["quoted-printable", "base64"])

@@ -33,6 +33,8 @@ _END = re.compile(r";?\s*+\Z", re.ASCII)
 # RFC 2046 5.1.1: bchars, 1 to 70, not ending in a space.
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]", re.ASCII)
 _NAME = re.compile(rb"[!-9;-~]+")
+# Core up to 2.24 repeats the Message-ID in the one part of a Secure-Join request.
+_MESSAGE_ID = re.compile(rb"[ \t]*<[!-;=?-~]{1,128}>[ \t]*")
 _BLANK = re.compile(rb"[ \t\r\n]*+")
 
 
@@ -119,7 +121,7 @@ def parts(kind: ContentType, body: bytes) -> list[Part]:
     Split a multipart body (RFC 2046 5.1.1) into at most `MAX_PARTS` parts that are not multipart.
 
     Raises `StructureError` for anything else: more parts, nested parts, text outside the parts, a
-    missing closing delimiter, a bare CR or LF, part headers other than Content-*.
+    missing closing delimiter, a bare CR or LF, part headers other than Content-* and Message-ID.
     """
     return [_part(raw) for raw in _split(kind.parameters.get("boundary", ""), body)]
 
@@ -188,12 +190,16 @@ def _part_headers(head: bytes) -> list[Header]:
         name, colon, value = line.partition(b":")
         if not colon or _NAME.fullmatch(name) is None:
             raise StructureError("a part header has a line without a field name")
-        if not name.lower().startswith(b"content-"):
+        if not name.lower().startswith(b"content-") and not _is_message_id(name, value):
             raise StructureError("a part header has a field other than Content-*")
         headers.append((name, value))
         if len(headers) > MAX_PART_HEADERS:
             raise StructureError("a part header has too many fields")
     return headers
+
+
+def _is_message_id(name: bytes, value: bytes) -> bool:
+    return name.lower() == b"message-id" and _MESSAGE_ID.fullmatch(value) is not None
 
 
 def _decode(encoding: bytes, content: bytes) -> bytes:
