@@ -1,4 +1,4 @@
-# A certificate from an ACME authority, answered for through nginx on port 80 (relay/nginx serves the challenges).
+# The certificate from an ACME authority. nginx answers the HTTP-01 challenges on port 80 (see relay/nginx).
 { config, lib, ... }:
 let
   cfg = config.services.chatmail;
@@ -15,17 +15,17 @@ in
     security.acme = {
       acceptTerms = lib.mkIf (cfg.certificate.email != null) (lib.mkDefault true);
       certs.${domain} = {
-        # Left out, it is that of security.acme.defaults, which a null would hide.
+        # If unset, security.acme.defaults.email applies; null would override it.
         email = lib.mkIf (cfg.certificate.email != null) cfg.certificate.email;
         webroot = "/var/lib/acme/acme-challenge";
         extraDomainNames = [
           "mta-sts.${domain}"
           "www.${domain}"
         ];
-        # nginx is the only one that reads the key without being root.
+        # nginx is the only daemon that reads the key without being root.
         inherit (config.services.nginx) group;
         reloadServices = map (name: "${name}.service") daemons;
-        # Clients remember the key, and the key is what a TLSA record names.
+        # Clients remember the key, and TLSA records refer to the key.
         extraLegoRenewFlags = [ "--reuse-key" ];
       };
     };
@@ -34,14 +34,14 @@ in
       {
         assertion = config.security.acme.acceptTerms;
         message = ''
-          services.chatmail: an ACME authority gives certificates to those who accept its terms of service: write
-          `services.chatmail.certificate.email = "you@example.org"`, which accepts them, or `security.acme.acceptTerms = true`
+          services.chatmail: an ACME certificate requires that you accept the authority's terms of service. To accept them, set
+          `services.chatmail.certificate.email = "you@example.org"` or `security.acme.acceptTerms = true`
         '';
       }
     ];
 
-    # acme-DOMAIN puts a certificate in place, at first one of its own making; acme-order-renew-DOMAIN asks the authority, which
-    # then asks nginx.
+    # acme-DOMAIN installs a certificate, initially a self-signed one. acme-order-renew-DOMAIN contacts the authority, which then
+    # connects to nginx.
     systemd.services =
       lib.genAttrs daemons (_: {
         wants = [ "acme-${domain}.service" ];

@@ -1,9 +1,9 @@
-# services.chatmail.*: made from relay/settings.nix, which says what each setting does, plus what only NixOS has.
+# Declares services.chatmail.*: the settings of relay/settings.nix, and the options that only NixOS needs.
 { lib, pkgs, ... }:
 let
   inherit (lib) mkOption types;
 
-  # Types say the shape; whether a text is a domain or a URL is told by the sentences of relay/check.nix.
+  # Types check the shape only. relay/check.nix checks the rest, such as whether a text is a domain or a URL, in plain sentences.
   kinds = {
     bool = _: types.bool;
     int = d: types.ints.between d.min d.max;
@@ -19,7 +19,7 @@ let
       _:
       types.externalPath
       // {
-        description = "absolute path outside the Nix store, which everybody on the host reads and nothing changes";
+        description = "absolute path outside the Nix store, because the store is read-only and every user of the host can read it";
       };
     publicPath = _: types.path;
     text = _: types.str;
@@ -38,7 +38,7 @@ let
         type = if optional then types.nullOr type else type;
         description = d.meaning;
       }
-      # What is written as `./pages` goes into the store, and along to the host.
+      # A relative path such as `./pages` is copied to the store, and with it to the host.
       // lib.optionalAttrs (d.kind == "publicPath") {
         apply = v: if v == null then null else "${v}";
       }
@@ -65,8 +65,8 @@ in
       defaultText = lib.literalExpression "pkgs.callPackage ./pkgs/dovecot { }";
       example = lib.literalExpression "pkgs.dovecot";
       description = ''
-        Dovecot 2.4. The default is compiled on your side, without Dovecot's wait of 500 ms before it tells a connected client of
-        a new message. `pkgs.dovecot` comes from the binary cache and waits.
+        The Dovecot 2.4 package. Dovecot normally waits 500 ms before it announces a new message to a connected client. The
+        default package removes this wait and is compiled from source; `pkgs.dovecot` comes from the binary cache and keeps it.
       '';
     };
 
@@ -75,8 +75,8 @@ in
       default = pkgs.callPackage ../pkgs/iroh-relay { };
       defaultText = lib.literalExpression "pkgs.callPackage ./pkgs/iroh-relay { }";
       description = ''
-        What has `bin/iroh-relay` 0.35, for `iroh.enable`. The default is the program that its makers released; the one in nixpkgs
-        is newer and not known to work with Delta Chat.
+        The package that provides `bin/iroh-relay` 0.35, for `iroh.enable`. The default is the binary released by the iroh
+        project. The version in nixpkgs is newer, and it is not known whether it works with Delta Chat.
       '';
     };
 
@@ -85,7 +85,7 @@ in
       default = true;
       example = false;
       description = ''
-        Whether the firewall lets in what the relay listens for. A relay that nobody reaches is none.
+        Whether to open the relay's ports in the firewall. Without open ports the relay cannot be reached.
       '';
     };
 
@@ -93,8 +93,8 @@ in
       type = types.raw;
       readOnly = true;
       description = ''
-        What the settings amount to: files, units, DNS records and the configurations of all daemons, as plain data.
-        `problems` are the sentences that a wrong setting is refused with.
+        The result of the settings as plain data: files, units, DNS records and the configurations of all daemons.
+        `problems` lists the error messages for settings that cannot work.
       '';
     };
   };

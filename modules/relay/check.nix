@@ -1,5 +1,6 @@
-# Settings as the operator wrote them -> { settings: complete, problems: sentences for the operator }.
-# A setting that does not fit its declaration gives one sentence each and takes its default, so that all faults are told at once.
+# Settings as the operator wrote them -> { settings: complete, problems: error messages for the operator }.
+# Each setting that does not fit its declaration adds one message and falls back to its default, so that all faults are reported
+# at once.
 declarations: given:
 let
   inherit (builtins)
@@ -39,10 +40,11 @@ let
 
   octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
   isIpv4 = v: match "${octet}[.]${octet}[.]${octet}[.]${octet}" v != null;
-  # This host, loopback, multicast and reserved (RFC 6890): no host is reached by them. A private address is one in its network.
+  # "This host", loopback, multicast and reserved addresses (RFC 6890) cannot be reached from other hosts. Private addresses can,
+  # within their network.
   isUnreachable = v: match "(0|127|22[4-9]|2[34][0-9]|25[0-5])[.].*" v != null;
 
-  # Per kind: does a value fit, how does it read in a complete setting, what would have been right, and a word about this value.
+  # For each kind: `fits` tests a value, `read` converts it, `wants` completes "must be ...", and `hint` explains this value's fault.
   kinds = {
     bool = {
       fits = _: isBool;
@@ -66,7 +68,7 @@ let
           let
             parts = bytesOf v;
           in
-          # fromJSON, because toInt is nixpkgs'; leading zeros are no JSON and no size either.
+          # fromJSON, because toInt belongs to nixpkgs. JSON does not allow leading zeros, and a size does not have them either.
           fromJSON (elemAt parts 0) * unit.${elemAt parts 1};
       wants = _: ''a number of bytes, or one with K, M or G such as "500M"'';
     };
@@ -75,7 +77,7 @@ let
       wants = d: "one of ${concatStringsSep ", " (map toJSON d.values)}";
     };
     domain = {
-      # Underscore only in front: RFC 1123 host names else. At most 64 octets are left for the name in an address of 128.
+      # A host name (RFC 1123), with an underscore allowed in front.
       fits =
         _: v:
         isString v
@@ -89,11 +91,11 @@ let
         if !isString v then
           ""
         else if match "\\[?[0-9a-fA-F]*:[0-9a-fA-F:.]*]?" v != null then
-          "; an IPv6 address cannot stand for a relay"
+          "; a relay cannot have an IPv6 address as its name"
         else if match "\\[.*]" v != null then
           "; write the address without brackets"
         else if isIpv4 v then
-          "; nobody reaches a host by that address"
+          "; that address is not reachable"
         else
           "";
     };
@@ -117,7 +119,7 @@ let
       fits = _: v: isPath v && substring 0 11 v != "/nix/store/";
       wants =
         _:
-        ''an absolute path outside the Nix store, which everybody on the host reads and nothing changes, written as a string such as "/var/lib/certificates/key.pem"'';
+        ''an absolute path outside the Nix store, written as a string such as "/var/lib/certificates/key.pem", because the store is read-only and every user of the host can read it'';
     };
     publicPath = {
       fits = _: isPath;
@@ -164,7 +166,7 @@ let
         if !hasAttr name tree then
           [
             "unknown setting `${dotted here}`; ${
-              if path == [ ] then "there are" else "`${dotted path}` has"
+              if path == [ ] then "the settings are" else "`${dotted path}` has"
             } ${concatStringsSep ", " (attrNames tree)}"
           ]
         else if isLeaf tree.${name} then
@@ -214,7 +216,7 @@ let
             [ ]
           else
             [
-              "`${dotted path}` is missing: write ${k.wants declaration}"
+              "`${dotted path}` is missing: set it to ${k.wants declaration}"
             ];
       }
     else if ok then
@@ -226,7 +228,7 @@ let
       {
         value = fallback;
         problems = [
-          "`${dotted path}` is ${show found.value}, but wants ${k.wants declaration}${(k.hint or (_: "")) found.value}"
+          "`${dotted path}` is ${show found.value}, but must be ${k.wants declaration}${(k.hint or (_: "")) found.value}"
         ];
       };
 
@@ -274,31 +276,31 @@ let
   together =
     with complete;
     when (accounts.nameMinLength > accounts.nameMaxLength)
-      "`accounts.nameMinLength` (${toString accounts.nameMinLength}) is above `accounts.nameMaxLength` (${toString accounts.nameMaxLength}): no address could be made; raise the latter"
+      "`accounts.nameMinLength` (${toString accounts.nameMinLength}) is above `accounts.nameMaxLength` (${toString accounts.nameMaxLength}), so no name is allowed: raise the latter"
     ++ when (2 * message.maxSize > mailbox.maxSize)
-      "`message.maxSize` (${toString message.maxSize} bytes) is above half of `mailbox.maxSize` (${toString mailbox.maxSize} bytes): such a message leaves no room for others; raise the latter"
+      "`message.maxSize` (${toString message.maxSize} bytes) is more than half of `mailbox.maxSize` (${toString mailbox.maxSize} bytes), so one message could fill the mailbox: raise the latter"
     ++ when (message.maxSize < 65536)
-      "`message.maxSize` (${toString message.maxSize} bytes) is below 64K: not even a key exchange would fit; raise it"
+      "`message.maxSize` (${toString message.maxSize} bytes) is below 64K, too small even for a key exchange: raise it"
     ++ when (retention.largeMailDays > retention.mailDays)
-      "`retention.largeMailDays` (${toString retention.largeMailDays}) is above `retention.mailDays` (${toString retention.mailDays}): large mail goes first; lower it"
+      "`retention.largeMailDays` (${toString retention.largeMailDays}) is above `retention.mailDays` (${toString retention.mailDays}), but large messages must not be kept longer than others: lower it"
     ++ when (turn.minPort > turn.maxPort)
-      "`turn.minPort` (${toString turn.minPort}) is above `turn.maxPort` (${toString turn.maxPort}): exchange them"
+      "`turn.minPort` (${toString turn.minPort}) is above `turn.maxPort` (${toString turn.maxPort}): swap them"
     ++ when (turn.privateAddress != null && ipv4 == null)
-      "`turn.privateAddress` says that the host is behind NAT: write its address outside as `addresses.ipv4`"
+      "`turn.privateAddress` is for a host behind NAT: also set `addresses.ipv4` to the public address"
     ++ when (iroh.enable && iroh.url != null)
-      "`iroh.url` names another host's iroh-relay, so this relay's own would not be used: remove it, or `iroh.enable`"
+      "`iroh.url` names an iroh-relay on another host, so `iroh.enable` would have no effect: remove one of them"
     ++ when (website.pages != null && website.root != null)
-      "`website.root` replaces the whole site, so `website.pages` would not be read: remove one of them"
+      "`website.root` replaces the whole website, so `website.pages` would have no effect: remove one of them"
     ++ when (source == "files" && !(isGiven "file" && isGiven "keyFile"))
       ''`certificate.source = "files"` needs both `certificate.file` and `certificate.keyFile`''
     ++ when (source != "files" && (isGiven "file" || isGiven "keyFile"))
-      ''`certificate.file` and `certificate.keyFile` are used only with `certificate.source = "files"`: write that too, or remove them''
+      ''`certificate.file` and `certificate.keyFile` are used only with `certificate.source = "files"`: add that, or remove them''
     ++ when (source == "acme" && isLab)
-      ''no ACME authority gives a certificate for `${domain}`: write `certificate.source = "self-signed"`, or leave it out''
+      ''no ACME authority issues a certificate for `${domain}`: set `certificate.source = "self-signed"`, or remove the setting''
     ++ when (source != "self-signed" && isAddress)
-      ''clients take any certificate of a relay at an address, and look for none: write `certificate.source = "self-signed"`, or leave it out''
+      ''clients do not verify the certificate of a relay at an IP address: set `certificate.source = "self-signed"`, or remove the setting''
     ++ when (isAddress && ipv4 != domain)
-      "`addresses.ipv4` (${ipv4}) is another address than `domain` (${domain}), which is where the relay is reached: remove it";
+      "`addresses.ipv4` (${ipv4}) differs from `domain` (${domain}), which is the address of the relay: remove `addresses.ipv4`";
 in
 {
   problems = unknown [ ] declarations given ++ fits ++ together;

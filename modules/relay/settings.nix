@@ -1,19 +1,19 @@
-# Every setting of a relay, once: its kind, its default and what it does for the operator. `services.chatmail.*` and the
-# option reference are made from this file, check.nix refuses what does not fit it.
+# Every setting of a relay: its kind, its default and its meaning for the operator. `services.chatmail.*` and the option
+# reference are generated from this file, and check.nix validates settings against it.
 #
-# A leaf is a set with `kind`; everything else is a group. Kinds (check.nix knows them):
+# A leaf is a set with `kind`; every other set is a group. The kinds (defined in check.nix):
 #   bool  int{min,max}  bytes (a number, or "500M": K, M, G are powers of 1024)  days  enum{values}
 #   domain (or an IPv4 address)  mail  url  ipv4  ipv6  text
 #   path (absolute; not in the Nix store, since it is a secret or changes)  publicPath (absolute, may be in the store)
-# `default = null` makes a setting optional. A leaf without `default` must be given.
+# `default = null` makes a setting optional. A leaf without `default` is required.
 {
   domain = {
     kind = "domain";
     example = "chat.example.org";
     meaning = ''
-      The domain of the relay: the part after the @ of every address, the name of the host and of its certificate.
-      A domain that starts with `_` is a relay for a lab or a private network: clients do not verify its certificate.
-      An IPv4 address, written without brackets, is a relay without a domain, whose addresses read `name@[192.0.2.1]`.
+      Domain of the relay: the part after the @ of every address, and the name of the host in DNS and in its certificate.
+      A domain that starts with `_` is for a lab or a private network: clients do not verify its certificate.
+      For a relay without a domain, give its IPv4 address without brackets. Its addresses then read `name@[192.0.2.1]`.
     '';
   };
 
@@ -26,9 +26,9 @@
     ];
     default = "open";
     meaning = ''
-      Who gets a new address: everyone at first login (`open`), whoever has an invite made by `chatmail invites add`
-      (`invite`), or nobody (`closed`). Existing addresses go on working. `chatmail registration stop` closes it at once,
-      whatever is written here.
+      Who can create an address: anyone, at first login (`open`); only people with an invite from `chatmail invites add`
+      (`invite`); or no one (`closed`). Existing addresses keep working in every mode. `chatmail registration stop`
+      closes registration immediately, regardless of this setting.
     '';
   };
 
@@ -38,21 +38,21 @@
       min = 1;
       max = 60;
       default = 9;
-      meaning = "Shortest part before the @ that a new address may have.";
+      meaning = "Minimum length of the part before the @ in a new address.";
     };
     nameMaxLength = {
       kind = "int";
       min = 1;
       max = 60;
       default = 9;
-      meaning = "Longest part before the @ that a new address may have; addresses made by `/new` have this length.";
+      meaning = "Maximum length of the part before the @ in a new address. Addresses from `/new` have exactly this length.";
     };
     passwordMinLength = {
       kind = "int";
       min = 1;
       max = 60;
       default = 9;
-      meaning = "Shortest password that a new address may have.";
+      meaning = "Minimum length of the password of a new address.";
     };
     perNetworkPerMinute = {
       kind = "int";
@@ -60,8 +60,8 @@
       max = 100000;
       default = 10;
       meaning = ''
-        New addresses that `/new` gives to one network (an IPv4 address, or an IPv6 /64) per minute, averaged; three times
-        as many at once, for a class or a party behind one address.
+        Number of new addresses per minute that `/new` gives to one network (an IPv4 address or an IPv6 /64), on average.
+        Bursts may be three times as large, for a class or a party behind one address.
       '';
     };
     maxPerHour = {
@@ -70,9 +70,9 @@
       max = 1000000;
       default = 1000;
       meaning = ''
-        New accounts on the whole relay per hour. Whoever makes accounts by logging in may come from many networks; without
-        this limit the accounts fill the disk, and the relay takes nobody for months, until they have been idle long
-        enough. 0 switches it off.
+        Number of new accounts per hour on the whole relay. Accounts can also be created by logging in, from any number of
+        networks. Without this limit an attacker could fill the disk, and the relay would refuse new accounts until the
+        unused ones expire, months later. 0 disables the limit.
       '';
     };
     graceDays = {
@@ -80,7 +80,7 @@
       min = 0;
       max = 36500;
       default = 90;
-      meaning = "Days for which nobody else gets an address that was deleted.";
+      meaning = "Number of days for which a deleted address cannot be registered again.";
     };
   };
 
@@ -90,21 +90,21 @@
       min = 1;
       max = 100000;
       default = 60;
-      meaning = "Messages that one account may send per minute, averaged. Above it the client is told to try again later.";
+      meaning = "Number of messages per minute that one account may send, on average. Further messages are deferred: clients retry them later.";
     };
     burst = {
       kind = "int";
       min = 1;
       max = 100000;
       default = 10;
-      meaning = "Messages that one account may send at once before `sending.perMinute` counts.";
+      meaning = "Number of messages that one account may send in a burst before `sending.perMinute` applies.";
     };
     maxRecipients = {
       kind = "int";
       min = 1;
       max = 10000;
       default = 1000;
-      meaning = "Recipients that one message may have.";
+      meaning = "Maximum number of recipients of one message.";
     };
   };
 
@@ -112,22 +112,22 @@
     kind = "bytes";
     default = 31457280;
     example = "30M";
-    meaning = "Largest message accepted, as it travels (attachments grow by a third on the way).";
+    meaning = "Maximum size of a message as transmitted. Base64 encoding makes attachments a third larger.";
   };
 
   mailbox.maxSize = {
     kind = "bytes";
     default = "500M";
-    meaning = "Storage of one account. A mailbox never runs full: at three quarters its oldest mail goes.";
+    meaning = "Storage quota of one account. When a mailbox is 75 % full, its oldest messages are deleted.";
   };
 
   incoming.cleartext = {
     kind = "bool";
     default = true;
     meaning = ''
-      Whether mail that is not end-to-end encrypted may come in from other servers (newsletters, sign-up mails).
-      `chatmail accounts cleartext` chooses otherwise for one account. Outgoing mail is always encrypted, whatever is written
-      here.
+      Whether to accept mail from other servers that is not end-to-end encrypted, such as newsletters and sign-up mail.
+      `chatmail accounts cleartext` overrides this for one account. Outgoing mail must always be encrypted, regardless of
+      this setting.
     '';
   };
 
@@ -141,8 +141,9 @@
       ];
       default = null;
       meaning = ''
-        Where the TLS certificate comes from: an ACME authority, two files of yours, or made by the relay itself.
-        Left out, it is `self-signed` for a domain that starts with `_` and for an address, and `acme` for all others.
+        Source of the TLS certificate: an ACME authority such as Let's Encrypt (`acme`), two files that you provide
+        (`files`), or the relay itself (`self-signed`). If unset: `self-signed` for an IP address and for a domain that
+        starts with `_`, otherwise `acme`.
       '';
     };
     email = {
@@ -150,21 +151,21 @@
       default = null;
       example = "operator@example.org";
       meaning = ''
-        Address that the ACME authority may write to about the certificate.
-        Giving it accepts the authority's terms of service on your behalf.
+        Contact address for the ACME authority's mail about the certificate.
+        By setting it you accept the authority's terms of service.
       '';
     };
     file = {
       kind = "path";
       default = null;
       example = "/var/lib/certificates/fullchain.pem";
-      meaning = "With `files`: the certificate followed by its chain, PEM.";
+      meaning = "The certificate followed by its chain, in PEM format. Used with `certificate.source = \"files\"`.";
     };
     keyFile = {
       kind = "path";
       default = null;
       example = "/var/lib/certificates/key.pem";
-      meaning = "With `files`: the private key, PEM. Clients remember it: keep it when you renew.";
+      meaning = "The private key in PEM format. Used with `certificate.source = \"files\"`. Keep the key when you renew the certificate, because clients remember it.";
     };
   };
 
@@ -174,14 +175,14 @@
       min = 10;
       max = 1000000;
       default = 10000;
-      meaning = "IMAP connections at once, all accounts together. An idle one costs about 0.12 MB.";
+      meaning = "Maximum number of simultaneous IMAP connections of all accounts together. An idle connection takes about 0.12 MB of memory.";
     };
     smtp = {
       kind = "int";
       min = 10;
       max = 100000;
       default = 1000;
-      meaning = "SMTP connections at once to each service: submission with STARTTLS, with TLS from the start, port 25, and mail over HTTPS.";
+      meaning = "Maximum number of simultaneous SMTP connections to each service: submission with STARTTLS, submission over TLS, port 25, and mail over HTTPS.";
     };
     perAddress = {
       kind = "int";
@@ -189,8 +190,9 @@
       max = 100000;
       default = 50;
       meaning = ''
-        SMTP connections at once of other servers from one network address, of people from one network (an IPv4 address, a /64 in
-        IPv6), and IMAP connections of one account from one network address.
+        Maximum number of simultaneous connections from one place. It applies to SMTP connections of other servers per IP
+        address, to SMTP connections of users per network (an IPv4 address or an IPv6 /64), and to IMAP connections per
+        account and IP address.
       '';
     };
   };
@@ -201,17 +203,17 @@
       min = 0;
       max = 1000;
       default = 5;
-      meaning = "No new addresses while the 1-minute load average is above this. 0 switches the limit off.";
+      meaning = "The relay refuses new addresses while the 1-minute load average is above this value. 0 disables the limit.";
     };
     minAvailableMemory = {
       kind = "bytes";
       default = "200M";
-      meaning = "No new addresses while less memory than this is available. 0 switches the limit off.";
+      meaning = "The relay refuses new addresses while less memory than this is available. 0 disables the limit.";
     };
     minFreeDisk = {
       kind = "bytes";
       default = "1G";
-      meaning = "No new addresses while the disk of the mailboxes has less room than this. 0 switches the limit off.";
+      meaning = "The relay refuses new addresses while the file system of the mailboxes has less free space than this. 0 disables the limit.";
     };
   };
 
@@ -219,22 +221,22 @@
     mailDays = {
       kind = "days";
       default = 20;
-      meaning = "Days after which a message is deleted, read or not.";
+      meaning = "Number of days after which a message is deleted, read or unread.";
     };
     largeMailDays = {
       kind = "days";
       default = 7;
-      meaning = "Days after which a large message is deleted.";
+      meaning = "Number of days after which a large message is deleted.";
     };
     largeMailSize = {
       kind = "bytes";
       default = 200000;
-      meaning = "Size from which a message counts as large.";
+      meaning = "Size in bytes from which a message counts as large.";
     };
     idleAccountDays = {
       kind = "days";
       default = 90;
-      meaning = "Days without a login after which an account and everything of it is deleted.";
+      meaning = "Number of days without a login after which an account is deleted, with its mail and all of its data.";
     };
   };
 
@@ -242,22 +244,22 @@
     mail = {
       kind = "mail";
       default = null;
-      meaning = "Address for questions about privacy; clients show it as the contact of the relay.";
+      meaning = "Mail address for questions about privacy. Clients show it as the contact of the relay.";
     };
     postal = {
       kind = "text";
       default = null;
-      meaning = "Postal address of whoever runs the relay, for the privacy page.";
+      meaning = "Postal address of the operator, for the privacy page.";
     };
     officer = {
       kind = "text";
       default = null;
-      meaning = "Contact of the privacy officer, for the privacy page.";
+      meaning = "Contact details of the data protection officer, for the privacy page.";
     };
     supervisor = {
       kind = "text";
       default = null;
-      meaning = "The supervising authority, for the privacy page.";
+      meaning = "The data protection authority that supervises the operator, for the privacy page.";
     };
   };
 
@@ -265,12 +267,12 @@
     enable = {
       kind = "bool";
       default = true;
-      meaning = "Whether clients may leave device tokens, so that a new message wakes a sleeping phone.";
+      meaning = "Whether clients may register device tokens for push notifications, so that a new message wakes a sleeping phone.";
     };
     proxy = {
       kind = "url";
       default = "https://notifications.delta.chat/notify";
-      meaning = "The push proxy that is told a token, and nothing else, for each new message.";
+      meaning = "URL of the push proxy. For each new message the relay sends it the device tokens of the recipient and nothing else.";
     };
   };
 
@@ -278,29 +280,29 @@
     enable = {
       kind = "bool";
       default = true;
-      meaning = "Whether the relay helps calls through firewalls (STUN and TURN).";
+      meaning = "Whether to run a STUN and TURN server, so that calls work through firewalls and NAT.";
     };
     minPort = {
       kind = "int";
       min = 1024;
       max = 65535;
       default = 49152;
-      meaning = "First UDP port used for calls; the firewall opens the range.";
+      meaning = "First UDP port for calls. The firewall opens the range up to `turn.maxPort`.";
     };
     maxPort = {
       kind = "int";
       min = 1024;
       max = 65535;
       default = 50151;
-      meaning = "Last UDP port used for calls.";
+      meaning = "Last UDP port for calls.";
     };
     privateAddress = {
       kind = "ipv4";
       default = null;
       example = "192.168.1.10";
       meaning = ''
-        The host's own IPv4 address when it is behind NAT and has `addresses.ipv4` only outside. The router must pass on UDP
-        port 3478 and the ports for calls as they are.
+        The host's local IPv4 address, if the host is behind NAT and `addresses.ipv4` is the address of the router. The
+        router must forward UDP port 3478 and the ports for calls without changing the port numbers.
       '';
     };
   };
@@ -310,15 +312,15 @@
       kind = "bool";
       default = false;
       meaning = ''
-        Whether the relay carries the realtime channels of apps inside chats, with iroh-relay 0.35. Without it clients use the
-        public relays of iroh's makers.
+        Whether to run iroh-relay 0.35 for the realtime channels of apps inside chats. Without it clients use the public
+        relays of the iroh project.
       '';
     };
     url = {
       kind = "url";
       default = null;
       example = "https://iroh.example.org";
-      meaning = "Another host's iroh-relay that clients are told to use, instead of an own one.";
+      meaning = "URL of an iroh-relay on another host that clients should use. It cannot be combined with `iroh.enable`.";
     };
   };
 
@@ -327,8 +329,8 @@
     default = null;
     example = "/var/lib/chatmail/app-versions.json";
     meaning = ''
-      A JSON file with the newest versions of apps and where to get them, for clients that no app store updates. It is read
-      anew when it changes.
+      A JSON file with the newest versions of apps and their download addresses, for clients that no app store updates. The
+      relay reads it again when it changes.
     '';
   };
 
@@ -338,16 +340,16 @@
       default = null;
       example = "/etc/chatmail-pages";
       meaning = ''
-        A directory of Markdown files in a folder per language (`en/privacy.md`) that replace pages of the website or add to
-        them; not below /home, and on NixOS also `./pages` beside your configuration. `chatmail-website` renders them at boot,
-        and when it is started.
+        A directory with one folder of Markdown files per language, such as `en/privacy.md`. The files replace pages of the
+        website or add new ones. The directory must not be below /home; on NixOS it may be `./pages` beside your
+        configuration. `chatmail-website` renders the pages at boot and whenever it is started.
       '';
     };
     root = {
       kind = "publicPath";
       default = null;
       example = "/srv/www";
-      meaning = "A directory with a ready website (`index.html`) that is served in place of the relay's own.";
+      meaning = "A directory with a complete website (`index.html`), served instead of the relay's own pages.";
     };
   };
 
@@ -356,8 +358,9 @@
       kind = "bool";
       default = false;
       meaning = ''
-        Whether the relay tells Prometheus what it does, in numbers without names, at `/metrics` on loopback. A Prometheus on
-        the same host scrapes it by itself; `relay.prometheus` has a scrape configuration and alerts for one elsewhere.
+        Whether to export metrics for Prometheus at `/metrics` on loopback. They contain no addresses or other personal
+        data. A Prometheus on the same NixOS host is configured to scrape them automatically. For a Prometheus elsewhere,
+        `relay.prometheus` holds a scrape configuration and alerting rules.
       '';
     };
     port = {
@@ -365,7 +368,7 @@
       min = 1024;
       max = 65535;
       default = 3903;
-      meaning = "Port for that on 127.0.0.1.";
+      meaning = "Port of the metrics on 127.0.0.1.";
     };
   };
 
@@ -373,8 +376,8 @@
     kind = "bool";
     default = false;
     meaning = ''
-      Whether an account named `echo` answers everyone, to try a new address with. It needs no open registration, and nobody else
-      gets that name.
+      Whether to run an echo bot, `echo@domain`, that repeats every message it receives, so that users can test a new
+      address. It works in every registration mode, and the name `echo` is reserved for it.
     '';
   };
 
@@ -383,8 +386,8 @@
     default = null;
     example = "reports@example.org";
     meaning = ''
-      Address to which other servers may send reports about mail that did not reach the relay over TLS (TLSRPT). It stands in
-      the DNS records. Left out, it is `privacy.mail`; without either no reports are asked for.
+      Mail address for the TLS reports (TLSRPT) in which other servers say how often TLS to this relay failed. The DNS records
+      contain it. If unset, `privacy.mail` is used. Without either, the relay does not request reports.
     '';
   };
 
@@ -392,8 +395,9 @@
     kind = "bool";
     default = false;
     meaning = ''
-      Sign mail with an Ed25519 key (RFC 8463) beside the RSA-2048 key that every server can verify. `chatmail dns` then has one
-      more record. Publish it first: a signature whose key cannot be found helps nobody.
+      Whether to sign mail with an Ed25519 key (RFC 8463) in addition to the RSA-2048 key that every server can verify.
+      `chatmail dns` then prints one more record. Publish it immediately, because other servers need it to verify the second
+      signature.
     '';
   };
 
@@ -402,13 +406,13 @@
       kind = "ipv4";
       default = null;
       example = "192.0.2.1";
-      meaning = "Public IPv4 address, for the DNS records. Left out, `chatmail dns` takes the host's own.";
+      meaning = "Public IPv4 address for the DNS records. If unset, `chatmail dns` uses the host's own address.";
     };
     ipv6 = {
       kind = "ipv6";
       default = null;
       example = "2001:db8::1";
-      meaning = "Public IPv6 address, for the DNS records. Left out, `chatmail dns` takes the host's own.";
+      meaning = "Public IPv6 address for the DNS records. If unset, `chatmail dns` uses the host's own address.";
     };
   };
 
@@ -416,8 +420,8 @@
     kind = "bool";
     default = true;
     meaning = ''
-      Whether a message is on the disk before its sender is told that it arrived. Switched off, delivery is somewhat faster
-      and the mail of the last seconds is lost with the power.
+      Whether delivery waits until the message is written to disk (fsync) before it is acknowledged to the sender. Without
+      this, delivery is somewhat faster, but a power failure can lose the messages of the last seconds.
     '';
   };
 }

@@ -29,14 +29,14 @@ def test_an_address_is_all_an_operator_must_say(address: str) -> None:
     ("domain", "sentence"),
     [
         ("[192.0.2.1]", "; write the address without brackets"),
-        ("2001:db8::1", "; an IPv6 address cannot stand for a relay"),
-        ("[2001:db8::1]", "; an IPv6 address cannot stand for a relay"),
-        ("0.0.0.0", "; nobody reaches a host by that address"),  # noqa: S104
-        ("127.0.0.1", "; nobody reaches a host by that address"),
-        ("127.8.8.8", "; nobody reaches a host by that address"),
-        ("224.0.0.1", "; nobody reaches a host by that address"),
-        ("239.1.1.1", "; nobody reaches a host by that address"),
-        ("255.255.255.255", "; nobody reaches a host by that address"),
+        ("2001:db8::1", "; a relay cannot have an IPv6 address as its name"),
+        ("[2001:db8::1]", "; a relay cannot have an IPv6 address as its name"),
+        ("0.0.0.0", "; that address is not reachable"),  # noqa: S104
+        ("127.0.0.1", "; that address is not reachable"),
+        ("127.8.8.8", "; that address is not reachable"),
+        ("224.0.0.1", "; that address is not reachable"),
+        ("239.1.1.1", "; that address is not reachable"),
+        ("255.255.255.255", "; that address is not reachable"),
         ("192.0.2.256", 'or an IPv4 address such as "192.0.2.1"'),
         ("192.0.2.01", 'or an IPv4 address such as "192.0.2.1"'),
         ("192.0.2.1\n", 'or an IPv4 address such as "192.0.2.1"'),
@@ -46,7 +46,7 @@ def test_refuses_an_address_that_makes_no_relay(domain: str, sentence: str) -> N
     """One sentence, which says what to write."""
     (found,) = problems({"domain": domain})
 
-    assert f"`domain` is {_quoted(domain)}, but wants a domain name" in found
+    assert f"`domain` is {_quoted(domain)}, but must be a domain name" in found
     assert found.endswith(sentence)
 
 
@@ -63,14 +63,14 @@ def test_refuses_a_certificate_that_no_client_looks_at(source: str) -> None:
         certificate |= {"file": "/srv/c.pem", "keyFile": "/srv/k.pem"}
     (found,) = problems({"domain": ADDRESS, "certificate": certificate})
 
-    assert found.endswith('write `certificate.source = "self-signed"`, or leave it out')
+    assert found.endswith('set `certificate.source = "self-signed"`, or remove the setting')
 
 
 def test_refuses_a_second_address() -> None:
     """The relay is reached at its domain, and calls must go there too."""
     (found,) = problems({"domain": ADDRESS, "addresses": {"ipv4": "198.51.100.1"}})
 
-    assert "`addresses.ipv4` (198.51.100.1) is another address than `domain`" in found
+    assert "`addresses.ipv4` (198.51.100.1) differs from `domain`" in found
 
 
 def test_makes_its_certificate_itself(here: Value) -> None:

@@ -20,13 +20,13 @@ def test_a_domain_is_all_an_operator_must_say() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({}, '`domain` is missing: write a domain name in lower case such as "chat.example.org"'),
-        ({"domain": "Chat.example.org"}, '`domain` is "Chat.example.org", but wants a domain name'),
-        ({"domain": "localhost"}, '`domain` is "localhost", but wants a domain name'),
-        ({"domain": "1.2.3"}, '`domain` is "1.2.3", but wants a domain name'),
-        ({"domain": "a.b\nsmtpd_milters ="}, "but wants a domain name"),
-        ({"domain": "x.org'; DROP"}, "but wants a domain name"),
-        ({"typo": 1}, "unknown setting `typo`; there are accounts, addresses, admission,"),
+        ({}, '`domain` is missing: set it to a domain name in lower case such as "chat.example.org"'),
+        ({"domain": "Chat.example.org"}, '`domain` is "Chat.example.org", but must be a domain name'),
+        ({"domain": "localhost"}, '`domain` is "localhost", but must be a domain name'),
+        ({"domain": "1.2.3"}, '`domain` is "1.2.3", but must be a domain name'),
+        ({"domain": "a.b\nsmtpd_milters ="}, "but must be a domain name"),
+        ({"domain": "x.org'; DROP"}, "but must be a domain name"),
+        ({"typo": 1}, "unknown setting `typo`; the settings are accounts, addresses, admission,"),
         (
             {"sending": {"perMinut": 3}},
             "unknown setting `sending.perMinut`; `sending` has burst, maxRecipients, perMinute",
@@ -37,27 +37,27 @@ def test_a_domain_is_all_an_operator_must_say() -> None:
         ),
         (
             {"sending": {"burst": 0}},
-            "`sending.burst` is 0, but wants a whole number from 1 to 100000",
+            "`sending.burst` is 0, but must be a whole number from 1 to 100000",
         ),
-        ({"sending": {"burst": "10"}}, '`sending.burst` is "10", but wants a whole number'),
+        ({"sending": {"burst": "10"}}, '`sending.burst` is "10", but must be a whole number'),
         (
             {"mailbox": {"maxSize": "10 GB"}},
-            '`mailbox.maxSize` is "10 GB", but wants a number of bytes, or one with K, M or G',
+            '`mailbox.maxSize` is "10 GB", but must be a number of bytes, or one with K, M or G',
         ),
-        ({"registration": "ajar"}, 'but wants one of "open", "invite", "closed"'),
-        ({"durable": "yes"}, '`durable` is "yes", but wants true or false'),
-        ({"retention": {"mailDays": 0}}, "but wants a number of days from 1 to 36500"),
+        ({"registration": "ajar"}, 'but must be one of "open", "invite", "closed"'),
+        ({"durable": "yes"}, '`durable` is "yes", but must be true or false'),
+        ({"retention": {"mailDays": 0}}, "but must be a number of days from 1 to 36500"),
         (
             {"accounts": {"nameMinLength": 12}},
             "`accounts.nameMinLength` (12) is above `accounts.nameMaxLength` (9)",
         ),
         (
             {"mailbox": {"maxSize": "1M"}},
-            "`message.maxSize` (31457280 bytes) is above half of `mailbox.maxSize` (1048576 bytes)",
+            "`message.maxSize` (31457280 bytes) is more than half of `mailbox.maxSize` (1048576 bytes)",
         ),
         (
             {"message": {"maxSize": 1000}},
-            "is below 64K: not even a key exchange would fit; raise it",
+            "is below 64K, too small even for a key exchange: raise it",
         ),
         (
             {"retention": {"largeMailDays": 30}},
@@ -74,31 +74,31 @@ def test_a_domain_is_all_an_operator_must_say() -> None:
         ),
         (
             {"certificate": {"source": "files", "file": "/var/a", "keyFile": "/nix/store/k.pem"}},
-            '"/nix/store/k.pem", but wants an absolute path outside the Nix store, which everybody',
+            '"/nix/store/k.pem", but must be an absolute path outside the Nix store, written as a string',
         ),
         (
             {"domain": "_lab.test", "certificate": {"source": "acme"}},
-            "no ACME authority gives a certificate for `_lab.test`",
+            "no ACME authority issues a certificate for `_lab.test`",
         ),
         (
             {"turn": {"privateAddress": "192.168.1.2"}},
-            "`turn.privateAddress` says that the host is behind NAT: write its address outside",
+            "`turn.privateAddress` is for a host behind NAT: also set `addresses.ipv4`",
         ),
         (
             {"iroh": {"enable": True, "url": "https://iroh.example.net"}},
-            "`iroh.url` names another host's iroh-relay",
+            "`iroh.url` names an iroh-relay on another host",
         ),
         (
             {"website": {"pages": "/srv/pages", "root": "/srv/www"}},
-            "`website.root` replaces the whole site, so `website.pages` would not be read",
+            "`website.root` replaces the whole website, so `website.pages` would have no effect",
         ),
-        ({"website": {"root": "srv/www"}}, 'but wants an absolute path such as "/srv/www"'),
+        ({"website": {"root": "srv/www"}}, 'but must be an absolute path such as "/srv/www"'),
         (
             {"metrics": {"enable": True, "port": 3340}},
             "`metrics.port` (3340) is a port of the relay's own: take another",
         ),
-        ({"addresses": {"ipv4": "300.1.1.1"}}, "but wants an IPv4 address"),
-        ({"push": {"proxy": "notifications.example.org"}}, "but wants a URL"),
+        ({"addresses": {"ipv4": "300.1.1.1"}}, "but must be an IPv4 address"),
+        ({"push": {"proxy": "notifications.example.org"}}, "but must be a URL"),
     ],
 )
 def test_refuses_what_cannot_work_and_says_what_to_write(settings: Value, sentence: str) -> None:

@@ -74,10 +74,10 @@ def test_the_text_that_comes_with_the_image_is_right_once_filled_in() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (GOOD.replace("chat.example.org", "Chat"), '`domain` is "Chat", but wants a domain name'),
+        (GOOD.replace("chat.example.org", "Chat"), '`domain` is "Chat", but must be a domain name'),
         (GOOD.replace("domain", "domian"), "unknown setting `domian`"),
-        (GOOD.replace("you@example.net", "me"), '`certificate.email` is "me", but wants'),
-        (f"{GOOD}sending.burst = many\n", '`sending.burst` is "many", but wants a whole number'),
+        (GOOD.replace("you@example.net", "me"), '`certificate.email` is "me", but must be'),
+        (f"{GOOD}sending.burst = many\n", '`sending.burst` is "many", but must be a whole number'),
         (f"{GOOD}hello\n", "line 4 wants the form `name = value`"),
         (f"domain = b.example.org\n{GOOD}", "`domain` is there 2 times"),
         (GOOD.replace(f"ssh-key = {KEY}\n", ""), "`ssh-key` is missing, so nobody could log in"),
@@ -184,10 +184,10 @@ def test_a_text_that_the_system_was_made_of_rebuilds_nothing(pi: Pi) -> None:
         (None, "there is no chatmail.txt on the card"),
         ((PI / "chatmail.txt").read_text(), "still empty"),
         ("# nothing\n", "there is nothing in it yet"),
-        (GOOD.replace("chat.example.org", "Chat"), '`domain` is "Chat", but wants a domain name'),
+        (GOOD.replace("chat.example.org", "Chat"), '`domain` is "Chat", but must be a domain name'),
         (b"\xff\xfe\x00d\x00o\x00m", "wants the form `name = value`"),
         (b"\x00" * 100_000, "there is nothing in it yet"),
-        ('domain = ${builtins.readFile "/etc/shadow"}\n', "but wants a domain name"),
+        ('domain = ${builtins.readFile "/etc/shadow"}\n', "but must be a domain name"),
         (f"{GOOD}privacy.postal = $(reboot) `reboot` \\n\n" * 2000, "`domain` is there"),
     ],
 )

@@ -70,11 +70,11 @@ def test_a_relay_that_is_not_enabled_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({}, "`domain` is missing: write a domain name in lower case"),
-        ({"domain": "Chat"}, '`domain` is "Chat", but wants a domain name'),
+        ({}, "`domain` is missing: set it to a domain name in lower case"),
+        ({"domain": "Chat"}, '`domain` is "Chat", but must be a domain name'),
         (
             {"domain": "chat.example.org"},
-            'write\n`services.chatmail.certificate.email = "you@example.org"`',
+            'set\n`services.chatmail.certificate.email = "you@example.org"`',
         ),
         (
             GOOD | {"accounts": {"nameMinLength": 12}},
@@ -86,14 +86,14 @@ def test_a_relay_that_is_not_enabled_changes_nothing() -> None:
         ),
         (
             {"domain": "_lab.test", "certificate": {"source": "acme"}},
-            "no ACME authority gives a certificate for `_lab.test`",
+            "no ACME authority issues a certificate for `_lab.test`",
         ),
         (
             {"domain": "192.0.2.1", "certificate": {"source": "acme"}},
-            'write `certificate.source = "self-signed"`, or leave it out',
+            'set `certificate.source = "self-signed"`, or remove the setting',
         ),
         (GOOD | {"retention": {"largeMailDays": 30}}, "`retention.largeMailDays` (30) is above"),
-        (GOOD | {"push": {"proxy": "here"}}, '`push.proxy` is "here", but wants a URL'),
+        (GOOD | {"push": {"proxy": "here"}}, '`push.proxy` is "here", but must be a URL'),
     ],
 )
 def test_refuses_a_wrong_combination_with_one_sentence(settings: Settings, sentence: str) -> None:
@@ -114,7 +114,7 @@ def test_refuses_a_wrong_combination_with_one_sentence(settings: Settings, sente
         ({"retention": {"mailDays": 0}}, "between 1 and 36500"),
         (
             {"certificate": {"keyFile": f"/nix/store/{'0' * 32}-key.pem"}},
-            "outside the Nix store, which everybody on the host reads",
+            "outside the Nix store, because the store is read-only",
         ),
         ({"sending": {"perMinut": 5}}, "does not exist"),
     ],
@@ -173,7 +173,7 @@ def test_a_key_of_the_operators_repository_is_refused() -> None:
         f'source = "files"; file = "/srv/c.pem"; keyFile = "${{{key}}}"; }}; }}; }}'
     )
 
-    with pytest.raises(EvaluationError, match="outside the Nix store, which everybody"):
+    with pytest.raises(EvaluationError, match="outside the Nix store, because the store"):
         nix(f"{system}.refusals")
 
 
