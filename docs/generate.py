@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/options.md, the option reference, from the declarations of services.chatmail."""
+"""Generate docs/options.md, the option reference, from the declarations of services.chatmail."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from nixos.evaluation import find_lib, how_to_get_lib, nix  # noqa: E402
 HEAD = """\
 # Options of `services.chatmail`
 
-Made from `modules/options.nix` and `modules/relay/settings.nix`; do not edit, but run:
+Generated from `modules/options.nix` and `modules/relay/settings.nix`. To change this page, edit
+those files and run:
 
     python3 docs/generate.py
 
-A value that cannot work is refused with a sentence before anything is built.
+A value that cannot work is rejected with an error message before anything is built.
 """
 OPTIONS = (
     'lib.filter (o: o.visible && !o.internal && lib.hasPrefix "services.chatmail" o.name) '
@@ -54,7 +55,7 @@ def reference() -> str:
 
 
 def main() -> int:
-    """Write the document; 1 if that is not possible here."""
+    """Write the document; return 1 if nixpkgs' lib is missing."""
     if find_lib() is None:
         print(how_to_get_lib(), file=sys.stderr)
         return 1

@@ -20,8 +20,14 @@ def test_a_domain_is_all_an_operator_must_say() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({}, '`domain` is missing: set it to a domain name in lower case such as "chat.example.org"'),
-        ({"domain": "Chat.example.org"}, '`domain` is "Chat.example.org", but must be a domain name'),
+        (
+            {},
+            '`domain` is missing: set it to a domain name in lower case such as "chat.example.org"',
+        ),
+        (
+            {"domain": "Chat.example.org"},
+            '`domain` is "Chat.example.org", but must be a domain name',
+        ),
         ({"domain": "localhost"}, '`domain` is "localhost", but must be a domain name'),
         ({"domain": "1.2.3"}, '`domain` is "1.2.3", but must be a domain name'),
         ({"domain": "a.b\nsmtpd_milters ="}, "but must be a domain name"),
@@ -53,7 +59,7 @@ def test_a_domain_is_all_an_operator_must_say() -> None:
         ),
         (
             {"mailbox": {"maxSize": "1M"}},
-            "`message.maxSize` (31457280 bytes) is more than half of `mailbox.maxSize` (1048576 bytes)",
+            "`message.maxSize` (31457280 bytes) is more than half of `mailbox.maxSize` (1048576",
         ),
         (
             {"message": {"maxSize": 1000}},
@@ -74,7 +80,7 @@ def test_a_domain_is_all_an_operator_must_say() -> None:
         ),
         (
             {"certificate": {"source": "files", "file": "/var/a", "keyFile": "/nix/store/k.pem"}},
-            '"/nix/store/k.pem", but must be an absolute path outside the Nix store, written as a string',
+            '"/nix/store/k.pem", but must be an absolute path outside the Nix store',
         ),
         (
             {"domain": "_lab.test", "certificate": {"source": "acme"}},
