@@ -17,8 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chatmaild import daemon
 from chatmaild.config import Config, Turn
+from chatmaild.service import daemon
 
 log = logging.getLogger(__name__)
 

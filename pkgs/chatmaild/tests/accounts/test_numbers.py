@@ -2,9 +2,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chatmaild import numbers
 from chatmaild.accounts.book import Book
 from chatmaild.accounts.numbers import population
+from chatmaild.service import numbers
 from running import Daemon
 
 TODAY = 20_000

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from chatmaild import numbers
 from chatmaild.filter import packets
+from chatmaild.service import numbers
 
 from . import mails
 from .mails import ALICE, BOB

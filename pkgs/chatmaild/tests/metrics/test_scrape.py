@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from chatmaild import numbers, sockets
 from chatmaild.config import Config, load
 from chatmaild.metrics import scrape
+from chatmaild.service import numbers, sockets
 from running import run_daemon
 
 HEADER = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1:3903\r\n\r\n"

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 
-from chatmaild import admission, daemon, http_server, sockets, systemd
+from chatmaild import admission
 from chatmaild.accounts.arrival_log import ArrivalLog
 from chatmaild.accounts.book import Book, BookError
 from chatmaild.accounts.book_thread import BookThread
@@ -28,6 +28,7 @@ from chatmaild.accounts.push import CONNECTIONS, Arrivals, Notifier
 from chatmaild.accounts.push_proxy import PushProxy
 from chatmaild.accounts.requests import Control, Registrar
 from chatmaild.config import Config
+from chatmaild.service import daemon, http_server, sockets, systemd
 
 log = logging.getLogger("chatmail-accounts")
 

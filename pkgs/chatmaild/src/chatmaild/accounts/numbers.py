@@ -10,17 +10,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from chatmaild import numbers
 from chatmaild.accounts.book import Book, BookError
 from chatmaild.accounts.book_thread import BookThread, today
 from chatmaild.config import Config
 from chatmaild.expiry import record
+from chatmaild.service import numbers
 
 ACTIVE_DAYS = (1, 7, 30)
 
 
 class Numbers:
-    """Answers on a socket; see chatmaild.numbers."""
+    """Answers on a socket; see chatmaild.service.numbers."""
 
     def __init__(self, config: Config, book: BookThread, counts: Counter[str]) -> None:
         """Tell what is in the book, beside it, and in `counts`."""

@@ -25,7 +25,6 @@ from typing import Any
 
 from aiohttp import web
 
-from chatmaild import http_server
 from chatmaild.accounts import login
 from chatmaild.accounts.book import BookError
 from chatmaild.accounts.book_thread import BookThread
@@ -35,6 +34,7 @@ from chatmaild.accounts.grant import Grant, Unavailable
 from chatmaild.accounts.invites import Refused
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.config import Config
+from chatmaild.service import http_server
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 import http
 from typing import Any
 
-from chatmaild import unix_http
 from chatmaild.admin.cli import CommandError
 from chatmaild.config import Config
+from chatmaild.service import http_client
 
 
 def ask(config: Config, path: str, **fields: Any) -> dict[str, Any]:
@@ -18,10 +18,10 @@ def ask(config: Config, path: str, **fields: Any) -> dict[str, Any]:
     """
     socket = config.paths.control_socket
     try:
-        status, answer = unix_http.ask(socket, path, **fields)
+        status, answer = http_client.ask(socket, path, **fields)
     except PermissionError:
         raise CommandError("only root may do that") from None
-    except unix_http.UnreachableError as error:
+    except http_client.UnreachableError as error:
         raise CommandError(f"chatmail-accounts cannot be asked at {socket}: {error}") from None
     if status >= http.HTTPStatus.BAD_REQUEST:
         raise CommandError(str(answer["reason"]))

@@ -11,7 +11,7 @@ import secrets
 from enum import Enum
 from pathlib import Path
 
-from chatmaild import unix_http
+from chatmaild.service import http_client
 
 PASSWORD_BYTES = 32
 FILE = "password"
@@ -57,8 +57,8 @@ def claim(socket: Path, word: str) -> Standing:
 
     """
     try:
-        status, answer = unix_http.ask(socket, "/account", password=word)
-    except (PermissionError, unix_http.UnreachableError):
+        status, answer = http_client.ask(socket, "/account", password=word)
+    except (PermissionError, http_client.UnreachableError):
         return Standing.UNKNOWN
     if status == http.HTTPStatus.OK:
         return Standing.NEW if answer.get("created") else Standing.GOOD

@@ -20,7 +20,6 @@ from typing import Any
 
 from deltachat_rpc_client import Account, DeltaChat, EventType, JsonRpcError, Message, Rpc
 
-from chatmaild import daemon, systemd
 from chatmaild.accounts.login import ECHO_NAME
 from chatmaild.config import Config, ConfigError
 from chatmaild.config import Echo as EchoConfig
@@ -28,6 +27,7 @@ from chatmaild.echo.account import OutError, claim, password
 from chatmaild.echo.bot import FORGET_SECONDS, Echo, Incoming, forget_old
 from chatmaild.echo.pace import Pace
 from chatmaild.echo.presence import Presence
+from chatmaild.service import daemon, systemd
 
 log = logging.getLogger(__name__)
 

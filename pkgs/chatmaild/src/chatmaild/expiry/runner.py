@@ -10,7 +10,6 @@ import time
 from functools import partial
 from pathlib import Path
 
-from chatmaild import daemon
 from chatmaild.accounts.book import Book, BookError
 from chatmaild.admin import control
 from chatmaild.admin.cli import CommandError
@@ -18,6 +17,7 @@ from chatmaild.config import Config
 from chatmaild.expiry import hold, record
 from chatmaild.expiry.night import Night, Report
 from chatmaild.expiry.policy import SECONDS_PER_DAY
+from chatmaild.service import daemon
 
 log = logging.getLogger("chatmail-expire")
 

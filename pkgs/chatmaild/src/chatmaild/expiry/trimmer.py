@@ -15,9 +15,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from chatmaild import daemon, sockets, systemd
 from chatmaild.config import Config
 from chatmaild.expiry.sweep import trim
+from chatmaild.service import daemon, sockets, systemd
 
 log = logging.getLogger("chatmail-trim")
 

@@ -10,10 +10,10 @@ import asyncio
 import logging
 import sys
 
-from chatmaild import daemon, numbers, sockets, systemd
 from chatmaild.config import Config, is_address
 from chatmaild.filter import keys, resolver, server, signing
 from chatmaild.filter.pipeline import Pipeline
+from chatmaild.service import daemon, numbers, sockets, systemd
 
 REPORT_SECONDS = 3600.0
 

@@ -15,12 +15,12 @@ import threading
 from collections.abc import Mapping
 from typing import cast
 
-from chatmaild import sockets
 from chatmaild.filter import packets
 from chatmaild.filter.packets import ProtocolError, Reader
 from chatmaild.filter.pipeline import Pipeline
 from chatmaild.filter.policy import Role
 from chatmaild.filter.session import Judging, Room, Session
+from chatmaild.service import sockets
 
 RECEIVE_BYTES = 262_144
 """Above what a UNIX socket holds, 208 KB: one look empties it."""

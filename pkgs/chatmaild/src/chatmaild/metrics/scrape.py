@@ -17,9 +17,9 @@ import socket
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 
-from chatmaild import daemon, sockets, systemd
 from chatmaild.config import Config, ConfigError
 from chatmaild.metrics import families, sources
+from chatmaild.service import daemon, sockets, systemd
 
 log = logging.getLogger("chatmail-metrics")
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from cryptography import x509
 
-from chatmaild import numbers
 from chatmaild.config import Config, Metrics
+from chatmaild.service import numbers
 
 LISTENER_SECONDS = 3.0
 QUEUE_SECONDS = 4.0

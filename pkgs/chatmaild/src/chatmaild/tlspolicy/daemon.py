@@ -12,8 +12,8 @@ import logging
 import re
 from collections import Counter
 
-from chatmaild import daemon, sockets, systemd
 from chatmaild.config import Config
+from chatmaild.service import daemon, sockets, systemd
 from chatmaild.tlspolicy import keeping
 from chatmaild.tlspolicy.decide import Decider, DnsUnavailableError
 from chatmaild.tlspolicy.resolving import Resolver

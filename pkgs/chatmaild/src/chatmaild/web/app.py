@@ -18,8 +18,8 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from chatmaild import http_server
 from chatmaild.config import Config
+from chatmaild.service import http_server
 from chatmaild.web import mxdeliv
 from chatmaild.web.credentials import dclogin_url, fresh_credentials
 

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections import Counter
 
-from chatmaild import daemon, http_server, sockets, systemd
 from chatmaild.config import Config
+from chatmaild.service import daemon, http_server, sockets, systemd
 from chatmaild.web.app import App
 from chatmaild.web.registrar import Registrar
 

@@ -17,8 +17,8 @@ from collections import Counter
 
 from aiohttp import web
 
-from chatmaild import http_server
 from chatmaild.config import Config
+from chatmaild.service import http_server
 
 PATH = "/mxdeliv"
 TOO_LARGE = "552 Message exceeds maximum size"

@@ -19,8 +19,8 @@ from typing import Any
 import segno
 from markupsafe import Markup
 
-from chatmaild import daemon
 from chatmaild.config import Config
+from chatmaild.service import daemon
 from chatmaild.website.facts import CURRENT, ECHO_PICTURE, Facts, facts
 from chatmaild.website.languages import DEFAULT, OURS, Language, languages
 from chatmaild.website.markdown import Page, PageError, fill_layout, read_page, to_html

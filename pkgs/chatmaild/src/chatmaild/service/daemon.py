@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from chatmaild import admission, systemd
+from chatmaild import admission
 from chatmaild.config import DEFAULT_PATH, Config, ConfigError, load
+from chatmaild.service import systemd
 
 log = logging.getLogger(__name__)
 

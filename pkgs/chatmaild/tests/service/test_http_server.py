@@ -7,7 +7,7 @@ import socket
 import pytest
 from aiohttp import web
 
-from chatmaild import http_server
+from chatmaild.service import http_server
 
 
 def test_a_peer_that_hangs_up_in_its_body_leaves_no_traceback(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chatmaild import systemd
+from chatmaild.service import systemd
 
 
 def test_tells_systemd_that_it_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from chatmaild.sockets import BACKLOG
+from chatmaild.service.sockets import BACKLOG
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import chatmaild
-from chatmaild import numbers, sockets
+from chatmaild.service import numbers, sockets
 
 
 @pytest.fixture

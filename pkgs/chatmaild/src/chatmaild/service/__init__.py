@@ -1,0 +1,1 @@
+"""What every daemon needs: start-up, systemd, sockets, HTTP both ways, counters."""
