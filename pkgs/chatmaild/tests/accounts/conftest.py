@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatmaild.accounts.book import Book
+from chatmaild.book.accounts import Book
 from running import Daemon, start_daemon
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from accounts.test_requests import Doveadm, active, ask, doveadm, mailbox
+from chatmaild.book.marks import Marks
 from chatmaild.echo.account import OutError, Standing, claim, password
-from chatmaild.marks import Marks
 from running import Daemon
 
 ECHO = "echo@chat.example.org"

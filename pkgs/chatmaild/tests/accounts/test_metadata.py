@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from chatmaild.accounts.book import BookError
 from chatmaild.accounts.dict_protocol import Increment, Set, Timestamp, Unset
 from chatmaild.accounts.dict_server import Refused
 from chatmaild.accounts.metadata import Metadata, server_entries
+from chatmaild.book.accounts import BookError
 from chatmaild.config import load
 
 GUID = "0123456789abcdef0123456789abcdef"

@@ -2,8 +2,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chatmaild.accounts.book import Book
 from chatmaild.accounts.numbers import population
+from chatmaild.book.accounts import Book
 from chatmaild.service import numbers
 from running import Daemon
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from chatmaild.accounts.arrival_log import ArrivalLog
-from chatmaild.accounts.book import Book
-from chatmaild.accounts.book_thread import BookThread
 from chatmaild.accounts.push import CONNECTIONS, Arrivals, Notifier, pause
 from chatmaild.accounts.push_proxy import Outcome
-from chatmaild.accounts.tokens import Tokens
+from chatmaild.book.accounts import Book
+from chatmaild.book.thread import BookThread
+from chatmaild.book.tokens import Tokens
 
 TODAY = 20_000
 ALICE = "alice1234@chat.example.org"

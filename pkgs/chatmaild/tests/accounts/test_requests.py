@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chatmaild.marks import Marks
+from chatmaild.book.marks import Marks
 from running import Daemon, UnixHTTPConnection
 
 ALICE = "alice1234@chat.example.org"

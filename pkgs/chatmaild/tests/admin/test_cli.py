@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chatmaild.accounts.book import Book
 from chatmaild.admin import status
 from chatmaild.admin.cli import main
+from chatmaild.book.accounts import Book
 from chatmaild.expiry.record import Record, write
 from running import environment
 

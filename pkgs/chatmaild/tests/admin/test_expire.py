@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from chatmaild.accounts.book import Book
 from chatmaild.admin.cli import main
+from chatmaild.book.accounts import Book
 
 ALICE = "alice1234@chat.example.org"
 BOB = "bob123456@chat.example.org"

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from chatmaild.accounts.book import Book
-from chatmaild.accounts.outbox import Notification, Outbox
-from chatmaild.accounts.tokens import Tokens
 from chatmaild.admin import status
 from chatmaild.admin.cli import main
+from chatmaild.book.accounts import Book
+from chatmaild.book.outbox import Notification, Outbox
+from chatmaild.book.tokens import Tokens
 from chatmaild.config import load
 
 ALICE = "alice1234@chat.example.org"

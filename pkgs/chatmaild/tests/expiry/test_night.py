@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chatmaild.accounts.book import Account
+from chatmaild.book.accounts import Account
 from chatmaild.config import Config, Mailbox
 from chatmaild.expiry.night import Night, Report
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from chatmaild.accounts.invites import Refused
 from chatmaild.accounts.login import Refusal
 from chatmaild.admission import Pressure
+from chatmaild.book.invites import Refused
 from chatmaild.filter import replies
 from chatmaild.filter.policy import Kind, Role
 from chatmaild.metrics import families

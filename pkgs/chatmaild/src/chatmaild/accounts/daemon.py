@@ -14,8 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chatmaild import admission
 from chatmaild.accounts.arrival_log import ArrivalLog
-from chatmaild.accounts.book import Book, BookError
-from chatmaild.accounts.book_thread import BookThread
 from chatmaild.accounts.dict_server import MAX_LINE_BYTES, DictServer
 from chatmaild.accounts.door import Door, HourlyBudget
 from chatmaild.accounts.dovecot import Dovecot
@@ -27,6 +25,8 @@ from chatmaild.accounts.metadata import Metadata, NoTokens, server_entries
 from chatmaild.accounts.push import CONNECTIONS, Arrivals, Notifier
 from chatmaild.accounts.push_proxy import PushProxy
 from chatmaild.accounts.requests import Control, Registrar
+from chatmaild.book.accounts import Book, BookError
+from chatmaild.book.thread import BookThread
 from chatmaild.config import Config
 from chatmaild.service import daemon, http_server, sockets, systemd
 

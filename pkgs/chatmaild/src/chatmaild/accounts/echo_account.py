@@ -15,10 +15,10 @@ from concurrent.futures import Executor
 from aiohttp import web
 
 from chatmaild.accounts import passwords
-from chatmaild.accounts.book_thread import BookThread
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.accounts.login import ECHO_NAME
 from chatmaild.accounts.requests import LATER, BadRequest, Endpoint, Fields, text_of
+from chatmaild.book.thread import BookThread
 from chatmaild.service import http_server
 
 BLOCKED = "the account is blocked"

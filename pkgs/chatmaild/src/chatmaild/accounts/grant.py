@@ -21,9 +21,9 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from chatmaild.accounts import login, passwords
-from chatmaild.accounts.book import Account, BookError, NotCreatedError
 from chatmaild.accounts.door import Door
 from chatmaild.accounts.login import Refusal
+from chatmaild.book.accounts import Account, BookError, NotCreatedError
 from chatmaild.config import Config
 from chatmaild.service import http_server
 

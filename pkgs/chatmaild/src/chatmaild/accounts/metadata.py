@@ -15,10 +15,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from chatmaild import turn
-from chatmaild.accounts.book import BookError
 from chatmaild.accounts.dict_protocol import Change, Increment, Set, Timestamp, Unset
 from chatmaild.accounts.dict_server import Refused
 from chatmaild.appversions import AppVersions
+from chatmaild.book.accounts import BookError
 from chatmaild.config import Config
 
 # What a server entry says now; None is NIL.

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from chatmaild.accounts.book import Book, BookError
-from chatmaild.accounts.book_thread import BookThread, today
+from chatmaild.book.accounts import Book, BookError
+from chatmaild.book.thread import BookThread, today
 from chatmaild.config import Config
 from chatmaild.expiry import record
 from chatmaild.service import numbers

@@ -15,10 +15,10 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from chatmaild.accounts.arrival_log import ArrivalLog
-from chatmaild.accounts.book import BookError
-from chatmaild.accounts.book_thread import BookThread
-from chatmaild.accounts.outbox import LEASE_SECONDS, Notification
 from chatmaild.accounts.push_proxy import Outcome
+from chatmaild.book.accounts import BookError
+from chatmaild.book.outbox import LEASE_SECONDS, Notification
+from chatmaild.book.thread import BookThread
 
 log = logging.getLogger(__name__)
 

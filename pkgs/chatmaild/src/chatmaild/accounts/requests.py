@@ -26,13 +26,13 @@ from typing import Any
 from aiohttp import web
 
 from chatmaild.accounts import login
-from chatmaild.accounts.book import BookError
-from chatmaild.accounts.book_thread import BookThread
 from chatmaild.accounts.door import Door
 from chatmaild.accounts.dovecot import DovecotError
 from chatmaild.accounts.grant import Grant, Unavailable
-from chatmaild.accounts.invites import Refused
 from chatmaild.accounts.keeper import Keeper
+from chatmaild.book.accounts import BookError
+from chatmaild.book.invites import Refused
+from chatmaild.book.thread import BookThread
 from chatmaild.config import Config
 from chatmaild.service import http_server
 

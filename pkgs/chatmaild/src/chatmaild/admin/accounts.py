@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chatmaild.accounts.book import SECONDS_PER_DAY, Account, Book, BookError
-from chatmaild.accounts.cleartext import Cleartext
 from chatmaild.admin import control
 from chatmaild.admin.cli import CommandError
+from chatmaild.book.accounts import SECONDS_PER_DAY, Account, Book, BookError
+from chatmaild.book.cleartext import Cleartext
 from chatmaild.config import Config
 
 CHANGES = {"block": "is blocked", "unblock": "is unblocked", "delete": "is deleted"}

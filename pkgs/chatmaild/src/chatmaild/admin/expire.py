@@ -4,9 +4,9 @@ import argparse
 import subprocess
 import time
 
-from chatmaild.accounts.book import BookError
 from chatmaild.admin.accounts import human_size
 from chatmaild.admin.cli import CommandError
+from chatmaild.book.accounts import BookError
 from chatmaild.config import Config
 from chatmaild.expiry.night import Report
 from chatmaild.expiry.runner import ExpiryError, night

@@ -7,9 +7,9 @@ from typing import Any
 
 import segno
 
-from chatmaild.accounts.book import SECONDS_PER_DAY
 from chatmaild.admin.accounts import iso_day
 from chatmaild.admin.control import ask
+from chatmaild.book.accounts import SECONDS_PER_DAY
 from chatmaild.config import Config
 from chatmaild.web.credentials import by_login_link
 

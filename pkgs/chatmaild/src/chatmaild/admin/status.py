@@ -13,11 +13,11 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from chatmaild.accounts.book import Book, BookError
-from chatmaild.accounts.outbox import Outbox
 from chatmaild.admin import zone
 from chatmaild.admin.accounts import human_size
 from chatmaild.admin.cli import CommandError
+from chatmaild.book.accounts import Book, BookError
+from chatmaild.book.outbox import Outbox
 from chatmaild.config import Config, is_address
 from chatmaild.expiry import record
 

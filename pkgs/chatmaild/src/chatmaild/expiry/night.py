@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from chatmaild.accounts.book import Account
 from chatmaild.accounts.mailboxes import Mailboxes
+from chatmaild.book.accounts import Account
 from chatmaild.config import Config
 from chatmaild.expiry import maildir, policy
 from chatmaild.expiry.policy import SECONDS_PER_DAY, Limits

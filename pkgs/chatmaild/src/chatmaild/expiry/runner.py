@@ -10,9 +10,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-from chatmaild.accounts.book import Book, BookError
 from chatmaild.admin import control
 from chatmaild.admin.cli import CommandError
+from chatmaild.book.accounts import Book, BookError
 from chatmaild.config import Config
 from chatmaild.expiry import hold, record
 from chatmaild.expiry.night import Night, Report

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
+from chatmaild.book.marks import Marks
 from chatmaild.config import Config
 from chatmaild.filter import headers as cleaning
 from chatmaild.filter import policy, replies, verifying
@@ -22,7 +23,6 @@ from chatmaild.filter.ratelimit import RateLimit
 from chatmaild.filter.signing import Signer
 from chatmaild.filter.structure import Header
 from chatmaild.filter.verifying import Lookup, Outcome
-from chatmaild.marks import Marks
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from chatmaild.marks import Marks
+from chatmaild.book.marks import Marks
 
 ALICE = "alice1234@chat.example.org"
 BOB = "bob123456@chat.example.org"

@@ -5,7 +5,7 @@ A client sets its token at every start, so one that nobody has set for long is o
 gone.
 """
 
-from chatmaild.accounts.book import Book
+from chatmaild.book.accounts import Book
 
 LIFETIME_DAYS = 90
 # One account is used on a handful of devices. The bytes keep a joined answer below the 64 KiB

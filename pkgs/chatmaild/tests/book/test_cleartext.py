@@ -1,7 +1,7 @@
 """Single accounts with another rule on unencrypted mail than the relay's."""
 
-from chatmaild.accounts.book import Book
-from chatmaild.accounts.cleartext import Cleartext
+from chatmaild.book.accounts import Book
+from chatmaild.book.cleartext import Cleartext
 
 ALICE = "alice1234@chat.example.org"
 BOB = "bob123456@chat.example.org"

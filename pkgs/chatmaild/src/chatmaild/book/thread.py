@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from chatmaild.accounts.book import SECONDS_PER_DAY, Account, Book, BookError
-from chatmaild.accounts.cleartext import Cleartext
-from chatmaild.accounts.invites import Invite, Invites, Refused
-from chatmaild.accounts.outbox import Outbox
-from chatmaild.accounts.tokens import Tokens
+from chatmaild.book.accounts import SECONDS_PER_DAY, Account, Book, BookError
+from chatmaild.book.cleartext import Cleartext
+from chatmaild.book.invites import Invite, Invites, Refused
+from chatmaild.book.outbox import Outbox
+from chatmaild.book.tokens import Tokens
 
 log = logging.getLogger(__name__)
 

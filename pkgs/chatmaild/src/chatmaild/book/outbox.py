@@ -7,7 +7,7 @@ One row for a device, however many messages arrived meanwhile: a woken phone fet
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from chatmaild.accounts.book import Book
+from chatmaild.book.accounts import Book
 
 # A row that is being sent comes up again after this, should the daemon die over it. Longer than
 # what is taken at once can need: two rounds of POSTs that all run into their timeout.

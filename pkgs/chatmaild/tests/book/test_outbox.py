@@ -1,8 +1,8 @@
 import pytest
 
-from chatmaild.accounts.book import Book
-from chatmaild.accounts.outbox import LEASE_SECONDS, Notification, Outbox
-from chatmaild.accounts.tokens import Tokens
+from chatmaild.book.accounts import Book
+from chatmaild.book.outbox import LEASE_SECONDS, Notification, Outbox
+from chatmaild.book.tokens import Tokens
 
 TODAY = 20_000
 NOW = TODAY * 86400

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from chatmaild.accounts import schema
-from chatmaild.accounts.book import Book, BookError
-from chatmaild.accounts.tokens import Tokens
+from chatmaild.book import schema
+from chatmaild.book.accounts import Book, BookError
+from chatmaild.book.tokens import Tokens
 
 ALICE = "alice1234@chat.example.org"
 # As relays have it that were set up by the first version; never to be changed.

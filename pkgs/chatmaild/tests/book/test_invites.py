@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from chatmaild.accounts.book import Book, NotCreatedError
-from chatmaild.accounts.invites import NAME_SECONDS, SPARE_NAMES, Invites, Refused
-from chatmaild.accounts.tokens import Tokens
+from chatmaild.book.accounts import Book, NotCreatedError
+from chatmaild.book.invites import NAME_SECONDS, SPARE_NAMES, Invites, Refused
+from chatmaild.book.tokens import Tokens
 
 TODAY = 20_000
 NOW = TODAY * 86400

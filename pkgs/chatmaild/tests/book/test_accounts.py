@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatmaild.accounts.book import Book, BookError
+from chatmaild.book.accounts import Book, BookError
 
 TODAY = 20_000
 ALICE = "alice1234@chat.example.org"
@@ -120,7 +120,7 @@ def test_says_that_it_is_locked_instead_of_that_nobody_is_there(
     book: Book, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A locked book must become a temporary failure, never a wrong password or a new account."""
-    monkeypatch.setattr("chatmaild.accounts.book.BUSY_TIMEOUT_SECONDS", 0)
+    monkeypatch.setattr("chatmaild.book.accounts.BUSY_TIMEOUT_SECONDS", 0)
     impatient = Book.open(path, path.parent / "mail")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from chatmaild.accounts import schema
-from chatmaild.accounts.schema import BookError
+from chatmaild.book import schema
+from chatmaild.book.schema import BookError
 
 __all__ = ["Account", "Book", "BookError", "NotCreatedError"]
 

@@ -1,7 +1,7 @@
 import pytest
 
-from chatmaild.accounts.book import Book
-from chatmaild.accounts.tokens import MAX_TOKENS, Tokens
+from chatmaild.book.accounts import Book
+from chatmaild.book.tokens import MAX_TOKENS, Tokens
 
 TODAY = 20_000
 ALICE = "alice1234@chat.example.org"

@@ -1,6 +1,6 @@
 """Accounts for which the operator chose otherwise than for the relay (`incoming.cleartext`)."""
 
-from chatmaild.accounts.book import Book
+from chatmaild.book.accounts import Book
 
 
 class Cleartext:

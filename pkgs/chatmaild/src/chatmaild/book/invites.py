@@ -11,7 +11,7 @@ import enum
 import secrets
 from dataclasses import dataclass
 
-from chatmaild.accounts.book import Book
+from chatmaild.book.accounts import Book
 
 TOKEN_BYTES = 16
 # How long a handed-out name may wait for its first login: a client logs in within seconds, unless
