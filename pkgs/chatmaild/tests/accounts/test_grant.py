@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from chatmaild.accounts import passwords
 from chatmaild.accounts.grant import Grant
 from chatmaild.book.accounts import Account
+from chatmaild.dovecot import passwords
 
 ALICE = Account("alice1234@chat.example.org", passwords.hash_password(b"right"), 1, None, False)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from chatmaild.accounts.dict_protocol import Increment, Set, Timestamp, Unset
-from chatmaild.accounts.dict_server import Refused
 from chatmaild.accounts.metadata import Metadata, server_entries
 from chatmaild.book.accounts import BookError
 from chatmaild.config import load
+from chatmaild.dovecot.dict_protocol import Increment, Set, Timestamp, Unset
+from chatmaild.dovecot.dict_server import Refused
 
 GUID = "0123456789abcdef0123456789abcdef"
 TOKEN_KEY = f"priv/{GUID}/devicetoken"

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from chatmaild.config import Mailbox
-from chatmaild.expiry import maildir, sweep
+from chatmaild.dovecot import maildir
+from chatmaild.expiry import sweep
 from chatmaild.expiry.policy import SECONDS_PER_DAY, Limits
 
 from .boxes import NOW, Box

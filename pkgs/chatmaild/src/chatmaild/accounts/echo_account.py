@@ -14,11 +14,11 @@ from concurrent.futures import Executor
 
 from aiohttp import web
 
-from chatmaild.accounts import passwords
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.accounts.login import ECHO_NAME
 from chatmaild.accounts.requests import LATER, BadRequest, Endpoint, Fields, text_of
 from chatmaild.book.thread import BookThread
+from chatmaild.dovecot import passwords
 from chatmaild.service import http_server
 
 BLOCKED = "the account is blocked"

@@ -20,11 +20,12 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from chatmaild.accounts import login, passwords
+from chatmaild.accounts import login
 from chatmaild.accounts.door import Door
 from chatmaild.accounts.login import Refusal
 from chatmaild.book.accounts import Account, BookError, NotCreatedError
 from chatmaild.config import Config
+from chatmaild.dovecot import passwords
 from chatmaild.service import http_server
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ import logging
 from collections import Counter
 from collections.abc import Coroutine
 
-from chatmaild.accounts.dovecot import Dovecot, DovecotError
-from chatmaild.accounts.mailboxes import Mailboxes
 from chatmaild.book.accounts import BookError
 from chatmaild.book.marks import Marks
 from chatmaild.book.thread import BookThread
 from chatmaild.config import Config
+from chatmaild.dovecot.doveadm import Dovecot, DovecotError
+from chatmaild.dovecot.mailboxes import Mailboxes
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ reasons exist to be counted.
 import enum
 import re
 
-from chatmaild.accounts import passwords
 from chatmaild.config import Config
+from chatmaild.dovecot import passwords
 
 _NAME = re.compile(r"[a-z0-9._-]+", re.ASCII)
 

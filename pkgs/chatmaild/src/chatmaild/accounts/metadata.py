@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from chatmaild import turn
-from chatmaild.accounts.dict_protocol import Change, Increment, Set, Timestamp, Unset
-from chatmaild.accounts.dict_server import Refused
 from chatmaild.appversions import AppVersions
 from chatmaild.book.accounts import BookError
 from chatmaild.config import Config
+from chatmaild.dovecot.dict_protocol import Change, Increment, Set, Timestamp, Unset
+from chatmaild.dovecot.dict_server import Refused
 
 # What a server entry says now; None is NIL.
 Entry = Callable[[], str | None]

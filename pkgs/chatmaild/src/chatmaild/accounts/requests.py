@@ -27,13 +27,13 @@ from aiohttp import web
 
 from chatmaild.accounts import login
 from chatmaild.accounts.door import Door
-from chatmaild.accounts.dovecot import DovecotError
 from chatmaild.accounts.grant import Grant, Unavailable
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.book.accounts import BookError
 from chatmaild.book.invites import Refused
 from chatmaild.book.thread import BookThread
 from chatmaild.config import Config
+from chatmaild.dovecot.doveadm import DovecotError
 from chatmaild.service import http_server
 
 log = logging.getLogger(__name__)

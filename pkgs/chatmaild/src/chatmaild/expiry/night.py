@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from chatmaild.accounts.mailboxes import Mailboxes
 from chatmaild.book.accounts import Account
 from chatmaild.config import Config
-from chatmaild.expiry import maildir, policy
+from chatmaild.dovecot import maildir
+from chatmaild.dovecot.mailboxes import Mailboxes
+from chatmaild.expiry import policy
 from chatmaild.expiry.policy import SECONDS_PER_DAY, Limits
 from chatmaild.expiry.sweep import Amount, Remove, sweep, trim
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from chatmaild.config import Mailbox
-from chatmaild.expiry import maildir, policy
-from chatmaild.expiry.maildir import Message
+from chatmaild.dovecot import maildir
+from chatmaild.dovecot.maildir import Message
+from chatmaild.expiry import policy
 from chatmaild.expiry.policy import Limits, Verdict
 
 # A mailbox may hold millions of tiny messages; so many of them are remembered at once, 300 bytes

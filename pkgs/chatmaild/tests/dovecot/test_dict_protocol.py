@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatmaild.accounts import dict_protocol as protocol
-from chatmaild.accounts.dict_protocol import (
+from chatmaild.dovecot import dict_protocol as protocol
+from chatmaild.dovecot.dict_protocol import (
     Begin,
     Command,
     Commit,

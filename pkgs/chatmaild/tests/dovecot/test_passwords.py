@@ -1,6 +1,6 @@
 import pytest
 
-from chatmaild.accounts import passwords
+from chatmaild.dovecot import passwords
 
 
 def test_hash_has_the_form_dovecot_verifies() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from chatmaild.accounts import dict_server
-from chatmaild.accounts.dict_protocol import Change, Set
-from chatmaild.accounts.dict_server import MAX_LINE_BYTES, DictServer, Refused
+from chatmaild.dovecot import dict_server
+from chatmaild.dovecot.dict_protocol import Change, Set
+from chatmaild.dovecot.dict_server import MAX_LINE_BYTES, DictServer, Refused
 
 DEADLINE_SECONDS = 10
 

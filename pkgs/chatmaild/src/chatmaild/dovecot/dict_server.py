@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from chatmaild.accounts import dict_protocol as protocol
-from chatmaild.accounts.dict_protocol import Change, DictProtocolError
+from chatmaild.dovecot import dict_protocol as protocol
+from chatmaild.dovecot.dict_protocol import Change, DictProtocolError
 
 log = logging.getLogger(__name__)
 
