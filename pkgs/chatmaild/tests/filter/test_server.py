@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from chatmaild.filter import packets
+from chatmaild.postfix import milter_protocol
 from chatmaild.service import numbers
 
 from . import mails
@@ -93,7 +93,7 @@ def test_hangs_up_on_who_reads_no_answer(running: Filter) -> None:
     client = MilterClient(running.socket, "submission")
     client.begin(f"<{ALICE}>", ALICE)
     client.flush()
-    rcpts = packets.packet(b"R", b"<a@b>\0") * 1_000_000
+    rcpts = milter_protocol.packet(b"R", b"<a@b>\0") * 1_000_000
     with pytest.raises((BrokenPipeError, ConnectionResetError)):
         client.socket.sendall(rcpts)
     client.socket.close()
@@ -150,7 +150,7 @@ def say_message(running: Filter, selector: bytes) -> MilterClient:
 def begin_judgement(running: Filter, late: LateDns) -> MilterClient:
     """Send a whole message whose judgement then waits for the DNS."""
     client = say_message(running, b"late")
-    client.unsent += packets.packet(b"E")
+    client.unsent += milter_protocol.packet(b"E")
     client.flush()
     late.wait_for(1)
     return client
@@ -172,7 +172,7 @@ def test_a_client_that_goes_while_its_mail_is_judged_is_no_fault(
 def test_the_messages_of_a_connection_come_one_after_the_other(running: Filter) -> None:
     """What comes in the middle of a judgement would change what is judged."""
     client = say_message(running, b"sel")
-    client.unsent += packets.packet(b"E") * 2
+    client.unsent += milter_protocol.packet(b"E") * 2
     client.flush()
     with contextlib.suppress(ConnectionResetError):
         assert client.socket.recv(100) == b""

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from chatmaild.config import load
-from chatmaild.filter import packets, session
-from chatmaild.filter.packets import ProtocolError
+from chatmaild.filter import session
 from chatmaild.filter.pipeline import Pipeline
 from chatmaild.filter.policy import Role
 from chatmaild.filter.session import Judging, Room, Session
+from chatmaild.postfix import milter_protocol
+from chatmaild.postfix.milter_protocol import ProtocolError
 
 from . import mails
 from .mails import ALICE, BOB, split
@@ -80,7 +81,7 @@ def postfix(pipeline: Pipeline, rooms: dict[Role, Room]) -> Postfix:
 
 def text(answer: bytes) -> str:
     """Read the last packet of an answer: one letter, and a reply where it has one."""
-    packet = list(packets.Reader().feed(answer))[-1]
+    packet = list(milter_protocol.Reader().feed(answer))[-1]
     return (chr(packet[0]) + packet[1].rstrip(b"\0").decode()).removeprefix("y")
 
 
@@ -188,7 +189,7 @@ def test_what_waits_or_lasts_is_judged_elsewhere(
         one = Postfix(pipeline, rooms, daemon)
         one.begin()
         one.content(mail or mails.encrypted())
-        judged.append(one.session.handle(packets.END, b""))
+        judged.append(one.session.handle(milter_protocol.END, b""))
 
     assert [isinstance(answer, bytes) for answer in judged] == [True, False, False]
 
@@ -201,7 +202,7 @@ def test_a_fault_in_the_middle_is_said_at_the_end(
     def fail(_data: bytes) -> list[bytes]:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(packets, "strings", fail)
+    monkeypatch.setattr(milter_protocol, "strings", fail)
     assert postfix.say("M", b"<a@b>\0") == b""
     assert text(postfix.say("R", b"<a@b>\0")).startswith("451 4.3.0 ")
     assert text(postfix.say("E")).startswith("451 4.3.0 ")
@@ -232,7 +233,7 @@ def test_a_fault_with_the_client_ends_the_connection(
     def fail(_data: bytes) -> list[bytes]:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(packets, "strings", fail)
+    monkeypatch.setattr(milter_protocol, "strings", fail)
     with pytest.raises(ProtocolError, match="error with the client"):
         postfix.say(command, b"C\x004\0\x19192.0.2.9\0")
 

@@ -15,11 +15,11 @@ import threading
 from collections.abc import Mapping
 from typing import cast
 
-from chatmaild.filter import packets
-from chatmaild.filter.packets import ProtocolError, Reader
 from chatmaild.filter.pipeline import Pipeline
 from chatmaild.filter.policy import Role
 from chatmaild.filter.session import Judging, Room, Session
+from chatmaild.postfix import milter_protocol
+from chatmaild.postfix.milter_protocol import ProtocolError, Reader
 from chatmaild.service import sockets
 
 RECEIVE_BYTES = 262_144
@@ -79,7 +79,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._judging:
             raise ProtocolError("a command while the last one has no answer")
-        if command == packets.QUIT:
+        if command == milter_protocol.QUIT:
             self._transport.close()
             self._transport = None
             return
@@ -97,7 +97,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             threading.Thread(target=self._judge, args=(judging,), daemon=True).start()
         except RuntimeError as error:  # the unit's or the machine's limit of threads
-            self._judged(self._session.stumble(error, packets.END))
+            self._judged(self._session.stumble(error, milter_protocol.END))
 
     def _judge(self, judging: Judging) -> None:
         answer = judging()

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
-from chatmaild.filter import packets, replies
-from chatmaild.filter.packets import ProtocolError
+from chatmaild.filter import replies
 from chatmaild.filter.pipeline import Pass, Pipeline
 from chatmaild.filter.policy import Envelope, Refuse, Role
 from chatmaild.filter.replies import Reply
 from chatmaild.filter.structure import Header
+from chatmaild.postfix import milter_protocol
+from chatmaild.postfix.milter_protocol import ProtocolError
 
 MAX_HEADERS = 1000
 MAX_HEADER_BYTES = 524_288
@@ -105,7 +106,7 @@ class Session:
         except ProtocolError:
             raise
         except Exception as error:  # noqa: BLE001 whatever it is, the mail must wait and not pass
-            if command in (packets.CONNECT, packets.MACROS):
+            if command in (milter_protocol.CONNECT, milter_protocol.MACROS):
                 # MAIL would forget the fault, and what it is about decides who may pass.
                 raise ProtocolError(f"{_stumbled(error).reason} with the client") from None
             return self.stumble(error, command)
@@ -113,7 +114,7 @@ class Session:
     def stumble(self, error: Exception, command: int) -> bytes:
         """Put the message off because of an exception that nobody expected."""
         self._drop(_stumbled(error))
-        return self._refuse() if command in (packets.RCPT, packets.END) else b""
+        return self._refuse() if command in (milter_protocol.RCPT, milter_protocol.END) else b""
 
     def _drop(self, reply: Reply) -> None:
         """Refuse the message as soon as the protocol allows, and forget its content already."""
@@ -126,20 +127,20 @@ class Session:
         )
 
     def _negotiate(self, data: bytes) -> bytes:
-        return packets.negotiated(data)
+        return milter_protocol.negotiated(data)
 
     def _macros(self, data: bytes) -> bytes:
         """Take what Postfix tells with the command that comes next."""
         if data[:1] == b"C":
-            self._daemon = packets.macros(data[1:]).get(b"{daemon_name}", b"")
+            self._daemon = milter_protocol.macros(data[1:]).get(b"{daemon_name}", b"")
         elif data[:1] == b"M":
-            login = packets.macros(data[1:]).get(b"{auth_authen}", b"")
+            login = milter_protocol.macros(data[1:]).get(b"{auth_authen}", b"")
             self._next_login = login.decode("utf-8", "replace")
         return b""
 
     def _connect(self, data: bytes) -> bytes:
         """Note the client. Mail that came without SMTP has no address, or port 0."""
-        client = packets.client(data)
+        client = milter_protocol.client(data)
         if client:
             self._peer = client[0]
             self._over_smtp = client[1] != 0
@@ -173,7 +174,7 @@ class Session:
         if refused := self._pipeline.check_recipient(self._role, len(self._recipients) + 1):
             return self._refuse(refused.reply)
         self._recipients.append(_address(data))
-        return packets.CONTINUE
+        return milter_protocol.CONTINUE
 
     def _header(self, data: bytes) -> bytes:
         """Take one field: raw value with its leading space, folds as LF + WSP."""
@@ -247,16 +248,16 @@ class Session:
         return b""
 
     _COMMANDS: ClassVar[dict[int, Callable[["Session", bytes], bytes | Judging]]] = {
-        packets.NEGOTIATE: _negotiate,
-        packets.MACROS: _macros,
-        packets.CONNECT: _connect,
-        packets.MAIL: _mail,
-        packets.RCPT: _rcpt,
-        packets.HEADER: _header,
-        packets.BODY: _body_chunk,
-        packets.END: _end,
-        packets.ABORT: _abort,
-        packets.QUIT_FOR_NEXT: _next,
+        milter_protocol.NEGOTIATE: _negotiate,
+        milter_protocol.MACROS: _macros,
+        milter_protocol.CONNECT: _connect,
+        milter_protocol.MAIL: _mail,
+        milter_protocol.RCPT: _rcpt,
+        milter_protocol.HEADER: _header,
+        milter_protocol.BODY: _body_chunk,
+        milter_protocol.END: _end,
+        milter_protocol.ABORT: _abort,
+        milter_protocol.QUIT_FOR_NEXT: _next,
     }
 
 
@@ -269,19 +270,21 @@ def _judge(
         result = pipeline.finish(role, envelope, headers, whole)
         if isinstance(result, Refuse):
             return _refusal(pipeline, role, result.reply)
-        return _edits(result) + packets.ACCEPT
+        return _edits(result) + milter_protocol.ACCEPT
     except Exception as error:  # noqa: BLE001 as in Session.handle
         return _refusal(pipeline, role, _stumbled(error))
 
 
 def _edits(result: Pass) -> bytes:
     edits = [
-        packets.change_header(edit.index, edit.name, _folded(edit.value)) for edit in result.edits
+        milter_protocol.change_header(edit.index, edit.name, _folded(edit.value))
+        for edit in result.edits
     ]
     if result.unanswered:
-        edits.append(packets.change_from(b"<>"))
+        edits.append(milter_protocol.change_from(b"<>"))
     edits += [
-        packets.insert_header(0, b"DKIM-Signature", _folded(value)) for value in result.signatures
+        milter_protocol.insert_header(0, b"DKIM-Signature", _folded(value))
+        for value in result.signatures
     ]
     return b"".join(edits)
 
@@ -297,13 +300,13 @@ def _address(data: bytes) -> str:
 
     What is not UTF-8 in it gets replacement characters and so matches nobody's.
     """
-    path = packets.strings(data)[0].decode("utf-8", "replace")
+    path = milter_protocol.strings(data)[0].decode("utf-8", "replace")
     return path.removeprefix("<").removesuffix(">")
 
 
 def _refusal(pipeline: Pipeline, role: Role, reply: Reply) -> bytes:
     pipeline.counters.count(f"{role.value}-refused-{reply.reason}")
-    return packets.reply(reply.code, reply.text)
+    return milter_protocol.reply(reply.code, reply.text)
 
 
 def _stumbled(error: Exception) -> Reply:

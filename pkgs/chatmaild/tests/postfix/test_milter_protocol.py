@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatmaild.filter import packets
-from chatmaild.filter.packets import ProtocolError, Reader
+from chatmaild.postfix import milter_protocol
+from chatmaild.postfix.milter_protocol import ProtocolError, Reader
 
 PACKETS = st.lists(st.tuples(st.binary(min_size=1, max_size=1), st.binary(max_size=40)), max_size=8)
 
@@ -18,7 +18,7 @@ def test_packets_are_the_same_however_they_are_cut(
     sent: list[tuple[bytes, bytes]], cuts: list[int]
 ) -> None:
     """A socket knows no packets, and a piece may end within the length of the next one."""
-    stream = b"".join(packets.packet(command, data) for command, data in sent)
+    stream = b"".join(milter_protocol.packet(command, data) for command, data in sent)
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     reader = Reader()
     got = [
@@ -30,15 +30,17 @@ def test_packets_are_the_same_however_they_are_cut(
 
 def test_the_largest_packet_comes_octet_by_octet() -> None:
     """It is put together once, not again with every piece."""
-    data = b"x" * (packets.MAX_PACKET_BYTES - 1)
+    data = b"x" * (milter_protocol.MAX_PACKET_BYTES - 1)
     reader = Reader()
-    stream = packets.packet(b"B", data) + packets.packet(b"E")
+    stream = milter_protocol.packet(b"B", data) + milter_protocol.packet(b"E")
     got = [one for at in range(len(stream)) for one in reader.feed(stream[at : at + 1])]
 
-    assert got == [(packets.BODY, data), (packets.END, b"")]
+    assert got == [(milter_protocol.BODY, data), (milter_protocol.END, b"")]
 
 
-@pytest.mark.parametrize("length", [0, packets.MAX_PACKET_BYTES + 1, 0xFFFFFFFF, 0x47455420])
+@pytest.mark.parametrize(
+    "length", [0, milter_protocol.MAX_PACKET_BYTES + 1, 0xFFFFFFFF, 0x47455420]
+)
 def test_a_length_that_cannot_be_is_an_error_at_once(length: int) -> None:
     """Nobody makes the filter wait for, or hold, more than Postfix ever sends."""
     with pytest.raises(ProtocolError, match=f"a packet of {length} octets"):
@@ -47,7 +49,7 @@ def test_a_length_that_cannot_be_is_an_error_at_once(length: int) -> None:
 
 def test_asks_postfix_for_what_it_needs_and_no_more() -> None:
     """The answer has the same shape as the offer."""
-    answer = packets.negotiated(struct.pack("!III", 6, 0x1FF, 0x1FFFFF) + b"future")
+    answer = milter_protocol.negotiated(struct.pack("!III", 6, 0x1FF, 0x1FFFFF) + b"future")
     [(command, data)] = Reader().feed(answer)
 
     assert (command, *struct.unpack("!III", data)) == (ord("O"), 6, 0x51, 0x1853C2)
@@ -60,13 +62,13 @@ def test_asks_postfix_for_what_it_needs_and_no_more() -> None:
 def test_does_not_run_with_half_of_it(version: int, actions: int, options: int) -> None:
     """A mail server that would not delete a field must not be told to."""
     with pytest.raises(ProtocolError, match="is too little"):
-        packets.negotiated(struct.pack("!III", version, actions, options))
+        milter_protocol.negotiated(struct.pack("!III", version, actions, options))
 
 
 def test_an_offer_has_three_numbers() -> None:
     """Said as what it is."""
     with pytest.raises(ProtocolError, match="too short"):
-        packets.negotiated(b"\0\0\0\6")
+        milter_protocol.negotiated(b"\0\0\0\6")
 
 
 @pytest.mark.parametrize(
@@ -79,14 +81,14 @@ def test_an_offer_has_three_numbers() -> None:
 )
 def test_reads_macros(data: bytes, said: dict[bytes, bytes]) -> None:
     """A value may be empty."""
-    assert packets.macros(data) == said
+    assert milter_protocol.macros(data) == said
 
 
 @pytest.mark.parametrize("data", [b"x", b"x\0", b"x\0y", b"x\0y\0z\0"])
 def test_half_a_macro_is_an_error_that_does_not_repeat_it(data: bytes) -> None:
     """It could be somebody's login."""
     with pytest.raises(ProtocolError) as refused:
-        packets.macros(data)
+        milter_protocol.macros(data)
 
     assert not {"x", "y", "z"} & set(str(refused.value).replace("macro", "").split())
 
@@ -103,16 +105,16 @@ def test_half_a_macro_is_an_error_that_does_not_repeat_it(data: bytes) -> None:
 )
 def test_reads_where_a_client_comes_from(data: bytes, client: tuple[str, int] | None) -> None:
     """Mail that did not come by SMTP has no address, or no port."""
-    assert packets.client(data) == client
+    assert milter_protocol.client(data) == client
 
 
 @pytest.mark.parametrize("data", [b"", b"name", b"name\0", b"name\x004\0\x19192.0.2.9"])
 def test_a_client_from_nowhere_is_an_error(data: bytes) -> None:
     """An address decides about mail from relays without a name."""
     with pytest.raises(ProtocolError):
-        packets.client(data)
+        milter_protocol.client(data)
 
 
 def test_a_reply_is_no_format() -> None:
     """Postfix takes a lone percent sign for an error of the filter."""
-    assert packets.reply("500", "5.1.1 100%s") == b"\0\0\0\x12y500 5.1.1 100%%s\0"
+    assert milter_protocol.reply("500", "5.1.1 100%s") == b"\0\0\0\x12y500 5.1.1 100%%s\0"

@@ -1,0 +1,1 @@
+"""Postfix's protocols: the milter protocol."""
