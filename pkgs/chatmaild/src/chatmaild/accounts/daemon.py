@@ -13,14 +13,11 @@ from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 
 from chatmaild import admission
-from chatmaild.accounts.arrival_log import ArrivalLog
 from chatmaild.accounts.door import Door, HourlyBudget
 from chatmaild.accounts.echo_account import EchoAccount
 from chatmaild.accounts.grant import Grant
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.accounts.metadata import Metadata, NoTokens, server_entries
-from chatmaild.accounts.push import CONNECTIONS, Arrivals, Notifier
-from chatmaild.accounts.push_proxy import PushProxy
 from chatmaild.accounts.requests import Control, Registrar
 from chatmaild.book.accounts import Book, BookError
 from chatmaild.book.thread import BookThread
@@ -28,6 +25,9 @@ from chatmaild.config import Config
 from chatmaild.dovecot.dict_server import MAX_LINE_BYTES, DictServer
 from chatmaild.dovecot.doveadm import Dovecot
 from chatmaild.dovecot.mailboxes import Mailboxes
+from chatmaild.push.arrival_log import ArrivalLog
+from chatmaild.push.notifier import CONNECTIONS, Arrivals, Notifier
+from chatmaild.push.proxy import PushProxy
 from chatmaild.service import daemon, http_server, sockets, systemd
 
 log = logging.getLogger("chatmail-accounts")

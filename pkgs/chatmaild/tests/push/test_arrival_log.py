@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chatmaild.accounts.arrival_log import MAX_BYTES, ArrivalLog
+from chatmaild.push.arrival_log import MAX_BYTES, ArrivalLog
 
 ALICE, BOB = "alice1234@chat.example.org", "bob123456@chat.example.org"
 

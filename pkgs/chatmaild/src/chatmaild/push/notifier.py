@@ -14,11 +14,11 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from chatmaild.accounts.arrival_log import ArrivalLog
-from chatmaild.accounts.push_proxy import Outcome
 from chatmaild.book.accounts import BookError
 from chatmaild.book.outbox import LEASE_SECONDS, Notification
 from chatmaild.book.thread import BookThread
+from chatmaild.push.arrival_log import ArrivalLog
+from chatmaild.push.proxy import Outcome
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from chatmaild.accounts.arrival_log import ArrivalLog
-from chatmaild.accounts.push import CONNECTIONS, Arrivals, Notifier, pause
-from chatmaild.accounts.push_proxy import Outcome
 from chatmaild.book.accounts import Book
 from chatmaild.book.thread import BookThread
 from chatmaild.book.tokens import Tokens
+from chatmaild.push.arrival_log import ArrivalLog
+from chatmaild.push.notifier import CONNECTIONS, Arrivals, Notifier, pause
+from chatmaild.push.proxy import Outcome
 
 TODAY = 20_000
 ALICE = "alice1234@chat.example.org"
