@@ -14,8 +14,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from chatmaild import turn
-from chatmaild.appversions import AppVersions
+from chatmaild.accounts import turn
+from chatmaild.accounts.app_versions import AppVersions
 from chatmaild.book.accounts import BookError
 from chatmaild.config import Config
 from chatmaild.dovecot.dict_protocol import Change, Increment, Set, Timestamp, Unset

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from chatmaild.accounts.turn import ensure_secret, entry, main, password
 from chatmaild.config import Turn
-from chatmaild.turn import ensure_secret, entry, main, password
 
 
 @pytest.fixture

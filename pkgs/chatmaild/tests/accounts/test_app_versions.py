@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chatmaild.appversions import AppVersions, VersionsError, one_line
+from chatmaild.accounts.app_versions import AppVersions, VersionsError, one_line
 
 
 def good() -> dict[str, Any]:
