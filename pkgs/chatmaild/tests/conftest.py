@@ -1,9 +1,12 @@
-"""What every test may ask for: a valid configuration file's content, free to be spoiled."""
+"""A valid configuration file's content, free to be spoiled, and an account book."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from chatmaild.book.accounts import Book
 
 
 @pytest.fixture
@@ -75,3 +78,11 @@ def settings(tmp_path: Path) -> dict[str, Any]:
             "authorities": "/etc/ssl/certs/ca-certificates.crt",
         },
     }
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    """Hand over a new, empty book."""
+    book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
+    yield book
+    book.close()

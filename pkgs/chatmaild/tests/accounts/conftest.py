@@ -1,4 +1,4 @@
-"""An account book, and a running chatmail-accounts."""
+"""A running chatmail-accounts."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,16 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatmaild.book.accounts import Book
 from running import Daemon, start_daemon
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    """Hand over a new, empty book."""
-    book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
-    yield book
-    book.close()
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""Dovecot's dialects: dict protocol and server, doveadm, maildir names, password schemes, mailboxes."""
+"""Dovecot: dict protocol and server, doveadm, maildir names, password schemes, mailboxes."""
