@@ -11,7 +11,7 @@ import pytest
 from chatmaild.admin import status
 from chatmaild.admin.cli import main
 from chatmaild.book.accounts import Book
-from chatmaild.expiry.record import Record, write
+from chatmaild.book.last_night import Record, write
 from running import environment
 
 ALICE = "alice1234@chat.example.org"

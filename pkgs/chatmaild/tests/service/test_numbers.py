@@ -65,6 +65,6 @@ def test_nobody_there_is_told_as_such(place: Path) -> None:
 
 def test_the_version_is_the_packages() -> None:
     """It stands in two places, because a relay need not have the package's metadata."""
-    project = Path(__file__).parents[1] / "pyproject.toml"
+    project = Path(__file__).parents[2] / "pyproject.toml"
 
     assert f'version = "{chatmaild.__version__}"' in project.read_text()

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from chatmaild.book import last_night
 from chatmaild.book.accounts import Book, BookError
 from chatmaild.book.thread import BookThread, today
 from chatmaild.config import Config
-from chatmaild.expiry import record
 from chatmaild.service import numbers
 
 ACTIVE_DAYS = (1, 7, 30)
@@ -79,7 +79,7 @@ def population(book: Book, day: int) -> dict[str, int]:
 
 def _last_night(config: Config) -> Mapping[str, Any] | None:
     try:
-        last = record.read(record.path_of(config))
+        last = last_night.read(last_night.path_of(config))
     except (OSError, ValueError):
         return None
     return None if last is None else {**asdict(last), "fault": bool(last.fault)}

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 from chatmaild.admin import zone
 from chatmaild.admin.accounts import human_size
 from chatmaild.admin.cli import CommandError
+from chatmaild.book import last_night
 from chatmaild.book.accounts import Book, BookError
 from chatmaild.book.outbox import Outbox
 from chatmaild.config import Config, is_address
-from chatmaild.expiry import record
 
 COMMAND_SECONDS = 20
 # ACME renews 30 days before the end; at 14 it has failed for two weeks.
@@ -153,9 +153,9 @@ def _disk(config: Config) -> Check:
 
 
 def _expiry(config: Config) -> Check:
-    path = record.path_of(config)
+    path = last_night.path_of(config)
     try:
-        last = record.read(path)
+        last = last_night.read(path)
     except OSError as error:
         return Check("expiry", ok=False, text=f"{path}: {error.strerror}")
     except ValueError:

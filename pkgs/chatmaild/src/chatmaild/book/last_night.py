@@ -1,8 +1,8 @@
 """
-What the last night did, kept for whoever asks how the relay is: figures, and no address.
+The record of the last expiry run, for `chatmail status` and the metrics: figures, no addresses.
 
-`chatmail-expire` writes it at the end, also of a night that failed; one that was killed leaves the
-record of the night before, whose age tells.
+`chatmail-expire` writes it at the end of a run, also of a failed one. A run that was killed leaves
+the record of the run before, whose age shows it.
 """
 
 import json
@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chatmaild.config import Config
-from chatmaild.expiry.night import Report
-from chatmaild.expiry.sweep import Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +35,6 @@ class Record:
 def path_of(config: Config) -> Path:
     """Return where the record is: beside the account book."""
     return config.paths.account_book.with_name("expired.json")
-
-
-def of_report(report: Report, at: float, fault: str) -> Record:
-    """Sum up a night; `mailboxes` are those without an account that went."""
-    removed = Amount()
-    for amount in (report.old, report.large, report.trimmed):
-        removed.add_all(amount)
-    return Record(
-        at=int(at),
-        messages=removed.messages,
-        bytes=removed.bytes,
-        accounts=report.deleted,
-        mailboxes=report.removed_orphans,
-        seconds=round(report.seconds, 1),
-        held=report.held,
-        fault=fault,
-        stored_messages=report.seen.messages - removed.messages,
-        stored_bytes=report.seen.bytes - removed.bytes,
-    )
 
 
 def write(path: Path, record: Record) -> None:

@@ -8,16 +8,17 @@ and asks chatmail-accounts, the one writer of the account book, to delete idle a
 import logging
 import time
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
-from chatmaild.admin import control
-from chatmaild.admin.cli import CommandError
+from chatmaild.book import last_night
 from chatmaild.book.accounts import Book, BookError
 from chatmaild.config import Config
-from chatmaild.expiry import hold, record
+from chatmaild.expiry import hold
 from chatmaild.expiry.night import Night, Report
 from chatmaild.expiry.policy import SECONDS_PER_DAY
-from chatmaild.service import daemon
+from chatmaild.expiry.sweep import Amount
+from chatmaild.service import daemon, http_client
 
 log = logging.getLogger("chatmail-expire")
 
@@ -58,16 +59,43 @@ def night(config: Config, now: float, *, rehearsal: bool = False) -> Report:
     if not rehearsal:
         try:
             run.delete(partial(_delete, config))
-        except CommandError as error:
+        except ExpiryError as error:
             run.report.failure = str(error)
     return run.report
 
 
 def _delete(config: Config, address: str, before_day: int) -> bool:
-    answer = control.ask(config, "/accounts/expire", address=address, before_day=before_day)
+    socket = config.paths.control_socket
+    try:
+        status, answer = http_client.ask(
+            socket, "/accounts/expire", address=address, before_day=before_day
+        )
+    except (PermissionError, http_client.UnreachableError) as error:
+        raise ExpiryError(f"chatmail-accounts cannot be asked at {socket}: {error}") from None
+    if status >= HTTPStatus.BAD_REQUEST:
+        raise ExpiryError(str(answer["reason"]))
     if warning := answer.get("warning"):
         log.warning("connections of a deleted account may be open: %s", warning)
     return bool(answer["deleted"])
+
+
+def _record(report: Report, at: float, fault: str) -> last_night.Record:
+    """Sum up a night; `mailboxes` are those without an account that went."""
+    removed = Amount()
+    for amount in (report.old, report.large, report.trimmed):
+        removed.add_all(amount)
+    return last_night.Record(
+        at=int(at),
+        messages=removed.messages,
+        bytes=removed.bytes,
+        accounts=report.deleted,
+        mailboxes=report.removed_orphans,
+        seconds=round(report.seconds, 1),
+        held=report.held,
+        fault=fault,
+        stored_messages=report.seen.messages - removed.messages,
+        stored_bytes=report.seen.bytes - removed.bytes,
+    )
 
 
 def _work(config: Config) -> None:
@@ -81,8 +109,8 @@ def _work(config: Config) -> None:
     except (BookError, ExpiryError) as error:
         fault = str(error)
     try:
-        done = record.of_report(report, time.time(), fault)
-        record.write(record.path_of(config), done)
+        done = _record(report, time.time(), fault)
+        last_night.write(last_night.path_of(config), done)
     except OSError as error:
         fault = fault or f"{error.filename}: {error.strerror}"
     if fault:

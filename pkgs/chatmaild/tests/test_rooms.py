@@ -1,0 +1,66 @@
+"""The packages of chatmaild import in one direction, and none of them is crowded."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import chatmaild
+
+SOURCE = Path(chatmaild.__file__).parent
+# From the ground up: a package imports only what stands before it, or itself.
+ORDER = (
+    "config_file",
+    "config",
+    "admission",
+    "service",
+    "postfix",
+    "dovecot",
+    "book",
+    "push",
+    "accounts",
+    "filter",
+    "expiry",
+    "tlspolicy",
+    "web",
+    "website",
+    "echo",
+    "metrics",
+    "admin",
+)
+MAX_LINES = 2000
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "chatmaild":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chatmaild."):
+            yield (node.module or "").split(".")[1]
+
+
+def test_no_import_runs_upward() -> None:
+    """A reader who begins at the ground never meets what has not been read."""
+    found = {
+        (_room(path), imported)
+        for path in SOURCE.rglob("*.py")
+        if path.parent != SOURCE or path.stem != "__init__"
+        for imported in _imports(path)
+    }
+
+    assert len(found) > 20
+    assert [
+        (room, imported) for room, imported in found if ORDER.index(imported) > ORDER.index(room)
+    ] == []
+
+
+def test_no_room_is_crowded() -> None:
+    """A package stays small enough to be read in an afternoon."""
+    lines: dict[str, int] = {}
+    for path in SOURCE.rglob("*.py"):
+        lines[_room(path)] = lines.get(_room(path), 0) + len(path.read_text().splitlines())
+
+    assert {room: count for room, count in lines.items() if count > MAX_LINES} == {}
