@@ -18,6 +18,8 @@ ORDER = (
     "book",
     "push",
     "accounts",
+    "message",
+    "signatures",
     "filter",
     "expiry",
     "tlspolicy",

@@ -96,7 +96,7 @@ def test_prints_the_whole_zone_with_the_hosts_key(
     tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the host knows alone, addresses and key, is added to what was configured."""
-    from chatmaild.filter import keys
+    from chatmaild.signatures import keys
 
     path = config_file(tmp_path, settings)
     keys.make(tmp_path / "dkim.pem")
@@ -113,7 +113,7 @@ def test_prints_the_whole_zone_with_the_hosts_key(
 
 def test_a_second_key_has_a_record_of_its_own(tmp_path: Path, settings: dict[str, Any]) -> None:
     """Recommended, because the RSA key signs everything as well."""
-    from chatmaild.filter import keys
+    from chatmaild.signatures import keys
 
     settings["dkim"]["ed25519Selector"] = "ed25519"
     keys.make(tmp_path / "dkim.pem")

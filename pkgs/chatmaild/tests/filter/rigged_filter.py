@@ -10,8 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-from chatmaild.filter import milter, resolver
-from chatmaild.filter.verifying import DnsUnavailableError
+from chatmaild.filter import milter
+from chatmaild.signatures import resolver
+from chatmaild.signatures.verifying import DnsUnavailableError
 
 ZONE = Path(sys.argv[1])
 

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from .mails import ALICE, BOB, Header, split
+from mails import ALICE, BOB, Header, split
+
 from .milter_client import MilterClient, Result
 
 DEADLINE_SECONDS = 20

@@ -3,8 +3,7 @@
 import pytest
 
 from chatmaild.filter.headers import Edit, clean_incoming, clean_submission
-
-from .mails import encrypted, split
+from mails import encrypted, split
 
 SURVIVING = [
     b"Message-ID",

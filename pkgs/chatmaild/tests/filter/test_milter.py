@@ -6,10 +6,10 @@ from typing import Any
 import dkim
 import pytest
 
-from chatmaild.filter import keys
+import mails
+from chatmaild.signatures import keys
+from mails import ALICE, BOB, crlf, split
 
-from . import mails
-from .mails import ALICE, BOB, crlf, split
 from .milter_client import MilterClient
 from .running_filter import MAX_SIZE, Filter, sign, start
 

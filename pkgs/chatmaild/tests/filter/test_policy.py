@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mails
 from chatmaild.filter import policy
-from chatmaild.filter.addresses import parse_path
 from chatmaild.filter.policy import Accept, Envelope, Kind, Refuse, Role, Verdict
-
-from . import mails
-from .mails import ALICE, BOB, PACKETS, PKESK, SEIPD, armor, crlf, encrypted_body, packet, split
+from chatmaild.message.addresses import parse_path
+from mails import ALICE, BOB, PACKETS, PKESK, SEIPD, armor, crlf, encrypted_body, packet, split
 
 
 def submit(

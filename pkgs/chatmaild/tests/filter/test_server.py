@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+import mails
 from chatmaild.postfix import milter_protocol
 from chatmaild.service import numbers
+from mails import ALICE, BOB
 
-from . import mails
-from .mails import ALICE, BOB
 from .milter_client import MilterClient
 from .running_filter import DEADLINE_SECONDS, Filter, sign, start
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import mails
 from chatmaild.config import load
 from chatmaild.filter import session
 from chatmaild.filter.pipeline import Pipeline
@@ -13,9 +14,7 @@ from chatmaild.filter.policy import Role
 from chatmaild.filter.session import Judging, Room, Session
 from chatmaild.postfix import milter_protocol
 from chatmaild.postfix.milter_protocol import ProtocolError
-
-from . import mails
-from .mails import ALICE, BOB, split
+from mails import ALICE, BOB, split
 
 SPACE = 1_200_000
 MAX_SIZE = 300_000

@@ -33,7 +33,7 @@ def test_runs_without_systemd(path: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_takes_sockets_by_their_names(tmp_path: Path) -> None:
     """Names, not positions, say which socket is which; the variables do not leak to children."""
     program = (
-        "import os, sys; from chatmaild import systemd\n"
+        "import os, sys; from chatmaild.service import systemd\n"
         "os.dup2(int(sys.argv[1]), 3), os.dup2(int(sys.argv[2]), 4)\n"
         "os.environ['LISTEN_PID'] = str(os.getpid())\n"
         "taken = systemd.listen_fds()\n"

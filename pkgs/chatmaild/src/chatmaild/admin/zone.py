@@ -31,7 +31,7 @@ def records(config: Config) -> list[DnsRecord]:
 
     """
     # Loads cryptography.
-    from chatmaild.filter import keys  # noqa: PLC0415
+    from chatmaild.signatures import keys  # noqa: PLC0415
 
     origin = f"{config.domain}."
     return [

@@ -10,7 +10,7 @@ X-Microsoft-Original-Message-ID) is in no table below.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chatmaild.filter.structure import Header
+from chatmaild.message.structure import Header
 
 SUBJECT = b" [...]"
 """What every submitted Subject becomes: in encrypted mail the real one is inside."""

@@ -11,9 +11,10 @@ import logging
 import sys
 
 from chatmaild.config import Config, is_address
-from chatmaild.filter import keys, resolver, server, signing
+from chatmaild.filter import server
 from chatmaild.filter.pipeline import Pipeline
 from chatmaild.service import daemon, numbers, sockets, systemd
+from chatmaild.signatures import keys, resolver, signing
 
 REPORT_SECONDS = 3600.0
 

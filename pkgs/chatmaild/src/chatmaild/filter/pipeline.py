@@ -14,15 +14,16 @@ from math import ceil
 from chatmaild.book.marks import Marks
 from chatmaild.config import Config
 from chatmaild.filter import headers as cleaning
-from chatmaild.filter import policy, replies, verifying
-from chatmaild.filter.addresses import Address
+from chatmaild.filter import policy, replies
 from chatmaild.filter.counters import Counters
 from chatmaild.filter.headers import Edit
 from chatmaild.filter.policy import Envelope, Refuse, Role
 from chatmaild.filter.ratelimit import RateLimit
-from chatmaild.filter.signing import Signer
-from chatmaild.filter.structure import Header
-from chatmaild.filter.verifying import Lookup, Outcome
+from chatmaild.message.addresses import Address
+from chatmaild.message.structure import Header
+from chatmaild.signatures import verifying
+from chatmaild.signatures.signing import Signer
+from chatmaild.signatures.verifying import Lookup, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from chatmaild.filter import openpgp, replies, structure
-from chatmaild.filter.addresses import Address, AddressError, parse_mailbox, parse_path
+from chatmaild.filter import replies
 from chatmaild.filter.replies import Reply
-from chatmaild.filter.structure import Header, StructureError
+from chatmaild.message import openpgp, structure
+from chatmaild.message.addresses import Address, AddressError, parse_mailbox, parse_path
+from chatmaild.message.structure import Header, StructureError
 
 MAX_LINE = 998
 """Octets without CRLF, RFC 5322 2.1.1. Postfix folds longer lines after the signature is made."""

@@ -15,7 +15,7 @@ from chatmaild.filter import replies
 from chatmaild.filter.pipeline import Pass, Pipeline
 from chatmaild.filter.policy import Envelope, Refuse, Role
 from chatmaild.filter.replies import Reply
-from chatmaild.filter.structure import Header
+from chatmaild.message.structure import Header
 from chatmaild.postfix import milter_protocol
 from chatmaild.postfix.milter_protocol import ProtocolError
 

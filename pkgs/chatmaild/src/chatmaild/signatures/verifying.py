@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from dkim.canonicalization import CanonicalizationPolicy, InvalidCanonicalizationPolicyError
 
-from chatmaild.filter.canonicalization import relaxed_body, simple_body
-from chatmaild.filter.fields import SINGULAR
-from chatmaild.filter.structure import Header
+from chatmaild.message.structure import Header
+from chatmaild.signatures.canonicalization import relaxed_body, simple_body
+from chatmaild.signatures.fields import SINGULAR
 
 MAX_SIGNATURES = 8
 """Aligned signatures tried; honest mail has one or two."""

@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatmaild.config import ConfigError
-from chatmaild.filter import keys, signing
-from chatmaild.filter.canonicalization import relaxed_value
-from chatmaild.filter.fields import OVERSIGNED
-from chatmaild.filter.signing import Signer
-
-from .mails import Header, encrypted, split
+from chatmaild.signatures import keys, signing
+from chatmaild.signatures.canonicalization import relaxed_value
+from chatmaild.signatures.fields import OVERSIGNED
+from chatmaild.signatures.signing import Signer
+from mails import Header, encrypted, split
 
 KEYS: dict[str, keys.PrivateKey] = {
     "opendkim": rsa.generate_private_key(65537, 2048),

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from chatmaild.config import ConfigError
-from chatmaild.filter import keys
+from chatmaild.signatures import keys
 
 AnyKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatmaild.filter import openpgp
-from chatmaild.filter.openpgp import OpenPGPError, decode_armor, require_encrypted
-
-from .mails import PACKETS, PKESK, SEIPD, SKESK, armor, crlf, packet
+from chatmaild.message import openpgp
+from chatmaild.message.openpgp import OpenPGPError, decode_armor, require_encrypted
+from mails import PACKETS, PKESK, SEIPD, SKESK, armor, crlf, packet
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])

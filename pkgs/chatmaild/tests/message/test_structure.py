@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatmaild.filter.structure import (
+from chatmaild.message.structure import (
     ContentType,
     Part,
     StructureError,
@@ -15,8 +15,7 @@ from chatmaild.filter.structure import (
     only_value,
     parts,
 )
-
-from .mails import armor, crlf, encrypted_body
+from mails import armor, crlf, encrypted_body
 
 
 def parsed(value: str) -> ContentType:

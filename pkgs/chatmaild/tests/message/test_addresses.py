@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatmaild.filter import addresses
-from chatmaild.filter.addresses import AddressError, parse_mailbox, parse_path
+from chatmaild.message import addresses
+from chatmaild.message.addresses import AddressError, parse_mailbox, parse_path
 
 
 @pytest.mark.parametrize(

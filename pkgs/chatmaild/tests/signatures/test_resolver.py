@@ -13,8 +13,8 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from chatmaild.filter.resolver import lookup_txt
-from chatmaild.filter.verifying import DnsUnavailableError
+from chatmaild.signatures.resolver import lookup_txt
+from chatmaild.signatures.verifying import DnsUnavailableError
 
 NAME = "sel._domainkey.other.example."
 Answer = Callable[[dns.message.Message], None]

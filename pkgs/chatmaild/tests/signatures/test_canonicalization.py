@@ -7,7 +7,7 @@ from dkim.canonicalization import Relaxed, Simple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatmaild.filter.canonicalization import relaxed_body, simple_body
+from chatmaild.signatures.canonicalization import relaxed_body, simple_body
 
 
 @given(st.text(alphabet="a \t\r\n", max_size=40).map(str.encode))

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from chatmaild.config import ConfigError
-from chatmaild.filter import keys
-from chatmaild.filter.canonicalization import relaxed_value, simple_body
-from chatmaild.filter.fields import OVERSIGNED, SIGNED, SIGNED_PREFIXES
-from chatmaild.filter.structure import Header
+from chatmaild.message.structure import Header
+from chatmaild.signatures import keys
+from chatmaild.signatures.canonicalization import relaxed_value, simple_body
+from chatmaild.signatures.fields import OVERSIGNED, SIGNED, SIGNED_PREFIXES
 
 LINE = 74
 """Octets on a line of a signature, after a tab and `b=`; RFC 5322 2.1.1 wants at most 78."""

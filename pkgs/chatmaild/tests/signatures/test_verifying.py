@@ -18,10 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatmaild.filter import verifying
-from chatmaild.filter.verifying import DnsUnavailableError, Outcome, verify
-
-from .mails import BOB, Header, encrypted, split
+from chatmaild.signatures import verifying
+from chatmaild.signatures.verifying import DnsUnavailableError, Outcome, verify
+from mails import BOB, Header, encrypted, split
 
 DOMAIN = "other.example"
 KEY_NAME = "sel._domainkey.other.example."

@@ -4,7 +4,7 @@ import dns.exception
 import dns.name
 import dns.resolver
 
-from chatmaild.filter.verifying import DnsUnavailableError
+from chatmaild.signatures.verifying import DnsUnavailableError
 
 MAX_RECORDS = 20
 """A DNS answer may hold thousands; keys beyond these are not looked at."""

@@ -1,0 +1,1 @@
+"""Reading a message without guessing: MIME structure, addresses, OpenPGP packets."""

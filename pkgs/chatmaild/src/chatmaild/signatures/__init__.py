@@ -1,0 +1,1 @@
+"""DKIM signatures (RFC 6376): keys, signing, verifying."""
