@@ -1,31 +1,31 @@
-# The developer's menu. Everything runs as root on a Debian machine and installs what it lacks; tests/README.md explains the rest.
+# Commands for developers. All run as root on a Debian machine and install missing dependencies. See tests/README.md.
 SUITE ?= trixie
 LAB = tests/lab --suite $(SUITE)
-# So many labs share the tests of one run.
+# Number of labs that run the tests in parallel.
 LABS ?= 2
 
 .PHONY: help up down test unit bench check format
 
-help: ## this list
+help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 up: ## boot a relay in a container and show two Delta Chat clients talking through it
 	$(LAB) up
 
-down: ## take down what `make up` started
+down: ## stop and remove what `make up` started
 	$(LAB) down
 
-test: check unit ## run everything there is: the value, Python units, whole relays with real clients
+test: check unit ## run all tests: the generated configuration, unit tests, whole relays with real clients
 	$(LAB) --labs $(LABS) test $(ARGS)
 
-unit: ## only the unit tests of chatmaild, in the machine image
+unit: ## run only chatmaild's unit tests, in the machine image
 	$(LAB) unit $(ARGS)
 
-bench: ## print the benchmark tables
+bench: ## run the benchmark and print its tables
 	$(LAB) bench $(ARGS)
 
-check: ## types, lint and formatting, without starting anything
+check: ## check types, lint and formatting
 	$(LAB) check
 
-format: ## format Python and Nix
+format: ## format the Python and Nix code
 	$(LAB) format

@@ -1,4 +1,4 @@
-# Names for things that live elsewhere. What a relay is: modules/relay; how it is proven: tests; how a host is made: hosts.
+# This file only names things that are defined elsewhere: the relay in modules/relay, the tests in tests, the hosts in hosts.
 {
   description = "A chatmail relay on NixOS";
 
@@ -18,7 +18,7 @@
     in
     {
       nixosModules.default.imports = [ ./modules ];
-      # The hardware of a Raspberry Pi and its SD card, without chatmail.txt.
+      # The hardware of a Raspberry Pi and its SD card image, without the set-up by chatmail.txt.
       nixosModules.raspberry-pi.imports = [ ./hosts/raspberry-pi/hardware.nix ];
 
       nixosConfigurations = {
@@ -45,7 +45,7 @@
         }
       );
 
-      # An offer: the module does not need it.
+      # For operators who want the packages in their nixpkgs. The module does not need this overlay.
       overlays.default = final: _prev: {
         chatmaild = final.python3Packages.callPackage ./pkgs/chatmaild { };
         chatmail-dovecot = final.callPackage ./pkgs/dovecot { };
@@ -64,7 +64,7 @@
         default = {
           type = "app";
           program = lib.getExe self.packages.${systemOf pkgs}.chatmaild;
-          meta.description = "The operator's command: status, DNS records, accounts";
+          meta.description = "Command line of the relay's operator: status, DNS records, accounts";
         };
       });
 

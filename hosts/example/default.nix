@@ -1,5 +1,5 @@
-# A relay on a small virtual server (1 CPU, 1 GB of memory, 10 GB of disk): settings only. Copy this directory, change the three
-# names, and read hosts/README.md.
+# A relay on a small virtual server (1 CPU, 1 GB of memory, 10 GB of disk). Set your own domain, mail address and ssh key here;
+# hosts/README.md explains the installation.
 {
   imports = [
     ../../modules
@@ -24,18 +24,18 @@
   ];
 
   nix = {
-    # `nix flake update`
+    # Needed by `nix flake update`.
     settings.experimental-features = [
       "flakes"
       "nix-command"
     ];
-    # Old generations stay for a month to roll back to; what is older makes room.
+    # Old generations are kept for a month for rollbacks.
     gc = {
       automatic = true;
       options = "--delete-older-than 30d";
     };
   };
 
-  # The release this host was installed with; it is not raised by updates.
+  # The NixOS release this host was installed with. Do not change it when you update.
   system.stateVersion = "26.05";
 }

@@ -1,10 +1,10 @@
-# One disk: boot areas for GRUB, swap, and everything else in one file system. hosts/README.md has the commands that make it.
+# One disk with boot partitions for GRUB, swap, and one file system for the rest. hosts/README.md has the commands that create it.
 { pkgs, ... }:
 {
   fileSystems."/" = {
     device = "/dev/disk/by-label/nixos";
     fsType = "ext4";
-    # Mailboxes are many small files that are read once: no write for each reading.
+    # Mailboxes are many small files that are read once. Updating access times would cause a write for each read.
     options = [ "noatime" ];
   };
   fileSystems."/boot/efi" = {
@@ -14,7 +14,7 @@
 
   swapDevices = [ { device = "/dev/disk/by-label/swap"; } ];
 
-  # Some providers' machines start by BIOS, others and all ARM ones by UEFI: this disk does either way.
+  # This disk boots with BIOS and with UEFI. Virtual machines of some providers use BIOS; others, and all ARM machines, use UEFI.
   boot.loader = {
     efi.efiSysMountPoint = "/boot/efi";
     grub = {

@@ -1,4 +1,4 @@
-# A virtual machine with virtio disks and network, as most providers rent them; x86_64, or aarch64 by changing the last line.
+# A virtual machine with virtio disk and network, as most providers offer. For ARM, change the last line to aarch64-linux.
 { modulesPath, ... }:
 {
   imports = [ "${modulesPath}/profiles/qemu-guest.nix" ];

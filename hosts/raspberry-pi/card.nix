@@ -1,5 +1,5 @@
-# The text of chatmail.txt -> { given; settings; sshKeys; problems }. Plain Nix without nixpkgs: a Pi with 512 MB checks a text
-# in a second with it, by the very rules that hold for services.chatmail, before anything is changed.
+# The text of chatmail.txt -> { given; settings; sshKeys; problems }. Plain Nix without nixpkgs, so that even a Pi with 512 MB
+# checks a text within a second, before anything is changed. The rules are those of services.chatmail.
 text:
 let
   inherit (builtins)
@@ -40,7 +40,7 @@ let
     if isComment line then
       null
     else if parts == null then
-      { problem = "line ${toString (number + 1)} wants the form `name = value`"; }
+      { problem = "line ${toString (number + 1)} must have the form `name = value`"; }
     else
       {
         name = elemAt parts 0;
@@ -61,7 +61,7 @@ let
     path: value: set:
     let
       name = head path;
-      # `domain.x = 1` after `domain = …` is told below, by the rules of the settings.
+      # `domain.x = 1` after `domain = …` is reported below, by the rules of the settings.
       inner = if isAttrs (set.${name} or null) then set.${name} else { };
     in
     set // { ${name} = if length path == 1 then value else put (tail path) value inner; };
@@ -87,7 +87,7 @@ let
     let
       times = length (valuesOf name);
     in
-    when (times > 1) "`${name}` is there ${toString times} times";
+    when (times > 1) "`${name}` is given ${toString times} times: remove all but one";
 
   # authorized_keys(5), without options.
   keyType = "(ssh-ed25519|ssh-rsa|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9@.-]+)";
@@ -110,11 +110,11 @@ in
       ++ checked.problems
       ++
         when (contacts == [ ] && checked.settings.certificate.source == "acme")
-          "`contact` is missing: write a mail address of yours such as you@example.net"
+          "`contact` is missing: set it to your mail address, such as you@example.net"
       ++
         when (sshKeys == [ ])
-          "`ssh-key` is missing, so nobody could log in: write the line of ~/.ssh/id_ed25519.pub"
+          "`ssh-key` is missing, so you could not log in: set it to the line in ~/.ssh/id_ed25519.pub"
       ++
         when (!all isKey sshKeys)
-          "`ssh-key` wants one whole line of a public key such as: ssh-ed25519 AAAA… you@laptop";
+          "`ssh-key` must be one whole line of a public key, such as: ssh-ed25519 AAAA… you@laptop";
 }

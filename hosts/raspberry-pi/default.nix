@@ -1,5 +1,5 @@
-# A relay on a Raspberry Pi that is set up with nothing but a card writer: chatmail.txt says what it is, given here before the
-# image is built, or on the card itself afterwards (setup.nix).
+# A relay on a Raspberry Pi that needs only a card writer for its set-up. chatmail.txt has its settings: fill it in here before you
+# build the image, or afterwards on the card (setup.nix).
 { lib, ... }:
 let
   card = import ./card.nix (builtins.readFile ./chatmail.txt);
@@ -11,7 +11,8 @@ in
     ./setup.nix
   ];
 
-  # An untouched chatmail.txt makes the image that waits for one on the card: no daemon, no open port, no login.
+  # With an unchanged chatmail.txt the image waits for the file on the card. Until then it runs no daemon, opens no port and allows
+  # no login.
   services.chatmail = lib.mkIf card.given (card.settings // { enable = true; });
 
   services.openssh = {

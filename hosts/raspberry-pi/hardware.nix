@@ -1,6 +1,6 @@
-# The SD card of a Raspberry Pi 3, 4, 400, Zero 2 W or CM4: nixpkgs' image builder without the rescue tools that its ready-made
-# image brings. A Pi 5 does not boot from it: its U-Boot and device trees came to nixpkgs after 26.05
-# (https://github.com/NixOS/nixpkgs/pull/537862); hosts/README.md says what to do.
+# The SD card image for a Raspberry Pi 3, 4, 400, Zero 2 W, CM3 or CM4. It uses nixpkgs' image builder, but without the rescue tools
+# of its ready-made image. A Pi 5 does not boot from it, because its U-Boot and device trees came to nixpkgs after 26.05
+# (https://github.com/NixOS/nixpkgs/pull/537862). hosts/README.md names an alternative.
 {
   config,
   lib,
@@ -24,14 +24,14 @@ let
   # https://www.raspberrypi.com/documentation/computers/config_txt.html
   configTxt = pkgs.writeText "config.txt" ''
     arm_64bit=1
-    # U-Boot stops without a serial port, whether anybody listens or not.
+    # U-Boot does not start without a serial port, even if nothing is connected to it.
     enable_uart=1
     # The firmware's warnings would overwrite the screen of the running system.
     avoid_warnings=1
 
     [pi3]
     kernel=u-boot-rpi3.bin
-    # The serial port's clock follows the core's.
+    # The clock of the serial port depends on the core clock.
     core_freq=250
 
     [pi02]
@@ -74,11 +74,11 @@ in
     grub.enable = false;
     generic-extlinux-compatible = {
       enable = true;
-      # Generations to choose from at the screen, should one not start.
+      # The number of generations in the boot menu, in case one does not start.
       configurationLimit = 5;
     };
   };
-  # The last one is where messages go that nobody asked for: the screen.
+  # The last console gets the kernel's messages: the screen.
   boot.kernelParams = [
     "console=ttyAMA0,115200n8"
     "console=tty0"
@@ -86,8 +86,8 @@ in
   hardware.enableRedistributableFirmware = true;
 
   networking.hostName = "chatmail";
-  # A Pi has no clock of its own, and without the right time no DNS answer is believed (DNSSEC signatures live for days), so no
-  # time server would be found by its name. The last two are time.cloudflare.com's addresses, which do not change.
+  # A Pi has no battery-backed clock. With a wrong time, DNSSEC validation fails (signatures are valid for days), so time servers
+  # cannot be found by name. The last two entries are the fixed addresses of time.cloudflare.com.
   networking.timeServers = [
     "0.nixos.pool.ntp.org"
     "1.nixos.pool.ntp.org"
@@ -95,8 +95,8 @@ in
     "2606:4700:f1::1"
   ];
 
-  # Each write wears the card: the journal is in memory (modules/journald.nix), swap is compressed memory first. The file is for
-  # rebuilding on a Pi with little memory.
+  # Every write wears the card. So the journal is kept in memory (modules/journald.nix), and swap uses compressed memory first.
+  # The swap file is for rebuilding on a Pi with little memory.
   zramSwap.enable = true;
   swapDevices = [
     {
@@ -119,6 +119,6 @@ in
     };
   };
 
-  # The release this host was installed with; it is not raised by updates.
+  # The NixOS release this host was installed with. Do not change it when you update.
   system.stateVersion = "26.05";
 }

@@ -1,10 +1,10 @@
-# From chatmail.txt on the card to a running relay: at each start the text is read, checked, and, if it says something else than
-# the running system was made of, the system is rebuilt from it.
+# Turns chatmail.txt on the card into a running relay. At each start the Pi reads and checks the file. If it differs from the one
+# that the running system was built from, the Pi rebuilds the system.
 #
-# Why rebuild, and not fill names into a ready configuration: a relay that nobody looks after gets its security updates by
-# rebuilding itself, so a Pi must be able to do that anyway, and then there is one way from settings to files, the one that is
-# tested. It is also all or nothing: a system that cannot be built is never switched to, and the one before can be chosen at the
-# screen. Everything that a relay consists of is on the card already (`extraDependencies`); what is built on the Pi is text.
+# The Pi rebuilds instead of filling names into a ready configuration, because an unattended relay gets its security updates by
+# rebuilding anyway. So there is only one way from settings to files, the tested one. It is also atomic: the Pi never switches to a
+# system that failed to build, and the boot menu offers the previous one. The card already contains all packages of a relay
+# (`extraDependencies`), so the Pi builds only text files.
 {
   config,
   extendModules,
@@ -15,7 +15,7 @@
 let
   cfg = config.services.chatmail;
 
-  # A relay of some name, for its packages.
+  # Any relay will do: only its packages are needed.
   someRelay = extendModules {
     modules = [
       {
@@ -28,7 +28,7 @@ let
     ];
   };
 
-  # What a host is made of; /etc/nixos on the Pi begins as a copy of it.
+  # The sources of a host. /etc/nixos on the Pi starts as a copy of them.
   source = builtins.path {
     name = "chatmail";
     path = ../..;
@@ -46,7 +46,7 @@ let
       ];
   };
 
-  # Where the message for the screen is; agetty(8) shows /etc/issue.d above the login prompt.
+  # The message for the screen. agetty(8) shows /etc/issue.d above the login prompt.
   screen = "/run/chatmail-setup/screen";
 
   setup = pkgs.writeShellApplication {
@@ -64,9 +64,9 @@ in
   environment.etc."issue.d/chatmail.issue".source = screen;
 
   systemd.services.chatmail-setup = {
-    description = "chatmail.txt on the card: read, check, become that relay";
+    description = "Set up the relay from chatmail.txt on the card";
     wantedBy = [ "multi-user.target" ];
-    # Rebuilding needs the binary cache now and then, and a clock that certificates agree with.
+    # Rebuilding may need the binary cache, and a correct clock to verify its certificate.
     wants = [
       "network-online.target"
       "time-sync.target"
@@ -76,14 +76,14 @@ in
       "time-sync.target"
     ];
     unitConfig.RequiresMountsFor = [ "/boot/firmware" ];
-    # Switching would stop it, and it is what switches.
+    # This service runs the switch, which must not stop it.
     restartIfChanged = false;
-    # nixos-rebuild and whatever it calls, as if typed at the prompt.
+    # nixos-rebuild and everything it calls, as in a login shell.
     path = [ "/run/current-system/sw" ];
     environment = {
       CARD = "/boot/firmware/chatmail.txt";
       FLAKE = "/etc/nixos";
-      # Nix keeps what it evaluated below it.
+      # Nix keeps its evaluation cache there.
       HOME = "/root";
       SCREEN = screen;
       SOURCE = "${source}";
@@ -95,7 +95,7 @@ in
       RuntimeDirectory = "chatmail-setup";
       RuntimeDirectoryPreserve = true;
       StandardOutput = "journal+console";
-      # No network yet, no cache in reach: again. A wrong text (78, sysexits.h) waits for its author.
+      # Try again if the network or the cache is not reachable yet. Do not try again with a wrong file (78, sysexits.h).
       Restart = "on-failure";
       RestartSec = "2min";
       RestartPreventExitStatus = 78;

@@ -78,12 +78,12 @@ def test_the_text_that_comes_with_the_image_is_right_once_filled_in() -> None:
         (GOOD.replace("domain", "domian"), "unknown setting `domian`"),
         (GOOD.replace("you@example.net", "me"), '`certificate.email` is "me", but must be'),
         (f"{GOOD}sending.burst = many\n", '`sending.burst` is "many", but must be a whole number'),
-        (f"{GOOD}hello\n", "line 4 wants the form `name = value`"),
-        (f"domain = b.example.org\n{GOOD}", "`domain` is there 2 times"),
-        (GOOD.replace(f"ssh-key = {KEY}\n", ""), "`ssh-key` is missing, so nobody could log in"),
-        (GOOD.replace(KEY, "AAAA"), "`ssh-key` wants one whole line of a public key"),
+        (f"{GOOD}hello\n", "line 4 must have the form `name = value`"),
+        (f"domain = b.example.org\n{GOOD}", "`domain` is given 2 times"),
+        (GOOD.replace(f"ssh-key = {KEY}\n", ""), "`ssh-key` is missing, so you could not log in"),
+        (GOOD.replace(KEY, "AAAA"), "`ssh-key` must be one whole line of a public key"),
         (GOOD.replace("contact = you@example.net\n", ""), "`contact` is missing"),
-        (f"=\n{GOOD}", "line 1 wants the form `name = value`"),
+        (f"=\n{GOOD}", "line 1 must have the form `name = value`"),
     ],
 )
 def test_a_wrong_text_is_told_in_its_own_words(text: str, sentence: str) -> None:
@@ -167,7 +167,7 @@ def test_a_good_text_rebuilds_the_system(pi: Pi) -> None:
 
     assert pi.rebuilt == [f"switch --flake path:{pi.root}/etc#raspberry-pi"]
     assert pi.configured == GOOD
-    assert "this is the relay chat.example.org now" in pi.screen
+    assert "This is now the relay chat.example.org" in pi.screen
 
 
 def test_a_text_that_the_system_was_made_of_rebuilds_nothing(pi: Pi) -> None:
@@ -181,14 +181,14 @@ def test_a_text_that_the_system_was_made_of_rebuilds_nothing(pi: Pi) -> None:
 @pytest.mark.parametrize(
     ("card", "sentence"),
     [
-        (None, "there is no chatmail.txt on the card"),
+        (None, "chatmail.txt is missing on the card"),
         ((PI / "chatmail.txt").read_text(), "still empty"),
-        ("# nothing\n", "there is nothing in it yet"),
+        ("# nothing\n", "it is still empty"),
         (GOOD.replace("chat.example.org", "Chat"), '`domain` is "Chat", but must be a domain name'),
-        (b"\xff\xfe\x00d\x00o\x00m", "wants the form `name = value`"),
-        (b"\x00" * 100_000, "there is nothing in it yet"),
+        (b"\xff\xfe\x00d\x00o\x00m", "must have the form `name = value`"),
+        (b"\x00" * 100_000, "it is still empty"),
         ('domain = ${builtins.readFile "/etc/shadow"}\n', "but must be a domain name"),
-        (f"{GOOD}privacy.postal = $(reboot) `reboot` \\n\n" * 2000, "`domain` is there"),
+        (f"{GOOD}privacy.postal = $(reboot) `reboot` \\n\n" * 2000, "`domain` is given"),
     ],
 )
 def test_a_bad_text_is_told_and_changes_nothing(
@@ -216,7 +216,7 @@ def test_a_relay_whose_text_is_gone_goes_on(pi: Pi) -> None:
     """Whoever takes the file away does not mean to switch the relay off."""
     assert pi.boot(None, running=GOOD) == 0
 
-    assert "the relay stays as it is" in pi.screen
+    assert "The relay stays as it is" in pi.screen
     assert pi.rebuilt == []
 
 
@@ -249,7 +249,7 @@ def test_a_host_of_ones_own_is_left_alone(pi: Pi) -> None:
 
     assert pi.boot(GOOD) == 0
     assert pi.rebuilt == []
-    assert "has a host of its own" in pi.screen
+    assert "contains another configuration" in pi.screen
 
 
 def test_a_waiting_pi_runs_nothing_and_carries_everything() -> None:

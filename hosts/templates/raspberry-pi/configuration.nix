@@ -2,7 +2,7 @@
   services.chatmail = {
     enable = true;
     domain = "chat.example.org";
-    # Giving it accepts the terms of service of Let's Encrypt.
+    # By setting this you accept the terms of service of Let's Encrypt.
     certificate.email = "operator@example.org";
   };
 

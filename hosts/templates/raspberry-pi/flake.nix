@@ -1,9 +1,9 @@
-# nix build .#nixosConfigurations.relay.config.system.build.sdImage makes the image for the card;
-# nixos-rebuild switch --flake .#relay --target-host root@chat.example.org updates the running Pi.
+# To build the image for the card: nix build .#nixosConfigurations.relay.config.system.build.sdImage
+# To update the running Pi: nixos-rebuild switch --flake .#relay --target-host root@chat.example.org
 {
-  # Where you cloned chatmail to, or the address that you cloned it from.
+  # The directory of your clone of chatmail, or the URL that you cloned it from.
   inputs.chatmail.url = "path:/root/chatmail";
-  # The nixpkgs that chatmail is tested with; `nix flake update` moves both.
+  # Use the nixpkgs that chatmail is tested with. `nix flake update` updates both.
   inputs.nixpkgs.follows = "chatmail/nixpkgs";
 
   outputs =

@@ -2,11 +2,11 @@
   services.chatmail = {
     enable = true;
     domain = "chat.example.org";
-    # Giving it accepts the terms of service of Let's Encrypt.
+    # By setting this you accept the terms of service of Let's Encrypt.
     certificate.email = "operator@example.org";
   };
 
-  # For the disk that hosts/README.md makes, which starts by BIOS and by UEFI; "nodev" in place of the disk on ARM.
+  # For the disk layout of hosts/README.md, which boots with BIOS and with UEFI. On ARM, use "nodev" instead of the disk.
   boot.loader.grub.device = "/dev/vda";
   boot.loader.grub.efiSupport = true;
   boot.loader.grub.efiInstallAsRemovable = true;
@@ -19,12 +19,12 @@
   };
   users.users.root.openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA... operator@example.org" ];
 
-  # `nix flake update`
+  # Needed by `nix flake update`.
   nix.settings.experimental-features = [
     "flakes"
     "nix-command"
   ];
 
-  # The release this host was installed with; it is not raised by updates.
+  # The NixOS release this host was installed with. Do not change it when you update.
   system.stateVersion = "26.05";
 }

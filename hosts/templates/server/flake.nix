@@ -1,7 +1,7 @@
 {
-  # Where you cloned chatmail to, or the address that you cloned it from.
+  # The directory of your clone of chatmail, or the URL that you cloned it from.
   inputs.chatmail.url = "path:/root/chatmail";
-  # The nixpkgs that chatmail is tested with; `nix flake update` moves both.
+  # Use the nixpkgs that chatmail is tested with. `nix flake update` updates both.
   inputs.nixpkgs.follows = "chatmail/nixpkgs";
 
   outputs =
@@ -11,7 +11,7 @@
         modules = [
           chatmail.nixosModules.default
           ./configuration.nix
-          # From nixos-generate-config: disks and hardware of this machine.
+          # Written by nixos-generate-config: disks and hardware of this machine.
           ./hardware-configuration.nix
         ];
       };

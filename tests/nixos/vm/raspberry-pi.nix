@@ -41,7 +41,7 @@
     pi.succeed("mkdir -p /boot/firmware")
 
     with subtest("Without a text nothing runs and nothing is open"):
-        t.assertIn("there is no chatmail.txt on the card", start())
+        t.assertIn("chatmail.txt is missing on the card", start())
         for port in [22, 25, 443, 993]:
             pi.wait_for_closed_port(port)
         pi.fail("systemctl cat postfix.service")
@@ -56,7 +56,7 @@
     with subtest("A right text makes the relay"):
         key = "ssh-ed25519 " + "A" * 68
         pi.succeed(f"printf 'domain = _pi.test\\r\\nssh-key = {key}\\r\\n' > {card}")
-        t.assertIn("this is the relay _pi.test now", start())
+        t.assertIn("This is now the relay _pi.test", start())
         t.assertIn("path:/etc/nixos#raspberry-pi", pi.succeed("cat /run/rebuilt-with"))
         for port in [25, 465, 993]:
             pi.wait_for_open_port(port)
