@@ -1,5 +1,5 @@
-# The SD card image for a Raspberry Pi 3, 4, 400, Zero 2 W, CM3 or CM4. It uses nixpkgs' image builder, but without the rescue tools
-# of its ready-made image. A Pi 5 does not boot from it, because its U-Boot and device trees came to nixpkgs after 26.05
+# The SD card image for a Raspberry Pi 3, 4, 400, Zero 2 W, CM3 or CM4. It uses nixpkgs' image builder, but without the rescue
+# tools of its ready-made image. A Pi 5 does not boot from it, because its U-Boot and device trees came to nixpkgs after 26.05
 # (https://github.com/NixOS/nixpkgs/pull/537862). hosts/README.md names an alternative.
 {
   config,

@@ -2,8 +2,8 @@
 # that the running system was built from, the Pi rebuilds the system.
 #
 # The Pi rebuilds instead of filling names into a ready configuration, because an unattended relay gets its security updates by
-# rebuilding anyway. So there is only one way from settings to files, the tested one. It is also atomic: the Pi never switches to a
-# system that failed to build, and the boot menu offers the previous one. The card already contains all packages of a relay
+# rebuilding anyway. So there is only one way from settings to files, the tested one. It is also atomic: the Pi never switches to
+# a system that failed to build, and the boot menu offers the previous one. The card already contains all packages of a relay
 # (`extraDependencies`), so the Pi builds only text files.
 {
   config,
