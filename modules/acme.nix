@@ -3,7 +3,7 @@
 let
   cfg = config.services.chatmail;
   inherit (cfg) relay;
-  inherit (relay.settings) domain;
+  inherit (relay.acme) domain;
   daemons = [
     "dovecot"
     "nginx"
@@ -11,17 +11,13 @@ let
   ];
 in
 {
-  config = lib.mkIf (relay.active && relay.settings.certificate.source == "acme") {
+  config = lib.mkIf (relay.active && relay.acme != { }) {
     security.acme = {
       acceptTerms = lib.mkIf (cfg.certificate.email != null) (lib.mkDefault true);
       certs.${domain} = {
         # If unset, security.acme.defaults.email applies; null would override it.
         email = lib.mkIf (cfg.certificate.email != null) cfg.certificate.email;
-        webroot = "/var/lib/acme/acme-challenge";
-        extraDomainNames = [
-          "mta-sts.${domain}"
-          "www.${domain}"
-        ];
+        inherit (relay.acme) webroot extraDomainNames;
         # nginx is the only daemon that reads the key without being root.
         inherit (config.services.nginx) group;
         reloadServices = map (name: "${name}.service") daemons;

@@ -55,7 +55,6 @@ let
       serviceConfig = lib.mapAttrs (_: scalarsStand) u.Service;
     };
 
-  ownUsers = lib.filterAttrs (_: user: !(user.existing or false)) relay.users;
 in
 {
   config = lib.mkIf relay.active {
@@ -67,15 +66,15 @@ in
     systemd.paths = lib.mapAttrs (_: unit "Path" "pathConfig") (ofKind "path" relay.units);
     systemd.timers = lib.mapAttrs (_: unit "Timer" "timerConfig") (ofKind "timer" relay.units);
 
-    users.users = lib.mkMerge [
-      (lib.mapAttrs (name: user: {
-        isSystemUser = true;
-        group = name;
-        inherit (user) description;
-      }) ownUsers)
-      (lib.mapAttrs (_: user: { extraGroups = user.memberOf; }) relay.users)
+    users.users = lib.mapAttrs (name: user: {
+      isSystemUser = true;
+      group = name;
+      inherit (user) description;
+    }) relay.users;
+    users.groups = lib.mkMerge [
+      (lib.mapAttrs (_: _: { }) relay.users)
+      (lib.mapAttrs (_: members: { inherit members; }) relay.groups)
     ];
-    users.groups = lib.mapAttrs (_: _: { }) ownUsers;
 
     environment.etc = lib.mapAttrs' (
       path: file:

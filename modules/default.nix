@@ -15,7 +15,6 @@
     ./daemons.nix
 
     ./acme.nix
-    ./certificate.nix
 
     ./journald.nix
     ./monitoring.nix

@@ -9,7 +9,7 @@ let
   inherit (config.services.chatmail) relay;
 in
 {
-  config = lib.mkIf (relay.active && relay.prometheus != null) {
+  config = lib.mkIf (relay.active && relay.prometheus != { }) {
     services.prometheus = {
       scrapeConfigs = [ relay.prometheus.scrapeConfig ];
       # A file of its own, for `rules` are joined to one text with the operator's. YAML, of which JSON is a part.

@@ -1,14 +1,23 @@
-# A certificate that the relay makes itself, at boot and before whoever shows it.
+# Where the certificate comes from: an ACME client obtains it (NixOS: modules/acme.nix), or the relay makes it itself.
 {
   settings,
   platform,
   names,
   unit,
+  ...
 }:
-if settings.certificate.source != "self-signed" then
+if settings.certificate.source == "files" then
+  { }
+else if settings.certificate.source == "acme" then
   {
-    units = { };
-    users = { };
+    acme = {
+      domain = names.host;
+      extraDomainNames = [
+        "mta-sts.${names.host}"
+        "www.${names.host}"
+      ];
+      inherit (platform.acme) webroot;
+    };
   }
 else
   {
@@ -33,8 +42,5 @@ else
       }
     );
 
-    users.${names.users.certificate} = {
-      description = "chatmail certificate";
-      memberOf = [ ];
-    };
+    users.${names.users.certificate}.description = "chatmail certificate";
   }

@@ -1,12 +1,19 @@
 # Our own daemons: as whom and in which sandbox they run, and the sockets they are reached by.
 {
-  settings,
   platform,
   names,
   unit,
+  relay,
+  ...
 }:
 let
+  inherit (builtins) attrNames filter;
   inherit (names) sockets users;
+
+  # Other parts have sockets of this daemon, too.
+  socketsOfAccounts = filter (
+    name: relay.units.${name}.Socket.Service or null == "chatmail-accounts.service"
+  ) (attrNames relay.units);
 
   ofAccounts =
     fd: more:
@@ -58,14 +65,7 @@ in
     "chatmail-accounts.service" = unit.daemon {
       description = "chatmail accounts: creation at first login, METADATA, last login, news of new mail";
       program = "chatmail-accounts";
-      sockets = [
-        "chatmail-accounts-grant.socket"
-        "chatmail-accounts-dict.socket"
-        "chatmail-accounts-registrar.socket"
-        "chatmail-accounts-control.socket"
-      ]
-      ++ (if settings.metrics.enable then [ "chatmail-accounts-numbers.socket" ] else [ ])
-      ++ (if settings.echo.enable then [ "chatmail-accounts-echo.socket" ] else [ ]);
+      sockets = socketsOfAccounts;
       order.Before = [ "dovecot.service" ];
       # Notifications go to the push proxy, wherever it is.
       service = unit.reaches.internet // {
@@ -146,26 +146,12 @@ in
   };
 
   users = {
-    ${users.mail} = {
-      description = "chatmail mailboxes";
-      memberOf = [ ];
-    };
-    ${users.filter} = {
-      description = "chatmail filter";
-      memberOf = [ ];
-    };
-    ${users.tls} = {
-      description = "chatmail tls";
-      memberOf = [ ];
-    };
-    ${users.web} = {
-      description = "chatmail web";
-      memberOf = [ ];
-    };
-    # Not ours, but must reach the filter's socket.
-    ${platform.postfix.user} = {
-      existing = true;
-      memberOf = [ users.filter ];
-    };
+    ${users.mail}.description = "chatmail mailboxes";
+    ${users.filter}.description = "chatmail filter";
+    ${users.tls}.description = "chatmail tls";
+    ${users.web}.description = "chatmail web";
   };
+
+  # Postfix must reach the filter's socket.
+  groups.${users.filter} = [ platform.postfix.user ];
 }

@@ -4,7 +4,8 @@
 {
   settings,
   names,
-  mtaStsPolicy,
+  relay,
+  ...
 }:
 let
   inherit (builtins) hashString substring;
@@ -34,9 +35,9 @@ let
     else
       [
         (required (at "mta-sts") "CNAME" "${domain}.")
-        # RFC 8461 section 3.1: the id changes when the policy does, so it is made of the policy.
+        # RFC 8461 3.1: the id changes when the policy does, so it is made of the policy.
         (required (at "_mta-sts") "TXT" "v=STSv1; id=${
-          substring 0 16 (hashString "sha256" mtaStsPolicy)
+          substring 0 16 (hashString "sha256" relay.files.${names.files.mtaStsPolicy}.text)
         }")
       ]
   )
@@ -67,11 +68,11 @@ let
   ];
 in
 {
-  dkim = {
+  dns.dkim = {
     selector = "opendkim";
     ed25519Selector = if settings.dkim.ed25519 then "ed25519" else null;
   };
 
   # An address is found without a record, and has no zone.
-  records = if names.isAddress then [ ] else zone;
+  dns.records = if names.isAddress then [ ] else zone;
 }

@@ -5,6 +5,9 @@
   settings,
   platform,
   names,
+  unit,
+  relay,
+  ...
 }:
 let
   inherit (names)
@@ -32,7 +35,7 @@ let
     unix_socket_path = sockets.trim;
   };
   # It is told at each of these percentages of the quota. The first would do; a word that is lost is said again.
-  shares = map (more: names.trimming.from + more) [
+  shares = map (more: relay.mailbox.trimFrom + more) [
     0
     10
     20
@@ -52,7 +55,7 @@ let
   loginProcesses = 4;
 in
 {
-  settings = {
+  dovecot = {
     dovecot_config_version = "2.4.1";
     dovecot_storage_version = "2.4.1";
     protocols = {
@@ -175,9 +178,9 @@ in
     # instead of coming back to its sender.
     quota_full_tempfail = true;
     # Small messages and empty folders count little or nothing as storage. Clients show the first beside it (RFC 9208: MESSAGE).
-    quota_message_count = names.bounds.messages;
-    # One more is refused with NO [LIMIT].
-    quota_mailbox_count = names.bounds.folders;
+    quota_message_count = relay.mailbox.maxMessages;
+    # Special-use folders and INBOX count. A chat client needs one, people sort into dozens. One more is refused with NO [LIMIT].
+    quota_mailbox_count = 200;
     "quota user" = {
       driver = "count";
     }
@@ -188,8 +191,8 @@ in
       driver = "count";
       enforce = false;
       hidden = true;
-      quota_storage_percentage = names.trimming.from;
-      quota_message_percentage = names.trimming.from;
+      quota_storage_percentage = relay.mailbox.trimFrom;
+      quota_message_percentage = relay.mailbox.trimFrom;
       # The word is said when a mailbox is over its quota and the current status, which becomes the argument, is not the mask.
       quota_over_status_current = "%{user}";
       quota_over_status_mask = "-";
@@ -287,6 +290,24 @@ in
     };
   }
   // platform.dovecot.settings;
+
+  dropins."dovecot.service" = unit.addition {
+    after = [
+      "chatmail-accounts-grant.socket"
+      "chatmail-accounts-dict.socket"
+      "chatmail-accounts.service"
+    ];
+    service = unit.withoutNames // {
+      # Two descriptors for each hibernated client and one for its TLS connection.
+      LimitNOFILE = 524288;
+    };
+  };
+
+  sysctl = {
+    # One instance for each idle IMAP client, all of them the mailbox user's.
+    "fs.inotify.max_user_instances" = 2 * settings.connections.imap + 1024;
+    "fs.inotify.max_user_watches" = 16 * settings.connections.imap + 8192;
+  };
 
   ports = { inherit (ports) imap imaps; };
 }

@@ -2,6 +2,7 @@
 # chatmail-accounts gives it its account.
 {
   settings,
+  platform,
   names,
   unit,
   ...
@@ -10,12 +11,16 @@ let
   inherit (names) files sockets users;
 in
 if !settings.echo.enable then
-  {
-    units = { };
-    users = { };
-  }
+  { chatmaild.echo = null; }
 else
   {
+    chatmaild.echo = {
+      state = files.echoState;
+      invite = files.echoInvite;
+      server = platform.programs.deltachat-rpc-server;
+      socket = sockets.echo;
+    };
+
     units = {
       "chatmail-echo.service" = unit.daemon {
         description = "chatmail echo: a bot that answers everyone";
@@ -51,23 +56,13 @@ else
         group = users.echo;
         mode = "0660";
       };
-    }
-    // (
-      if settings.website.root != null then
-        { }
-      else
-        {
-          # The website shows the invite from the moment that there is one.
-          "chatmail-website.path" = {
-            Unit.Description = "chatmail website: a new invite of the echo bot";
-            Path.PathChanged = files.echoInvite;
-            Install.WantedBy = [ "paths.target" ];
-          };
-        }
-    );
-
-    users.${users.echo} = {
-      description = "chatmail echo";
-      memberOf = [ ];
+      # The website shows the invite from the moment that there is one.
+      ${if settings.website.root == null then "chatmail-website.path" else null} = {
+        Unit.Description = "chatmail website: a new invite of the echo bot";
+        Path.PathChanged = files.echoInvite;
+        Install.WantedBy = [ "paths.target" ];
+      };
     };
+
+    users.${users.echo}.description = "chatmail echo";
   }

@@ -1,5 +1,10 @@
 # How things end: the nightly run, and room made in full mailboxes (chatmaild.expiry).
-{ names, unit, ... }:
+{
+  settings,
+  names,
+  unit,
+  ...
+}:
 let
   inherit (names) sockets users;
   # Both work on mailboxes, as their owner.
@@ -8,8 +13,22 @@ let
     StateDirectory = "chatmail chatmail/mail";
     StateDirectoryMode = "0700";
   };
+
+  # The largest message must fit above the mark, or it would wait for ever, because nothing else makes room for it.
+  largest = 100 * settings.message.maxSize / settings.mailbox.maxSize + 1;
+  # Clients warn their users at 80 %.
+  trimFrom = if 99 - largest < 75 then 99 - largest else 75;
 in
 {
+  mailbox = {
+    # Percent of a mailbox at which its oldest messages are deleted, and percent that is left then.
+    inherit trimFrom;
+    trimTo = trimFrom - 5;
+    # A file takes whole blocks of 4 KB, an inode, and a line in each index. With this many messages, of any sizes, a full mailbox
+    # takes about 1.6 times its size of the disk, and at most twice that share of ext4's inodes (one for each 16 KB).
+    maxMessages = settings.mailbox.maxSize / 8192;
+  };
+
   units = {
     "chatmail-expire.service" = unit.job {
       description = "chatmail expire: old mail, and accounts that nobody uses";

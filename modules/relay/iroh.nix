@@ -5,28 +5,23 @@
   platform,
   names,
   unit,
+  ...
 }:
 let
   inherit (names) files users;
   address = "127.0.0.1:${toString names.local.iroh}";
-  to = path: extra: {
-    "location = ${path}" = [
-      "proxy_pass http://${address}"
-      "proxy_http_version 1.1"
-      "proxy_set_header Host ${names.host}"
-    ]
-    ++ extra;
-  };
+  proxied = [
+    "proxy_pass http://${address}"
+    "proxy_http_version 1.1"
+    "proxy_set_header Host ${names.host}"
+  ];
 in
 if !settings.iroh.enable then
-  {
-    files = { };
-    units = { };
-    users = { };
-    locations = [ ];
-  }
+  { metadata.irohRelay = settings.iroh.url; }
 else
   {
+    metadata.irohRelay = "https://${names.host}";
+
     # TOML; the names are those of iroh-relay 0.35. STUN is the TURN server's.
     files.${files.irohConfig}.text = ''
       enable_relay = true
@@ -35,19 +30,19 @@ else
       enable_metrics = false
     '';
 
-    locations = [
-      (to "/relay" [
+    locations = {
+      "= /relay" = proxied ++ [
         "proxy_set_header Upgrade $http_upgrade"
         "proxy_set_header Connection upgrade"
         # A channel may be silent for long; iroh's own pings come every 15 seconds.
         "proxy_read_timeout 5m"
         "proxy_buffering off"
-      ])
-      # How clients measure which relay is near.
-      (to "/ping" [ ])
-      # How they notice that a hotel's Wi-Fi wants to be clicked away first.
-      (to "/generate_204" [ ])
-    ];
+      ];
+      # Clients measure with it which relay is near.
+      "= /ping" = proxied;
+      # Clients detect captive portals with it.
+      "= /generate_204" = proxied;
+    };
 
     units."chatmail-iroh.service" = unit.daemon {
       description = "chatmail iroh: realtime channels of apps (iroh-relay)";
@@ -62,8 +57,5 @@ else
       };
     };
 
-    users.${users.iroh} = {
-      description = "chatmail iroh";
-      memberOf = [ ];
-    };
+    users.${users.iroh}.description = "chatmail iroh";
   }

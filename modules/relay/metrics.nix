@@ -7,20 +7,25 @@
   platform,
   names,
   unit,
+  ...
 }:
 let
+  inherit (builtins) attrValues elem;
   inherit (names) sockets users ports;
+  inherit (settings.metrics) port;
+  taken = attrValues names.ports ++ attrValues names.proxied ++ attrValues names.local;
 in
 if !settings.metrics.enable then
-  {
-    config = null;
-    units = { };
-    users = { };
-    prometheus = null;
-  }
+  { chatmaild.metrics = null; }
 else
   {
-    config = {
+    problems =
+      if elem port taken then
+        [ "`metrics.port` (${toString port}) is a port of the relay's own: take another" ]
+      else
+        [ ];
+
+    chatmaild.metrics = {
       accountsSocket = sockets.numbers;
       filterSocket = sockets.filterNumbers;
       inherit (platform.programs) postqueue;
@@ -33,7 +38,7 @@ else
       "chatmail-metrics.socket" = {
         Unit.Description = "chatmail metrics: scrapes, from this host alone";
         Socket = {
-          ListenStream = "127.0.0.1:${toString settings.metrics.port}";
+          ListenStream = "127.0.0.1:${toString port}";
           Accept = true;
           # One is in use; somebody on this host who keeps the others open stops nothing but scrapes.
           MaxConnections = 8;
@@ -72,13 +77,12 @@ else
       };
     };
 
-    users.${users.metrics} = {
-      description = "chatmail metrics";
-      # The filter's numbers, and Postfix' list of its queue.
-      memberOf = [
-        users.filter
-        platform.postfix.queueGroup
-      ];
+    users.${users.metrics}.description = "chatmail metrics";
+    groups = {
+      # The filter's socket for counters.
+      ${users.filter} = [ users.metrics ];
+      # The list of Postfix' queue.
+      ${platform.postfix.queueGroup} = [ users.metrics ];
     };
 
     # In the shapes of Prometheus' own configuration and rule files.
@@ -87,7 +91,7 @@ else
         job_name = "chatmail";
         static_configs = [
           {
-            targets = [ "127.0.0.1:${toString settings.metrics.port}" ];
+            targets = [ "127.0.0.1:${toString port}" ];
             labels.instance = names.host;
           }
         ];

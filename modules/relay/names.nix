@@ -42,27 +42,6 @@ rec {
     iroh = 3340;
   };
 
-  # Percent of a mailbox at which its oldest mail goes, and what is left then. Clients warn their people at 80 %. The largest
-  # message must find room below the first, or it would wait for ever: nothing else makes room for it.
-  trimming = rec {
-    from =
-      let
-        largest = 100 * settings.message.maxSize / settings.mailbox.maxSize + 1;
-        room = 99 - largest;
-      in
-      if room < 75 then room else 75;
-    to = from - 5;
-  };
-
-  # What one mailbox may hold besides its bytes. A file takes whole blocks of 4 KB, an inode, and a line in each index: with so
-  # many messages, of whatever sizes, a full mailbox takes about 1.6 times its size of the disk, and of ext4's inodes (one for
-  # each 16 KB) twice that share at most.
-  bounds = {
-    messages = settings.mailbox.maxSize / 8192;
-    # With special-use folders and INBOX. A chat client needs one, people sort into dozens.
-    folders = 200;
-  };
-
   users = {
     filter = "chatmail-filter";
     web = "chatmail-web";
@@ -118,7 +97,9 @@ rec {
     tlsPolicy = "${etc}/tls-policy.regexp";
     stsPolicies = "${state}/chatmail-tls/sts-policies.sqlite";
     postfixTls = "${etc}/postfix-tls.cnf";
-    www = "${etc}/www";
+    # nginx opens these for each request.
+    mtaStsPolicy = "${etc}/www/mta-sts.txt";
+    autoconfig = "${etc}/www/config-v1.1.xml";
     site = "${state}/chatmail-website";
     turnConfig = "${etc}/turnserver.conf";
     turnServer = "${runtime}/chatmail-turn/turnserver.conf";
@@ -130,8 +111,8 @@ rec {
   // (
     {
       acme = {
-        certificate = "${state}/acme/${host}/fullchain.pem";
-        certificateKey = "${state}/acme/${host}/key.pem";
+        certificate = platform.acme.certificate host;
+        certificateKey = platform.acme.key host;
       };
       files = {
         certificate = settings.certificate.file;

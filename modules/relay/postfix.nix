@@ -4,6 +4,8 @@
   settings,
   platform,
   names,
+  unit,
+  ...
 }:
 let
   inherit (builtins)
@@ -110,7 +112,7 @@ let
     };
 in
 {
-  main = {
+  postfix.main = {
     compatibility_level = "3.10";
 
     myorigin = domain;
@@ -239,7 +241,7 @@ in
   // platform.postfix.main;
 
   # Attribute names are NixOS': `smtp_inet` is the listener on port 25, the column says "smtp".
-  master = {
+  postfix.master = {
     smtp_inet = {
       name = "smtp";
       type = "inet";
@@ -255,7 +257,7 @@ in
       command = "tlsproxy";
     };
     # It counts connections for the limits, and when it ends it names the address with the most of them. That line comes from a
-    # process that may be gone before journald has looked up which filter patterns hold for it (dropins.nix), and no setting
+    # process that may be gone before journald has looked up which filter patterns hold for it (units.nix), and no setting
     # leaves it out. So all its messages go to a logging service that does not exist, and with that nowhere; a crash of it is
     # told by master(8).
     anvil = {
@@ -312,6 +314,15 @@ in
       /^_/ encrypt
       /^\[/ encrypt
     '';
+  };
+
+  dropins."postfix.service" = unit.addition {
+    after = [
+      "chatmail-filter.service"
+      # It writes the files by which the filter knows whose rules differ.
+      "chatmail-accounts.service"
+    ];
+    service = unit.withoutNames;
   };
 
   ports = { inherit (ports) smtp; };

@@ -5,6 +5,7 @@
   platform,
   names,
   unit,
+  ...
 }:
 let
   inherit (names) files users ports;
@@ -91,14 +92,17 @@ let
       "${name}=${toString v}\n";
 in
 if !enable then
-  {
-    files = { };
-    units = { };
-    users = { };
-    udp = { };
-  }
+  { metadata.turn = null; }
 else
   {
+    metadata.turn = {
+      inherit (names) host;
+      port = ports.turn;
+      secretFile = files.turnSecret;
+      settingsFile = files.turnConfig;
+      serverFile = files.turnServer;
+    };
+
     files.${files.turnConfig}.text = builtins.concatStringsSep "" (
       map (name: line name config.${name}) (builtins.attrNames config)
     );
@@ -141,17 +145,9 @@ else
       };
     };
 
-    users = {
-      ${users.turn} = {
-        description = "chatmail TURN";
-        memberOf = [ ];
-      };
-      # Makes credentials with the secret.
-      ${users.mail} = {
-        description = "chatmail mailboxes";
-        memberOf = [ users.turn ];
-      };
-    };
+    users.${users.turn}.description = "chatmail TURN";
+    # chatmail-accounts makes credentials with the secret.
+    groups.${users.turn} = [ users.mail ];
 
     udp = {
       turn = {

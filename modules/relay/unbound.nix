@@ -1,9 +1,9 @@
 # unbound: the relay's own resolver, on loopback. It asks the name servers of the world itself, so that no third party sees with
 # whom the relay's people talk, and validates DNSSEC, without which DANE would mean nothing.
 # The shape is NixOS' services.unbound.settings.
-{ platform }:
+{ platform, unit, ... }:
 {
-  settings.server = {
+  unbound.server = {
     interface = [
       "127.0.0.1"
       "::1"
@@ -30,5 +30,8 @@
       platform.unbound.trustAnchorFile;
     ${if platform.unbound.rootHints == null then null else "root-hints"} = platform.unbound.rootHints;
   };
-  settings.remote-control.control-enable = false;
+  unbound.remote-control.control-enable = false;
+
+  # Without it no mail comes in or goes out.
+  dropins."unbound.service" = unit.addition { service = { }; };
 }

@@ -1,5 +1,5 @@
-# The shapes of our units: daemons, jobs that end by themselves, and the sockets that systemd holds for both. A caller says what
-# is its own, and each exception from the sandbox with its reason.
+# The shapes of units: our daemons, jobs that end by themselves, the sockets that systemd holds for both, and what is added to the
+# daemons of other packages. A caller gives what is its own, and each exception from the sandbox with its reason.
 { platform, names }:
 let
   hardening = import ./hardening.nix;
@@ -115,6 +115,42 @@ in
       };
       Install.WantedBy = [ "sockets.target" ];
     };
+
+  # For a daemon of another package: it starts after the units `after`, and systemd restarts it for as long as it fails.
+  addition =
+    {
+      after ? [ ],
+      service,
+    }:
+    {
+      Unit = {
+        StartLimitIntervalSec = 0;
+      }
+      // (
+        if after == [ ] then
+          { }
+        else
+          {
+            After = after;
+            Wants = after;
+          }
+      );
+      Service = {
+        Restart = "always";
+        RestartSec = "1s";
+      }
+      // service;
+    };
+
+  # Drops each line that holds a mail address or a client's address (systemd.exec(5)). Postfix has no setting for it.
+  # `chatmail status` and the queue show faults without naming people.
+  withoutNames.LogFilterPatterns = [
+    "~@"
+    "~([0-9]{1,3}\\.){3}[0-9]{1,3}"
+    "~\\[[0-9a-f]*:[0-9a-f:]*\\]"
+    # "SASL PLAIN authentication failed: ..., sasl_username=somebody": the name as the client typed it
+    "~sasl_username="
+  ];
 
   # What a service may reach, where the sandbox' nothing is too little.
   reaches = rec {

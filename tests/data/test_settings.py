@@ -295,4 +295,4 @@ def test_numbers_are_told_where_the_operator_wants_them() -> None:
     assert socket["ListenStream"] == "127.0.0.1:9100"
     scraped = value["prometheus"]["scrapeConfig"]["static_configs"][0]
     assert scraped["targets"] == ["127.0.0.1:9100"]
-    assert evaluate(GOOD, pick=".prometheus") is None
+    assert evaluate(GOOD, pick=".prometheus") == {}

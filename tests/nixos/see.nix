@@ -89,7 +89,7 @@ rec {
     ports = system.config.networking.firewall.allowedTCPPorts;
     acme = { inherit (system.config.security.acme) acceptTerms certs; };
     journald = system.config.services.journald;
-    users = system.config.users.users;
+    inherit (system.config.users) users groups;
   };
 
   # Names of the stand-in's options to which a file of modules/ or hosts/ gives a value in this system.

@@ -271,12 +271,14 @@ def test_a_restarted_daemon_refuses_nobody(seen: Seen) -> None:
 
 def test_users_are_fixed_and_postfix_reaches_the_filter(seen: Seen) -> None:
     """Mail that is kept needs an owner that stays; the filter's socket is its group's."""
-    users = seen["users"]
+    users, groups = seen["users"], seen["groups"]
 
     for name in ("vmail", "chatmail-filter", "chatmail-web"):
         assert users[name]["isSystemUser"]
         assert users[name]["group"] == name
-    assert users["postfix"]["extraGroups"] == ["chatmail-filter"]
+        assert name in groups
+    assert groups["chatmail-filter"]["members"] == ["postfix"]
+    assert groups["chatmail-turn"]["members"] == ["vmail"]
 
 
 def test_the_journal_is_in_memory_and_short(seen: Seen) -> None:

@@ -289,8 +289,8 @@ def test_options_inside_submodules_are_used_too() -> None:
     )
     inner = nix(
         f"let o = {chatmail(GOOD)}.options; types = [ o.systemd.services.type "
-        "o.systemd.sockets.type o.users.users.type o.security.acme.certs.type "
-        "o.fileSystems.type o.environment.etc.type ]; "
+        "o.systemd.sockets.type o.users.users.type o.users.groups.type "
+        "o.security.acme.certs.type o.fileSystems.type o.environment.etc.type ]; "
         'inner = lib.concatMap (t: lib.optionAttrSetToDocList (t.getSubOptions [ "x" ])) types; '
         'in lib.unique (map (o: lib.last o.loc) (lib.filter (o: !lib.elem "_module" o.loc) inner))'
     )

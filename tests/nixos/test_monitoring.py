@@ -60,7 +60,8 @@ def test_the_units_are_the_values() -> None:
         f"let s = {chatmail(METRICS)}.config; in {{ "
         "socket = s.systemd.sockets.chatmail-metrics.socketConfig; "
         'service = { inherit (s.systemd.services."chatmail-metrics@") serviceConfig wantedBy; }; '
-        "user = s.users.users.chatmail-metrics; config = s.services.chatmail.relay.chatmaild; "
+        "groups = lib.mapAttrs (_: g: g.members) s.users.groups; "
+        "config = s.services.chatmail.relay.chatmaild; "
         "accounts = s.systemd.services.chatmail-accounts.requires; }"
     )
 
@@ -68,6 +69,7 @@ def test_the_units_are_the_values() -> None:
     assert seen["socket"]["ListenStream"] == "127.0.0.1:3903"
     assert seen["service"]["serviceConfig"]["User"] == "chatmail-metrics"
     assert seen["service"]["wantedBy"] == []
-    assert seen["user"]["extraGroups"] == ["chatmail-filter", "postdrop"]
+    assert seen["groups"]["chatmail-filter"] == ["postfix", "chatmail-metrics"]
+    assert seen["groups"]["postdrop"] == ["chatmail-metrics"]
     assert seen["config"]["metrics"]["postqueue"].endswith("-postfix/bin/postqueue")
     assert "chatmail-accounts-numbers.socket" in seen["accounts"]

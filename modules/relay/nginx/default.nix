@@ -1,31 +1,39 @@
-# nginx: port 443 shared by HTTPS, IMAP and SMTP, and what the relay answers over HTTP. `events`, `stream` and `http` are the
-# contents of those contexts, so that NixOS can hand them to services.nginx and the container can print one file.
-# `maps`, `headers` and `locations` are what other files have to say about HTTP. Directives are as ../render/nginx.nix wants them.
+# nginx: port 443 shared by HTTPS, IMAP and SMTP, and the website. `events`, `stream` and `http` are the contents of those
+# contexts, so that NixOS can hand them to services.nginx and a plain system can print one file (whole.nix). Directives are as
+# ../render/nginx.nix takes them.
 {
   settings,
   platform,
   names,
-  maps,
-  headers,
-  locations,
+  unit,
+  relay,
+  ...
 }:
 let
+  inherit (builtins) attrNames listToAttrs;
   inherit (names) host ports proxied;
 
-  discovery = import ./discovery.nix { inherit names; };
   limits = import ./limits.nix { perMinute = settings.accounts.perNetworkPerMinute; };
-  web = import ./web.nix {
-    inherit host limits;
-    socket = names.sockets.web;
-    inherit (settings.message) maxSize;
-  };
 
-  # Where an ACME client leaves its answers (RFC 8555 section 8.3).
-  acmeChallenge =
-    if settings.certificate.source != "acme" then
-      [ ]
-    else
-      [ { "location /.well-known/acme-challenge/" = [ "root ${platform.state}/acme/acme-challenge" ]; } ];
+  # Names below the host's own; an address has none.
+  below = label: if names.isAddress then "" else " ${label}.${host}";
+  moved = "return 301 https://${host}$request_uri";
+
+  # Every set entry as a block `KIND NAME { … }`.
+  blocks =
+    kind: set:
+    listToAttrs (
+      map (name: {
+        name = "${kind} ${name}";
+        value = set.${name};
+      }) (attrNames set)
+    );
+  headers = map (name: [
+    "add_header"
+    name
+    relay.headers.${name}
+    "always"
+  ]) (attrNames relay.headers);
 
   https = [
     "listen 127.0.0.1:${toString proxied.https} ssl proxy_protocol"
@@ -34,124 +42,106 @@ let
     "ssl_protocols TLSv1.2 TLSv1.3"
     "ssl_session_tickets off"
   ];
-  moved = "return 301 https://${host}$request_uri";
-  # There are no names below an address.
-  below = label: if names.isAddress then "" else " ${label}.${host}";
 
-  plain = [
-    {
-      server =
-        import ./listen.nix ports.http
-        ++ [ "server_name ${host}${below "www"}${below "mta-sts"}" ]
-        ++ acmeChallenge
-        ++ [ { "location /" = [ moved ]; } ];
-    }
+  plain.server =
+    import ./listen.nix ports.http
+    ++ [
+      "server_name ${host}${below "www"}${below "mta-sts"}"
+      {
+        # Where an ACME client puts its answers (RFC 8555 8.3).
+        ${
+          if settings.certificate.source == "acme" then "location /.well-known/acme-challenge/" else null
+        } =
+          [ "root ${platform.acme.webroot}" ];
+        "location /" = [ moved ];
+      }
+    ];
+  www.server = https ++ [
+    "server_name www.${host}"
+    moved
   ];
-  www = [
-    {
-      server = https ++ [
-        "server_name www.${host}"
-        moved
-      ];
-    }
-  ];
-  site = [
-    {
-      server =
-        https
-        ++ [ "server_name ${host}${below "mta-sts"}" ]
-        ++ headers
-        ++ discovery.locations
-        ++ web
-        ++ locations;
-    }
-  ];
+  site.server =
+    https
+    ++ [ "server_name ${host}${below "mta-sts"}" ]
+    ++ headers
+    ++ [ (blocks "location" relay.locations) ];
 in
-rec {
-  inherit (discovery) mtaStsPolicy files;
+{
+  nginx = {
+    # nginx logs refused requests below this level. What is left names a client only in lines that the drop-in filters out.
+    errorLevel = "crit";
+
+    main = [ "worker_processes auto" ];
+
+    # A submission takes two: the client's and the one to Postfix. By port 443 it takes four.
+    events = [ "worker_connections ${toString (16384 + 6 * settings.connections.smtp)}" ];
+
+    stream =
+      import ./networks.nix
+      ++ import ./shared-port.nix { inherit (names) ports proxied; }
+      ++ import ./submission.nix {
+        inherit (names) ports proxied local;
+        inherit (settings.connections) perAddress;
+      };
+
+    http = [
+      # Request lines and client addresses are not logged.
+      "access_log off"
+      "client_body_timeout 10s"
+      "client_header_timeout 10s"
+    ]
+    ++ limits.http
+    ++ [
+      (blocks "map" relay.maps)
+      plain
+    ]
+    ++ (if names.isAddress then [ ] else [ www ])
+    ++ [ site ];
+
+    # The client's, not the stream context's; without the PROXY protocol nothing changes.
+    realAddress = [
+      "set_real_ip_from 127.0.0.1"
+      "real_ip_header proxy_protocol"
+    ];
+
+    # Where other sites of the same host listen: behind port 443 like our own, and on port 80. The shape is NixOS'
+    # services.nginx.defaultListen.
+    otherSites = [
+      {
+        addr = "127.0.0.1";
+        port = proxied.https;
+        ssl = true;
+        proxyProtocol = true;
+      }
+      {
+        addr = "0.0.0.0";
+        port = ports.http;
+        ssl = false;
+      }
+      {
+        addr = "[::]";
+        port = ports.http;
+        ssl = false;
+      }
+    ];
+  };
+
+  dropins."nginx.service" = unit.addition {
+    after = if settings.certificate.source == "self-signed" then [ "chatmail-certificate.service" ] else [ ];
+    service = {
+      # At any level, a message about a connection ends with the client's address and the request line.
+      LogFilterPatterns = [ "~, client: " ];
+      # The most that the kernel gives (fs.nr_open), and more than the settings can make of worker_connections.
+      LimitNOFILE = 1048576;
+    };
+  };
 
   ports = {
-    inherit (names.ports)
+    inherit (ports)
       http
       https
       submission
       submissions
       ;
   };
-
-  # What is refused to clients is told below this level; what is left names a client only where a drop-in filters it out.
-  errorLevel = "crit";
-
-  main = [ "worker_processes auto" ];
-
-  # Handing mail in takes two: the client's and the one to Postfix; by port 443 four.
-  events = [ "worker_connections ${toString (16384 + 6 * settings.connections.smtp)}" ];
-
-  stream =
-    import ./networks.nix
-    ++ import ./shared-port.nix { inherit (names) ports proxied; }
-    ++ import ./submission.nix {
-      inherit (names) ports proxied local;
-      inherit (settings.connections) perAddress;
-    };
-
-  http = [
-    # Request lines and client addresses are nobody's business.
-    "access_log off"
-    "client_body_timeout 10s"
-    "client_header_timeout 10s"
-  ]
-  ++ limits.http
-  ++ maps
-  ++ plain
-  ++ (if names.isAddress then [ ] else www)
-  ++ site;
-
-  # The client's, not the stream context's; without the PROXY protocol nothing changes.
-  realAddress = [
-    "set_real_ip_from 127.0.0.1"
-    "real_ip_header proxy_protocol"
-  ];
-
-  # Where other sites of the same host are reached: behind port 443 like our own, and on port 80. The shape is NixOS'
-  # services.nginx.defaultListen.
-  otherSites = [
-    {
-      addr = "127.0.0.1";
-      port = proxied.https;
-      ssl = true;
-      proxyProtocol = true;
-    }
-    {
-      addr = "0.0.0.0";
-      port = ports.http;
-      ssl = false;
-    }
-    {
-      addr = "[::]";
-      port = ports.http;
-      ssl = false;
-    }
-  ];
-
-  # The whole file, where no other program writes the main context.
-  whole =
-    platform.nginx.main
-    ++ main
-    ++ [
-      # A file as far as nginx is concerned. With syslog alone it opens its default log beside it, which tells of each client
-      # that was refused something (ngx_log_open_default).
-      "error_log stderr ${errorLevel}"
-      { inherit events; }
-      { inherit stream; }
-      {
-        http = [
-          "include ${platform.nginx.mimeTypes}"
-          # NixOS writes this one itself, and nginx takes it once.
-          "server_tokens off"
-        ]
-        ++ realAddress
-        ++ http;
-      }
-    ];
 }

@@ -1,8 +1,8 @@
 # What others look up about the relay over HTTP: clients its ports (autoconfig), other relays its MX (MTA-STS).
-{ names }:
+{ names, ... }:
 let
   inherit (names) host mailDomain ports;
-  inherit (names.files) www;
+  inherit (names.files) mtaStsPolicy autoconfig;
   file = path: type: [
     "alias ${path}"
     { types = [ ]; }
@@ -19,18 +19,16 @@ let
     </${if kind == "smtp" then "outgoingServer" else "incomingServer"}>
   '';
 in
-rec {
-  # RFC 8461 section 3.2; the policy's id in the DNS (../dns.nix) follows from this text.
-  mtaStsPolicy = ''
-    version: STSv1
-    mode: enforce
-    mx: ${host}
-    max_age: 2419200
-  '';
-
+{
   files = {
-    ${if names.isAddress then null else "${www}/mta-sts.txt"}.text = mtaStsPolicy;
-    "${www}/config-v1.1.xml".text = ''
+    # RFC 8461 3.2. The policy's id in the DNS (../dns.nix) follows from this text.
+    ${if names.isAddress then null else mtaStsPolicy}.text = ''
+      version: STSv1
+      mode: enforce
+      mx: ${host}
+      max_age: 2419200
+    '';
+    ${autoconfig}.text = ''
       <?xml version="1.0" encoding="UTF-8"?>
       <clientConfig version="1.1">
       <emailProvider id="${mailDomain}">
@@ -46,17 +44,9 @@ rec {
     '';
   };
 
-  locations =
-    (
-      if names.isAddress then
-        [ ]
-      else
-        [ { "location = /.well-known/mta-sts.txt" = file "${www}/mta-sts.txt" "text/plain"; } ]
-    )
-    ++ [
-      {
-        "location = /.well-known/autoconfig/mail/config-v1.1.xml" =
-          file "${www}/config-v1.1.xml" "text/xml";
-      }
-    ];
+  locations = {
+    ${if names.isAddress then null else "= /.well-known/mta-sts.txt"} =
+      file mtaStsPolicy "text/plain";
+    "= /.well-known/autoconfig/mail/config-v1.1.xml" = file autoconfig "text/xml";
+  };
 }

@@ -10,7 +10,6 @@ in
 {
   http = import ./networks.nix ++ [
     "limit_req_status 429"
-    { "map $status $chatmail_retry_after" = [ "429 60" ]; }
     "limit_req_zone $chatmail_network zone=chatmail_new:4m rate=${toString perMinute}r/m"
     # Guessing a password here must be no easier than anywhere else.
     "limit_req_zone $chatmail_network zone=chatmail_delete:4m rate=10r/m"
@@ -21,17 +20,4 @@ in
   delete = limited "chatmail_delete" 10;
   # A fifth of what chatmail-web takes at once (mxdeliv.py, AT_ONCE). A relay that has more to say falls back to SMTP.
   mail = [ "limit_conn chatmail_mail 20" ];
-
-  locations = [
-    {
-      "location @too-many" = [
-        "default_type application/json"
-        [
-          "return"
-          "429"
-          "{\"reason\": \"Too many requests came from your network. Please try again in some minutes.\"}\n"
-        ]
-      ];
-    }
-  ];
 }

@@ -1,14 +1,11 @@
-# What chatmail-web answers: new addresses and their deletion, and mail of other relays.
-{
-  host,
-  socket,
-  maxSize,
-  limits,
-}:
+# The requests that chatmail-web answers: new addresses and their deletion, and mail of other relays.
+{ settings, names, ... }:
 let
+  limits = import ./limits.nix { perMinute = settings.accounts.perNetworkPerMinute; };
+
   upstream = more: [
-    "proxy_pass http://unix:${socket}"
-    "proxy_set_header Host ${host}"
+    "proxy_pass http://unix:${names.sockets.web}"
+    "proxy_set_header Host ${names.host}"
   ]
   ++ more
   ++ [
@@ -20,25 +17,31 @@ let
     "proxy_http_version 1.1"
   ];
   api = [ "client_max_body_size 1k" ] ++ upstream [ ];
-  # Mail of other relays (WIRE contract: mxdeliv), streamed so that nothing of it is written to a disk before Postfix does.
-  delivery = [
-    "client_max_body_size ${toString maxSize}"
-    "error_page 413 =413 @chatmail_too_large"
-    "proxy_request_buffering off"
-    "proxy_read_timeout 120s"
-  ]
-  ++ upstream [ "proxy_set_header X-Real-IP $remote_addr" ];
 in
-[
-  { "location = /new" = api ++ limits.new; }
-  { "location = /cgi-bin/newemail.py" = api ++ limits.new; }
-  { "location = /delete" = api ++ limits.delete; }
-]
-++ limits.locations
-++ [
-  { "location = /mxdeliv" = delivery ++ limits.mail; }
-  {
-    "location @chatmail_too_large" = [
+{
+  locations = {
+    "= /new" = api ++ limits.new;
+    "= /cgi-bin/newemail.py" = api ++ limits.new;
+    "= /delete" = api ++ limits.delete;
+    "@too-many" = [
+      "default_type application/json"
+      [
+        "return"
+        "429"
+        "{\"reason\": \"Too many requests came from your network. Please try again in some minutes.\"}\n"
+      ]
+    ];
+
+    # Mail of other relays (WIRE contract: mxdeliv), streamed so that nginx writes nothing of it to a disk.
+    "= /mxdeliv" = [
+      "client_max_body_size ${toString settings.message.maxSize}"
+      "error_page 413 =413 @chatmail_too_large"
+      "proxy_request_buffering off"
+      "proxy_read_timeout 120s"
+    ]
+    ++ upstream [ "proxy_set_header X-Real-IP $remote_addr" ]
+    ++ limits.mail;
+    "@chatmail_too_large" = [
       "default_type text/plain"
       [
         "return"
@@ -46,5 +49,8 @@ in
         "552 Message exceeds maximum size"
       ]
     ];
-  }
-]
+  };
+
+  maps."$status $chatmail_retry_after" = [ "429 60" ];
+  headers.Retry-After = "$chatmail_retry_after";
+}

@@ -108,6 +108,13 @@ rec {
     mimeTypes = "/etc/nginx/mime.types";
   };
 
+  # Where the operator's ACME client has to put what it obtains for a host, and its answers to the authority.
+  acme = {
+    certificate = host: "${state}/acme/${host}/fullchain.pem";
+    key = host: "${state}/acme/${host}/key.pem";
+    webroot = "${state}/acme/acme-challenge";
+  };
+
   # Peers of calls that may have an address which no peer has on the Internet.
   turn.allowedPeers = [ ];
 

@@ -39,6 +39,13 @@
     inherit mimeTypes;
   };
 
+  # Where security.acme puts what it obtains for a host.
+  acme = {
+    certificate = host: "/var/lib/acme/${host}/fullchain.pem";
+    key = host: "/var/lib/acme/${host}/key.pem";
+    webroot = "/var/lib/acme/acme-challenge";
+  };
+
   # Peers of calls that may have an address which no peer has on the Internet.
   turn.allowedPeers = [ ];
 

@@ -1,12 +1,11 @@
-# Unit files, sysusers.d and tmpfiles.d text (systemd.syntax(7), sysusers.d(5)). A unit is section -> key -> value; a list is one
-# line per element.
+# Unit files and sysusers.d text (systemd.syntax(7), sysusers.d(5)). A section of a unit is key -> value; a list is one line per
+# element.
 let
   inherit (builtins)
     attrNames
     concatLists
     concatStringsSep
     isList
-    map
     ;
   value = import ./scalar.nix "systemd";
   key =
@@ -23,17 +22,11 @@ in
   unit = unit: text (concatLists (map (name: section name unit.${name}) (attrNames unit)));
 
   sysusers =
-    users:
+    { users, groups }:
     text (
-      concatLists (
-        map (
-          name:
-          let
-            user = users.${name};
-          in
-          (if user.existing or false then [ ] else [ "u ${name} - \"${user.description}\"" ])
-          ++ map (group: "m ${name} ${group}") user.memberOf
-        ) (attrNames users)
+      map (name: "u ${name} - \"${users.${name}.description}\"") (attrNames users)
+      ++ concatLists (
+        map (group: map (member: "m ${member} ${group}") groups.${group}) (attrNames groups)
       )
     );
 }

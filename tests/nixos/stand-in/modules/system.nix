@@ -43,14 +43,13 @@ in
               type = types.str;
               default = "";
             };
-            extraGroups = list types.str;
             openssh.authorizedKeys.keys = list types.singleLineStr;
           };
         }
       );
     };
     users.groups = mkOption {
-      type = types.attrsOf (types.submodule { });
+      type = types.attrsOf (types.submodule { options.members = list types.str; });
       default = { };
     };
 
