@@ -15,12 +15,11 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from bench import expiry, far, federation, pipeline, push, report
+from bench.figures import summary
 from harness.lab import Lab
 from harness.progress import say
 from harness.relay import Relay
-
-from bench import expiry, far, federation, pipeline, push, report
-from bench.figures import summary
 
 DOMAIN = "_bench.test"
 ROUND_TRIP = 0.025

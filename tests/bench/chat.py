@@ -21,11 +21,11 @@ from queue import Empty
 from typing import Any
 
 from deltachat_rpc_client import Account, EventType
+
+from bench.wire import unverified
 from harness import deltachat
 from harness.lab import Lab
 from harness.relay import Relay
-
-from bench.wire import unverified
 
 # Median, min, max in seconds over the internet, 20 to 30 ms a packet, against nine.testrun.org,
 # December 2023.

@@ -16,13 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.archive import File
-from harness.progress import say
-from harness.relay import Relay
-
 from bench import messages
 from bench.load import Spec, run_load
 from bench.pipeline import Bench
+from harness.archive import File
+from harness.progress import say
+from harness.relay import Relay
 
 DAY = 86400
 MAKING_SECONDS = 1800

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import network
-from harness.lab import Lab
-from harness.progress import say
-from harness.relay import Relay
-
 from bench import cost, messages, report
 from bench.figures import summary
 from bench.load import Result, Spec, run_load
 from bench.pipeline import SETTINGS, SHIPPED_PORT
+from harness import network
+from harness.lab import Lab
+from harness.progress import say
+from harness.relay import Relay
 
 NEAR, FAR = "near-bench.test", "far-bench.test"
 ACCOUNTS = 20

@@ -17,14 +17,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench import cost, messages
+from bench.load import Result, Spec, run_load
 from harness import network
 from harness.machine import Machine
 from harness.process import wait_until
 from harness.progress import say
 from harness.relay import Relay
-
-from bench import cost, messages
-from bench.load import Result, Spec, run_load
 
 BARE_PORT = 2465
 SHIPPED_PORT = 465

@@ -15,17 +15,16 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench import cost, messages
+from bench.messages import head
+from bench.wire import Submission
 from harness import network
 from harness.lab import Lab
 from harness.process import wait_until
 from harness.progress import say
 from harness.push_proxy import PushProxy, push_proxy
 from harness.relay import Relay
-from relay.dialogue import Dialogue, insecure
-
-from bench import cost, messages
-from bench.messages import head
-from bench.wire import Submission
+from people.dialogue import Dialogue, insecure
 
 URL = "https://push.test/notify"
 PEOPLE = 50

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness.lab import Lab
 
 from bench.chat import ANNOUNCED
 from bench.pipeline import VARIANTS
+from harness.lab import Lab
 
 
 @pytest.mark.timeout(600)

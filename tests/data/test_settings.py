@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any
-
 import pytest
 
 from data.relay_value import Value, as_nix, evaluate, nix, problems
-
-GOOD: Value = {"domain": "chat.example.org"}
+from data.settings import GOOD, leaves, other, with_setting
 
 
 def test_a_domain_is_all_an_operator_must_say() -> None:
@@ -150,50 +146,6 @@ def test_the_domain_decides_where_the_certificate_comes_from(domain: str, source
 NIXOS_ALONE = {"certificate.email"}
 
 S = "/nix/store/0vx9fcmqgm6b3x7d5zk8zl1ikaw4q0r7-source/somewhere"
-
-# For each kind, another value than any default.
-OTHER: dict[str, object] = {
-    "int": 7,
-    "days": 6,
-    "bytes": "100M",
-    "text": "somebody",
-    "mail": "somebody@example.net",
-    "url": "https://push.example.net/notify",
-    "ipv4": "192.0.2.7",
-    "ipv6": "2001:db8::7",
-    "path": "/srv/somewhere",
-    "publicPath": "/srv/somewhere",
-}
-
-
-def leaves(tree: Value, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Value]]:
-    """Every declared setting with its path."""
-    if isinstance(tree.get("kind"), str):
-        return [(path, tree)]
-    return [leaf for name in tree for leaf in leaves(tree[name], (*path, name))]
-
-
-def other(declaration: Value) -> object:
-    """A value that fits the declaration and is not its default."""
-    match declaration["kind"]:
-        case "bool":
-            return not declaration["default"]
-        case "enum":
-            return next(v for v in declaration["values"] if v != declaration["default"])
-        case "int" if declaration["min"] > 7:
-            return int(declaration["default"]) + 1
-        case kind:
-            return OTHER[kind]
-
-
-def with_setting(path: tuple[str, ...], value: object) -> Value:
-    """GOOD with one setting changed."""
-    settings: Any = copy.deepcopy(GOOD)
-    inner = settings
-    for name in path[:-1]:
-        inner = inner.setdefault(name, {})
-    inner[path[-1]] = value
-    return settings  # type: ignore[no-any-return]
 
 
 def test_every_setting_changes_the_relay() -> None:

@@ -23,6 +23,8 @@ from harness.process import HOST_PID_VARIABLE, host_path
 from harness.relay import Relay
 
 pytest_plugins = ["harness.sharing"]
+# A failed assertion of theirs says what it compared, as one in a test module does.
+pytest.register_assert_rewrite("people")
 
 DOMAIN = "_one.test"
 STAYING = pytest.StashKey[set[str]]()

@@ -16,6 +16,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NIXOS = REPOSITORY / "tests" / "nixos"
 SOURCE = "https://github.com/nix-community/nixpkgs.lib"
 
+Settings = dict[str, Any]
+
+# Enough for a relay with a name that the world knows.
+GOOD: Settings = {
+    "domain": "chat.example.org",
+    "certificate": {"email": "operator@example.org"},
+}
+
 
 def cache_directory() -> Path:
     """Where the tests keep what is expensive to fetch."""

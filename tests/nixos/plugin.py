@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+
 from harness.dns import Dns
 from harness.lab import Lab
 from harness.machine import Machine
@@ -23,6 +24,8 @@ from harness.network import CLIENTS, DNS, Link
 from harness.process import wait_until
 from harness.relay import Relay
 from harness.value import Settings, Value
+
+pytest.register_assert_rewrite("people")
 
 RELAYS = Path("/etc/lab/relays.json")
 DOMAIN = "_one.test"

@@ -6,10 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from data.relay_value import evaluate
 
-from nixos.evaluation import chatmail, host, nix
-from nixos.test_modules import GOOD
+from data.relay_value import evaluate
+from nixos.evaluation import GOOD, chatmail, host, nix
 
 Seen = dict[str, Any]
 

@@ -7,9 +7,9 @@ import re
 from types import ModuleType
 
 import pytest
-from data.relay_value import nix as plain_nix
-from data.test_settings import leaves
 
+from data.relay_value import nix as plain_nix
+from data.settings import leaves
 from nixos.evaluation import REPOSITORY, nix
 
 DOCS = REPOSITORY / "docs"

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
+
 from data.relay_value import RELAY
 from data.relay_value import nix as plain_nix
-from data.test_settings import leaves, other, with_setting
-
-from nixos.evaluation import NIXOS, REPOSITORY, EvaluationError, chatmail, host, nix
-
-Settings = dict[str, Any]
-
-GOOD: Settings = {
-    "domain": "chat.example.org",
-    "certificate": {"email": "operator@example.org"},
-}
+from data.settings import leaves, other, with_setting
+from nixos.evaluation import GOOD, NIXOS, REPOSITORY, EvaluationError, Settings, chatmail, host, nix
 
 
 def settings_with(path: tuple[str, ...], value: object) -> Settings:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from nixos.evaluation import chatmail, nix
-from nixos.test_modules import GOOD
+from nixos.evaluation import GOOD, chatmail, nix
 
 METRICS = GOOD | {"metrics": {"enable": True}}
 

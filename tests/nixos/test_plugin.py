@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+
 from data.relay_value import evaluate
 from harness.errors import CommandFailedError
 from harness.relay import Relay
-
 from nixos import plugin
 from nixos.plugin import VirtualLab, VirtualMachine
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from harness.lab import Lab
 from harness.machine import Machine
-
 from nixos.evaluation import chatmail, nix
 
 PRINTED = "/tmp/printed"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import dns, network
 
+from harness import dns, network
 from nixos.evaluation import NIXOS, REPOSITORY, nix
 
 VM = sorted(path.stem for path in (NIXOS / "vm").glob("*.nix") if path.stem != "lab")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from harness import deltachat, evidence
 from harness.stranger import MailServer
-
-from relay.people import Person
-from relay.strangers import Stranger
+from people.people import Person
+from people.strangers import Stranger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
+
 from harness.deltachat import await_message
 from harness.process import wait_until
-
-from relay import mailboxes, messages
-from relay.dialogue import Dialogue, insecure
-from relay.people import Person, exists, imap_login, smtp_login
-from relay.strangers import port_25
-from relay.test_deletion import delete
-from relay.test_echo import shown_invite
-from relay.test_registration import ask
+from people import mailboxes, messages
+from people.accounts import ask, delete
+from people.dialogue import Dialogue, insecure
+from people.people import Person, exists, imap_login, smtp_login
+from people.strangers import port_25
+from people.website import shown_invite
 
 if TYPE_CHECKING:
     from harness.deltachat import Core

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from harness import network
 from harness.lab import Lab
-
-from relay.dialogue import Dialogue
+from people.dialogue import Dialogue
 
 pytestmark = pytest.mark.timeout(120)
 

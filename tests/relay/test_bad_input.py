@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay.broken import ACCOUNTS, DOMAIN, SETTINGS, WEB, pid, talk
-from relay.dialogue import Dialogue, insecure
+from people.broken import ACCOUNTS, DOMAIN, SETTINGS, WEB, pid, talk
+from people.dialogue import Dialogue, insecure
 
 if TYPE_CHECKING:
     from harness.lab import Lab
     from harness.relay import Relay
-
-    from relay.people import Person
+    from people.people import Person
 
 pytestmark = pytest.mark.timeout(180)
 

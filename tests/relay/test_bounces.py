@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import dkim
 import dns.resolver
 import pytest
+
 from harness.process import wait_until
 from harness.stranger import MailServer
-
-from relay import messages
-from relay.people import Person
-from relay.strangers import Stranger, deliver
-from relay.test_outgoing_tls import hurry
+from people import messages
+from people.outgoing import hurry
+from people.people import Person
+from people.strangers import Stranger, deliver
 
 if TYPE_CHECKING:
     from harness.lab import Lab

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import network
 
-from relay import messages
-from relay.dialogue import Dialogue, insecure
-from relay.people import Person, smtp_login
+from harness import network
+from people import messages
+from people.dialogue import Dialogue, insecure
+from people.people import Person, smtp_login
 
 if TYPE_CHECKING:
     from harness.lab import Lab

@@ -6,19 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.process import wait_until
 
-from relay import mailboxes, messages
-from relay.people import Person
-from relay.test_imap import logged_in
+from harness.process import wait_until
+from people import mailboxes, messages
+from people.imap import logged_in
+from people.people import Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.lab import Lab
     from harness.relay import Relay
-
-    from relay.dialogue import Dialogue
+    from people.dialogue import Dialogue
 
 LIMIT = 1024
 TINY = b"From: a\r\n"

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import smtplib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+
 from harness import network
 from harness.process import wait_until
-
-from relay import at_once, hibernation, https, messages
-from relay.dialogue import Dialogue, insecure
-from relay.people import Person, exists, imap_login, smtp_login
+from people import at_once, hibernation, messages
+from people.accounts import delete
+from people.dialogue import Dialogue, insecure
+from people.people import Person, exists, imap_login, smtp_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,22 +43,6 @@ def end(person: Person, how: str) -> None:
     else:
         said = person.relay.chatmail("accounts", how, person.address)
         assert (said.err, person.address in said.out) == ("", True)
-
-
-def delete(
-    relay: Relay, address: str, password: str, *, source: str = "", method: str = "POST"
-) -> tuple[int, dict[str, Any]]:
-    """Ask over HTTPS to delete an account; status and answer."""
-    login = base64.b64encode(f"{address}:{password}".encode()).decode()
-    response, content = https.ask(
-        relay,
-        method,
-        "/delete",
-        host=relay.address,
-        source=source,
-        headers={"Host": relay.domain, "Authorization": f"Basic {login}"},
-    )
-    return response.status, json.loads(content) if response.status != 405 else {}
 
 
 def idling(person: Person) -> Dialogue:

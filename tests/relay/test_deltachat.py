@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from deltachat_rpc_client import EventType
+
 from harness import deltachat
 from harness.deltachat import await_event, await_message
-
-from relay.people import Person
+from people.people import Person
 
 if TYPE_CHECKING:
     from deltachat_rpc_client import Account, Chat
+
     from harness.relay import Relay
 
 pytestmark = pytest.mark.timeout(180)

@@ -16,13 +16,13 @@ import dkim
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from harness.network import address4
 from harness.stranger import MailServer
-
-from relay import messages
-from relay.dkim_by_hand import NAMES, Key, public, rsa_key, sign
-from relay.people import Person
-from relay.strangers import deliver
+from people import messages
+from people.dkim_by_hand import NAMES, Key, public, rsa_key, sign
+from people.people import Person
+from people.strangers import deliver
 
 if TYPE_CHECKING:
     from harness.lab import Lab

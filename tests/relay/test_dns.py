@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import dns.resolver
 import pytest
+
 from harness.dns import UPDATE_KEY
 from harness.network import DNS, address4
 

@@ -5,25 +5,23 @@ from __future__ import annotations
 import re
 import smtplib
 from collections.abc import Iterator
-from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
+
 from harness import deltachat
 from harness.browser import DESKTOP, PHONE, Browser, Device, browser
 from harness.deltachat import Core, await_message
 from harness.process import wait_until
-
-from relay import messages
-from relay.https import get
-from relay.test_website import SCREENSHOTS, codes
+from people import messages
+from people.https import get
+from people.website import SCREENSHOTS, codes, shown_invite
 
 if TYPE_CHECKING:
     from harness.lab import Lab
     from harness.relay import Relay
-
-    from relay.strangers import Stranger
+    from people.strangers import Stranger
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -55,13 +53,6 @@ def invite(echo_relay: Relay) -> str:
     return wait_until(
         lambda: shown_invite(echo_relay), "the invite of the echo bot on the website", timeout=60
     )
-
-
-def shown_invite(relay: Relay) -> str:
-    """Return the bot's link on a relay's website, or "" while there is none."""
-    _, page = get(relay, "/")
-    link = re.search(rb'href="(https://i\.delta\.chat/#[^"]+)"', page)
-    return unescape(link[1].decode()) if link else ""
 
 
 def test_the_website_shows_its_invite(echo_relay: Relay, invite: str) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
+
 from harness import deltachat
 from harness.deltachat import await_message
 from harness.errors import CommandFailedError
 from harness.process import wait_until
-
-from relay import messages
-from relay.https import get
-from relay.people import Person, exists, imap_login, smtp_login
+from people import messages
+from people.https import get
+from people.people import Person, exists, imap_login, smtp_login
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from harness import evidence
 from harness.deltachat import await_message
 from harness.process import wait_until
-
-from relay.test_echo import shown_invite
+from people.website import shown_invite
 
 if TYPE_CHECKING:
     from harness.deltachat import Core

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import fakes, handshakes, messages, openpgp
-from relay.people import Person
+from people import fakes, handshakes, messages, openpgp
+from people.people import Person
 
 if TYPE_CHECKING:
     from harness.relay import Relay
-
-    from relay.messages import Builder
-    from relay.strangers import Stranger
+    from people.messages import Builder
+    from people.strangers import Stranger
 
 NOT_ENCRYPTED = (523, b"Encryption Needed: Invalid Unencrypted Mail")
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import hibernation, mailboxes, messages
-from relay.people import Person, exists, imap_login
-from relay.test_imap import logged_in
+from people import hibernation, mailboxes, messages
+from people.imap import logged_in
+from people.people import Person, exists, imap_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable

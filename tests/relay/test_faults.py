@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.process import wait_until
 
-from relay import at_once
-from relay.broken import (
+from harness.process import wait_until
+from people import at_once
+from people.broken import (
     ACCOUNTS,
     ACCOUNTS_WHOLE,
     CONFIG,
@@ -26,9 +26,9 @@ from relay.broken import (
     queued,
     stopped,
 )
-from relay.dialogue import Dialogue, insecure
-from relay.messages import encrypted, id_of
-from relay.people import Person, exists, imap_login, smtp_login
+from people.dialogue import Dialogue, insecure
+from people.messages import encrypted, id_of
+from people.people import Person, exists, imap_login, smtp_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from deltachat_rpc_client import EventType
+
 from harness import deltachat
 from harness.deltachat import await_event, await_message
 from harness.process import wait_until
 from harness.stranger import MailServer
-
-from relay import messages
-from relay.people import Person
+from people import messages
+from people.people import Person
 
 if TYPE_CHECKING:
     from harness.lab import Lab

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import aiosmtplib
 import pytest
+
 from harness import evidence, network
 from harness.process import wait_until
-
-from relay import at_once, messages
-from relay.dialogue import Dialogue
-from relay.people import Person
-from relay.strangers import Stranger, port_25
+from people import at_once, messages
+from people.dialogue import Dialogue
+from people.people import Person
+from people.strangers import Stranger, port_25
 
 if TYPE_CHECKING:
     from harness.relay import Relay

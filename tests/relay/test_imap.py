@@ -10,29 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import messages
-from relay.dialogue import Dialogue, insecure
-from relay.people import Person
+from people import messages
+from people.dialogue import Dialogue, insecure
+from people.imap import imaps, logged_in
+from people.people import Person
 
 if TYPE_CHECKING:
     from harness.relay import Relay
 
 TLS_1_2_ONLY = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
 DELTACHAT = "/shared/vendor/deltachat"
-
-
-def imaps(relay: Relay, port: int = 993) -> Dialogue:
-    """Connect with TLS, on 443 with the protocol's name in it, and read the greeting."""
-    imap = Dialogue.connect(relay.address, port, insecure("imap" if port == 443 else None))
-    imap.line()
-    return imap
-
-
-def logged_in(person: Person, port: int = 993) -> Dialogue:
-    """Log in on a connection with TLS."""
-    imap = imaps(person.relay, port)
-    assert imap.answer(f'LOGIN "{person.address}" "{person.password}"')[-1].startswith("a OK")
-    return imap
 
 
 def capabilities(lines: list[str]) -> set[str]:

@@ -11,15 +11,14 @@ import dkim
 import dns.resolver
 import pytest
 
-from relay import messages
-from relay.dialogue import Dialogue, insecure
-from relay.strangers import Stranger, deliver, port_25
+from people import messages
+from people.dialogue import Dialogue, insecure
+from people.strangers import Stranger, deliver, port_25
 
 if TYPE_CHECKING:
     from harness.lab import Lab
     from harness.relay import Relay
-
-    from relay.people import Person
+    from people.people import Person
 
 NO_SIGNATURE = (554, b"5.7.1 No DKIM signature found")
 NO_VALID_SIGNATURE = (554, b"5.7.1 No valid DKIM signature found")

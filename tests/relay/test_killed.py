@@ -7,21 +7,20 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.process import wait_until
 
-from relay import mailboxes, messages
-from relay.broken import ACCOUNTS, BACK_SECONDS, FILTER, WEB, kill, pid, talk
-from relay.https import get
-from relay.people import Person
-from relay.turn_client import Offer, allocation
+from harness.process import wait_until
+from people import mailboxes, messages
+from people.broken import ACCOUNTS, BACK_SECONDS, FILTER, WEB, kill, pid, talk
+from people.https import get
+from people.people import Person
+from people.turn_client import Offer, allocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.lab import Lab
     from harness.relay import Relay
-
-    from relay.strangers import Stranger
+    from people.strangers import Stranger
 
 pytestmark = pytest.mark.timeout(120)
 

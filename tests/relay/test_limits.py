@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import handshakes, messages
-from relay.dialogue import Dialogue, insecure
+from people import handshakes, messages
+from people.dialogue import Dialogue, insecure
 
 if TYPE_CHECKING:
     from harness.relay import Relay
-
-    from relay.people import Person
+    from people.people import Person
 
 
 def test_limits_the_rate_of_one_account_and_of_nobody_else(alice: Person, bob: Person) -> None:

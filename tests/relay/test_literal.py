@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from deltachat_rpc_client import EventType
+
 from harness.deltachat import await_event, await_message
 from harness.stranger import MailServer
-
-from relay import messages
-from relay.dialogue import SECONDS, Dialogue
-from relay.outgoing import deferred, empty_queue
-from relay.people import Person
-from relay.strangers import Stranger, deliver, port_25
+from people import messages
+from people.dialogue import SECONDS, Dialogue
+from people.outgoing import deferred, empty_queue
+from people.people import Person
+from people.strangers import Stranger, deliver, port_25
 
 if TYPE_CHECKING:
     from harness.deltachat import Core

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import at_once
-from relay.people import Person, exists, imap_login, smtp_login
+from people import at_once
+from people.people import Person, exists, imap_login, smtp_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

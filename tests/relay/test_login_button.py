@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
 from harness.browser import PHONE, Browser, browser
 from harness.process import wait_until
-
-from relay.people import exists, imap_login
+from people.people import exists, imap_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

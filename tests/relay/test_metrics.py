@@ -8,13 +8,13 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from data.relay_value import nix
-from harness.process import wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
-from relay import messages
-from relay.people import Person, imap_login
-from relay.strangers import Stranger, deliver
+from data.relay_value import nix
+from harness.process import wait_until
+from people import messages
+from people.people import Person, imap_login
+from people.strangers import Stranger, deliver
 
 if TYPE_CHECKING:
     from harness.lab import Lab

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from harness.archive import File
 from harness.stranger import MailServer
-
-from relay.outgoing import deferred, empty_queue, level, send
-from relay.people import Person
+from people.outgoing import deferred, empty_queue, level, send
+from people.people import Person
 
 if TYPE_CHECKING:
     from harness.dns import Record

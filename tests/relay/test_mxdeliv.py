@@ -10,12 +10,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.process import wait_until
 
-from relay import messages
-from relay.dialogue import insecure
-from relay.people import Person
-from relay.strangers import Stranger, deliver
+from harness.process import wait_until
+from people import messages
+from people.dialogue import insecure
+from people.people import Person
+from people.strangers import Stranger, deliver
 
 if TYPE_CHECKING:
     from harness.relay import Relay

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from deltachat_rpc_client import JsonRpcError
 
-from relay.people import Person, imap_login, smtp_login
+from people.people import Person, imap_login, smtp_login
 
 if TYPE_CHECKING:
     from harness.deltachat import Core

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import handshakes, messages
-from relay.dialogue import Dialogue, insecure
-from relay.strangers import port_25
+from people import handshakes, messages
+from people.dialogue import Dialogue, insecure
+from people.strangers import port_25
 
 if TYPE_CHECKING:
     from harness.relay import Relay
-
-    from relay.people import Person
-    from relay.strangers import Stranger
+    from people.people import Person
+    from people.strangers import Stranger
 
 # RCPT TO; {us} is the relay's domain, {host} its address, {bob} somebody's name on it.
 FOREIGN_RECIPIENTS = {

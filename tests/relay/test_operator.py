@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import dns.resolver
 import pytest
 
-from relay import messages
+from people import messages
 
 if TYPE_CHECKING:
     from harness.relay import Relay
-
-    from relay.people import Person
+    from people.people import Person
 
 WARNING = 4
 """syslog(3)'s number for warnings; what is worse has a smaller one."""

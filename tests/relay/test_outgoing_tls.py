@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+
 from harness.archive import File
 from harness.process import wait_until
 from harness.stranger import Certificate, MailServer, self_signed
-
-from relay import messages
-from relay.outgoing import deferred, empty_queue, level, reasons, send
-from relay.people import Person
+from people import messages
+from people.outgoing import deferred, empty_queue, hurry, level, reasons, send
+from people.people import Person
 
 if TYPE_CHECKING:
     from harness.lab import Lab
@@ -40,16 +40,6 @@ def hurried(lab: Lab) -> Relay:
     relay = lab.relay("hurried.test")
     hurry(relay)
     return relay
-
-
-def hurry(relay: Relay) -> None:
-    """Have a relay give up after 15 s instead of two days, and retry every few seconds."""
-    run = relay.machine.run
-    run(["postconf", "-e", "queue_run_delay=2s", "minimal_backoff_time=3s"])
-    run(["postconf", "-e", "maximal_backoff_time=3s", "delay_warning_time=5s"])
-    run(["postconf", "-e", "maximal_queue_lifetime=15s", "bounce_queue_lifetime=15s"])
-    run(["systemctl", "restart", "postfix"])
-    relay.wait_ready()
 
 
 @dataclass(frozen=True)

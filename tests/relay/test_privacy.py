@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from relay import messages
-from relay.busy_minute import DESK, HOME, OFFICE, TELLING, TRACES, submitted
-from relay.strangers import port_25
+from people import messages
+from people.busy_minute import DESK, HOME, OFFICE, TELLING, TRACES, submitted
+from people.strangers import port_25
 
 if TYPE_CHECKING:
-    from relay.people import Person
-    from relay.strangers import Stranger
+    from people.people import Person
+    from people.strangers import Stranger
 
 
 def test_what_arrives_tells_nothing_of_where_it_was_written(alice: Person, bob: Person) -> None:

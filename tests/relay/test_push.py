@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from harness.process import wait_until
 from harness.push_proxy import PushProxy, publish, push_proxy
-
-from relay import messages
-from relay.dialogue import Dialogue, insecure
-from relay.people import Person
+from people import messages
+from people.dialogue import Dialogue, insecure
+from people.people import Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,20 +6,19 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+
 from harness import deltachat
 from harness.process import wait_until
-
-from relay import mailboxes, messages
-from relay.people import Person
-from relay.test_imap import logged_in
+from people import mailboxes, messages
+from people.imap import logged_in
+from people.people import Person
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.lab import Lab
     from harness.relay import Relay
-
-    from relay.dialogue import Dialogue
+    from people.dialogue import Dialogue
 
 LIMIT = 20 * 1024 * 1024
 SIZE = 200_000

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 from aioice import stun
+
 from harness import deltachat
 from harness.network import address4
-
-from relay.people import Person
-from relay.turn_client import Mailbox, Offer, allocation, metadata
+from people.people import Person
+from people.turn_client import Mailbox, Offer, allocation, metadata
 
 if TYPE_CHECKING:
     from harness.lab import Lab

@@ -7,13 +7,14 @@ import json
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from harness import network
 
-from relay import https
-from relay.people import Person, exists, imap_login, smtp_login
+from harness import network
+from people import https
+from people.accounts import ask
+from people.people import Person, exists, imap_login, smtp_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,21 +40,6 @@ def invited(lab: Lab) -> Relay:
 def limited(lab: Lab) -> Relay:
     """A relay with the limits it has outside of a lab."""
     return lab.relay("_limited.test", LIMITED)
-
-
-def ask(
-    relay: Relay, path: str = "/new", *, source: str = "", address: str = "", method: str = "POST"
-) -> tuple[int, dict[str, Any]]:
-    """Ask for an address as a client does, from an address of the clients; status and answer."""
-    response, content = https.ask(
-        relay,
-        method,
-        path,
-        host=address or relay.address,
-        source=source,
-        headers={"Host": relay.domain},
-    )
-    return response.status, json.loads(content)
 
 
 def invite(relay: Relay, *options: str) -> tuple[int, str]:

@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+
 from harness.network import address4
 from harness.process import wait_until
-
-from relay import messages
-from relay.outgoing import empty_queue, reasons
-from relay.people import Person
+from people import messages
+from people.outgoing import empty_queue, reasons
+from people.people import Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import handshakes, messages
-from relay.dialogue import Dialogue, insecure
+from people import handshakes, messages
+from people.dialogue import Dialogue, insecure
 
 if TYPE_CHECKING:
     from harness.relay import Relay
-
-    from relay.people import Person
+    from people.people import Person
 
 NOT_ENCRYPTED = (523, b"Encryption Needed: Invalid Unencrypted Mail")
 

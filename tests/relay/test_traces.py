@@ -6,18 +6,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from harness import deltachat
 from harness.process import wait_until
 from harness.push_proxy import push_proxy
-
-from relay.busy_minute import ASLEEP, TRACES, BusyMinute
-from relay.whole_disk import search
+from people.busy_minute import ASLEEP, TRACES, BusyMinute
+from people.whole_disk import search
 
 if TYPE_CHECKING:
     from harness.lab import Lab
     from harness.relay import Relay
-
-    from relay.strangers import Stranger
+    from people.strangers import Stranger
 
 pytestmark = pytest.mark.timeout(300)
 

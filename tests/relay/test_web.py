@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import messages
-from relay.dialogue import Dialogue
-from relay.https import ask
-from relay.people import Person, exists, imap_login
+from people import messages
+from people.dialogue import Dialogue
+from people.https import ask
+from people.people import Person, exists, imap_login
 
 if TYPE_CHECKING:
     from harness.relay import Relay

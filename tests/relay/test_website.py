@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +9,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-import zxingcpp
+
 from harness import deltachat
 from harness.browser import DESKTOP, PHONE, Browser, Device, browser
-from harness.places import EVIDENCE
-from PIL import Image
-
-from relay.https import get
+from people.https import get
+from people.website import SCREENSHOTS, codes
 
 if TYPE_CHECKING:
     from harness.lab import Lab
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(180)
 
 PAGES = ("", "info.html", "privacy.html")
-SCREENSHOTS = EVIDENCE / "website"
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +29,6 @@ def chromium() -> Iterator[Browser]:
     """Hand over a browser."""
     with browser() as one:
         yield one
-
-
-def codes(picture: bytes) -> list[str]:
-    """Read the QR codes in a picture, as a camera would."""
-    return [found.text for found in zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

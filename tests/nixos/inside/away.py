@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+
 from harness.lab import Lab
 from harness.relay import Relay
-from relay import messages
-from relay.people import Person
+from people import messages
+from people.people import Person
 
 # From one run to the next.
 NOTES = Path("/tmp/away.json")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from harness import deltachat
 from harness.lab import Lab
 from harness.relay import Relay
-from relay import messages
-from relay.people import Person
+from people import messages
+from people.people import Person
 
 
 @pytest.fixture

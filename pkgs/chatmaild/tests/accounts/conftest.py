@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from accounts.asking import Doveadm
 from running import Daemon, start_daemon
 
 
@@ -30,3 +31,11 @@ def start(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Callable[[], Dae
 def daemon(start: Callable[[], Daemon]) -> Daemon:
     """Hand over a running daemon."""
     return start()
+
+
+@pytest.fixture
+def doveadm(tmp_path: Path) -> Iterator[Doveadm]:
+    """Hand over a Dovecot that does what it is told."""
+    doveadm = Doveadm(tmp_path / "doveadm.sock")
+    yield doveadm
+    doveadm.close()

@@ -6,15 +6,13 @@ from typing import Any
 
 import pytest
 
-from accounts.test_requests import Doveadm, active, ask, doveadm, mailbox
+from accounts.asking import Doveadm, active, ask, mailbox
 from chatmaild.book.marks import Marks
 from chatmaild.echo.account import OutError, Standing, claim, password
 from running import Daemon
 
 ECHO = "echo@chat.example.org"
 PASSWORD = "the-bots-own-password"
-
-__all__ = ["doveadm"]
 
 
 @pytest.fixture

@@ -1,84 +1,14 @@
 """The two sockets on which other programs of the relay ask, and what comes of it."""
 
-import json
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from accounts.asking import ALICE, BOB, PASSWORD, Doveadm, active, ask, mailbox
 from chatmaild.book.marks import Marks
 from running import Daemon, UnixHTTPConnection
-
-ALICE = "alice1234@chat.example.org"
-BOB = "bob123456@chat.example.org"
-PASSWORD = "secret-password"
-
-
-class Doveadm:
-    """Dovecot's side: notes the commands, answers as Dovecot 2.4 does."""
-
-    def __init__(self, path: Path) -> None:
-        """Listen."""
-        self.commands: list[str] = []
-        self.refuse = False
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rwb", buffering=0) as stream:
-                assert stream.readline() == b"VERSION\tdoveadm-server\t1\t0\n"
-                stream.write(b"+\n")
-                while line := stream.readline():
-                    flags, user, command, mask = line.decode().rstrip("\n").split("\t")
-                    assert (flags, user) == ("", "")
-                    self.commands.append(f"{command} {mask}")
-                    stream.write(b"\n-NOPERM\n" if self.refuse else b"1\t\n+\n")
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._listener.close()
-
-
-@pytest.fixture
-def doveadm(tmp_path: Path) -> Iterator[Doveadm]:
-    """Hand over a Dovecot that does what it is told."""
-    doveadm = Doveadm(tmp_path / "doveadm.sock")
-    yield doveadm
-    doveadm.close()
-
-
-def ask(daemon: Daemon, name: str, path: str, **fields: Any) -> tuple[int, Any]:
-    """Ask on a socket; status and answer."""
-    connection = UnixHTTPConnection(daemon.directory / f"{name}.sock")
-    connection.request("POST", path, json.dumps(fields))
-    response = connection.getresponse()
-    content = response.read()
-    connection.close()
-    return response.status, json.loads(content) if content else None
-
-
-def active(daemon: Daemon, address: str = ALICE, password: str = PASSWORD) -> bool:
-    """Log in."""
-    return daemon.login(address, password)[1]["active"] == "yes"
-
-
-def mailbox(daemon: Daemon, address: str = ALICE) -> Path:
-    """Make a mailbox as Dovecot does, with a message in it."""
-    message = daemon.directory / "mail" / address / "Maildir" / "new" / "1"
-    message.parent.mkdir(parents=True)
-    message.write_text("secret")
-    return message.parent.parent.parent
 
 
 def eventually(condition: Callable[[], bool]) -> None:

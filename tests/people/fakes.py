@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from relay import openpgp
-from relay.messages import (
+from people import openpgp
+from people.messages import (
     BOUNDARY,
     ENCRYPTED_TYPE,
     PHRASE,

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import aiosmtplib
 
-from relay.dialogue import SECONDS, insecure
+from people.dialogue import SECONDS, insecure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from harness.relay import Relay
-
-    from relay.people import Person
+    from people.people import Person
 
 # What ends a session: a refusal, a deadline, a connection cut off.
 FAULTS = (aiosmtplib.SMTPException, OSError)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from relay.dialogue import SECONDS, insecure
+from people.dialogue import SECONDS, insecure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import http.client
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from relay.dialogue import SECONDS, insecure
+from people.dialogue import SECONDS, insecure
 
 if TYPE_CHECKING:
     import ssl

@@ -12,8 +12,7 @@ from harness.archive import File
 
 if TYPE_CHECKING:
     from harness.relay import Relay
-
-    from relay.people import Person
+    from people.people import Person
 
 DAY = 86400
 

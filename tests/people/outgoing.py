@@ -6,13 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 from harness.process import wait_until
-
-from relay import messages
+from people import messages
 
 if TYPE_CHECKING:
     from harness.relay import Relay
-
-    from relay.people import Person
+    from people.people import Person
 
 ASK = "socketmap:unix:/run/chatmail-tls/policy.sock:tls"
 
@@ -50,3 +48,13 @@ def deferred(relay: Relay, recipient: str) -> str:
 def empty_queue(relay: Relay) -> None:
     """Throw away what cannot be delivered, for the next test."""
     relay.machine.run(["postsuper", "-d", "ALL"])
+
+
+def hurry(relay: Relay) -> None:
+    """Have a relay give up after 15 s instead of two days, and retry every few seconds."""
+    run = relay.machine.run
+    run(["postconf", "-e", "queue_run_delay=2s", "minimal_backoff_time=3s"])
+    run(["postconf", "-e", "maximal_backoff_time=3s", "delay_warning_time=5s"])
+    run(["postconf", "-e", "maximal_queue_lifetime=15s", "bounce_queue_lifetime=15s"])
+    run(["systemctl", "restart", "postfix"])
+    relay.wait_ready()

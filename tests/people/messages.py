@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from email.utils import formatdate
 
-from relay import openpgp
+from people import openpgp
 
 Builder = Callable[[str, str], bytes]
 

@@ -18,21 +18,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aioice import stun
+
 from harness.deltachat import await_message
 from harness.process import wait_until
-
-from relay import messages
-from relay.dialogue import Dialogue, insecure
-from relay.people import Person
-from relay.strangers import port_25
-from relay.test_echo import shown_invite
-from relay.turn_client import Offer, allocation
+from people import messages
+from people.dialogue import Dialogue, insecure
+from people.people import Person
+from people.strangers import port_25
+from people.turn_client import Offer, allocation
+from people.website import shown_invite
 
 if TYPE_CHECKING:
     from harness.deltachat import Core
     from harness.relay import Relay
-
-    from relay.strangers import Stranger
+    from people.strangers import Stranger
 
 # Nothing else in the lab connects from here.
 HOME = "192.0.2.109"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from imap_tools import BaseMailBox, MailBox
 
-from relay.dialogue import SECONDS, Dialogue, insecure
-from relay.messages import id_of
+from people.dialogue import SECONDS, Dialogue, insecure
+from people.messages import id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

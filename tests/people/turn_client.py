@@ -11,8 +11,8 @@ from typing import Any
 
 from aioice import stun, turn
 
-from relay.dialogue import Dialogue, insecure
-from relay.people import Person
+from people.dialogue import Dialogue, insecure
+from people.people import Person
 
 # RFC 8656, section 18.7: 1 or 2 in the first octet.
 stun.ATTRIBUTES_BY_NAME["REQUESTED-ADDRESS-FAMILY"] = (
