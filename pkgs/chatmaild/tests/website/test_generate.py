@@ -138,6 +138,7 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"echo": None},
     ),
     "grace": ({}, {"accounts": {"graceDays": 0}}),
+    "cleartext": ({"incoming": {"cleartext": True}}, {"incoming": {"cleartext": False}}),
 }
 # What a visitor would read about each of them, in both languages.
 WORDS = {
@@ -146,6 +147,7 @@ WORDS = {
     "iroh": "apps inside chats|apps in chats|iroh",
     "echo": "echo",
     "grace": "hash of a deleted|hash einer gel",
+    "cleartext": "operator could read|könnte der betreiber|ordinary e-mail|gewöhnlichen e-mail",
 }
 
 
@@ -182,7 +184,7 @@ def test_names_the_host_that_sees_network_addresses(
     settings["metadata"]["irohRelay"] = iroh
     pages = pages_of(tmp_path, settings)
 
-    assert ("sees the network" in pages["en/privacy.html"]) is named
+    assert ("sees the IP addresses" in pages["en/privacy.html"]) is named
     for language in ("en", "de"):
         assert (f'<a href="{iroh}">{iroh}</a>' in pages[f"{language}/privacy.html"]) is named
         assert f'<a href="{iroh}">{iroh}</a>' in pages[f"{language}/info.html"]
