@@ -1,4 +1,4 @@
-# Opens the relay's ports in the firewall.
+# Lets in what the relay listens for.
 { config, lib, ... }:
 let
   cfg = config.services.chatmail;

@@ -1,6 +1,6 @@
-# unbound: the relay's own resolver, on loopback. It queries the authoritative name servers itself, so that no third party sees
-# which servers the relay exchanges mail with. It validates DNSSEC, because DANE depends on it.
-# The shape is that of NixOS' services.unbound.settings.
+# unbound: the relay's own resolver, on loopback. It asks the name servers of the world itself, so that no third party sees with
+# whom the relay's people talk, and validates DNSSEC, without which DANE would mean nothing.
+# The shape is NixOS' services.unbound.settings.
 { platform, unit, ... }:
 {
   unbound.server = {
@@ -21,7 +21,7 @@
     hide-version = true;
     qname-minimisation = true;
     harden-below-nxdomain = true;
-    # Negative answers are cached for at most 30 s, so that a relay that has just published its records is found soon.
+    # A relay that has just published its key must not stay unknown: "no such name" is kept for 30 s at most.
     cache-max-negative-ttl = 30;
     verbosity = 0;
     log-queries = false;
@@ -32,6 +32,6 @@
   };
   unbound.remote-control.control-enable = false;
 
-  # Without the resolver no mail comes in or goes out.
+  # Without it no mail comes in or goes out.
   dropins."unbound.service" = unit.addition { service = { }; };
 }

@@ -1,5 +1,4 @@
-"""
-The lab's network: an Ethernet of its own that leads nowhere.
+"""The lab's network: an Ethernet of its own that leads nowhere.
 
 A bridge in its own namespace joins one veth pair per machine and one for the clients. Addresses
 come from the documentation ranges (RFC 5737: 192.0.2.0/24, RFC 3849: 2001:db8::/64); there is no
@@ -42,8 +41,7 @@ def is_address(domain: str) -> bool:
 
 
 def number_of(domain: str) -> tuple[int, ...]:
-    """
-    Return the last octet of a domain that is an address of the lab's; () for a name.
+    """Return the last octet of a domain that is an address of the lab's; () for a name.
 
     Machines with names get theirs from elsewhere, so that one is free.
     """
@@ -57,7 +55,7 @@ def number_of(domain: str) -> tuple[int, ...]:
 
 
 def mac(number: int) -> str:
-    """Return the MAC address of the same host, one for documentation (RFC 9542 2.1.2)."""
+    """Return the MAC address of the same host, one for documentation (RFC 9542, section 2.1.2)."""
     return f"00:00:5e:00:53:{number:02x}"
 
 

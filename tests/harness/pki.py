@@ -1,8 +1,7 @@
-"""
-The lab's certificate authority; kept in the cache, so that a browser need trust it only once.
+"""The lab's certificate authority; kept in the cache, so that a browser need trust it only once.
 
-Leaves are what today's clients accept: ECDSA P-256, subjectAltName, key identifiers (RFC 5280
-4.2.1.1 to 4.2.1.6).
+Leaves are what today's clients accept: ECDSA P-256, subjectAltName, key identifiers (RFC 5280,
+sections 4.2.1.1 to 4.2.1.6).
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ class Authority:
     def certificate(
         self, *names: str, days: int = LEAF_DAYS, key: str | None = None
     ) -> tuple[str, str]:
-        """
-        A certificate for DNS names or IP addresses: (full chain, key), both PEM.
+        """A certificate for DNS names or IP addresses: (full chain, key), both PEM.
 
         Negative `days` give one that has expired. A given `key` (PEM) is kept, as by a renewal.
         """
@@ -114,7 +112,7 @@ def authority() -> Authority:
 
 
 def _serial() -> str:
-    """64 random bits: RFC 5280 4.1.2.2 wants a positive number."""
+    """64 random bits: RFC 5280, section 4.1.2.2 wants a positive number."""
     return "4" + secrets.token_hex(8)
 
 

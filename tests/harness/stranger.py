@@ -1,5 +1,4 @@
-"""
-A stranger's mail server: a classic Postfix with nothing of ours, well kept or badly.
+"""A stranger's mail server: a classic Postfix with nothing of ours, well kept or badly.
 
 It takes mail for everybody at its domain into one maildir, refuses where the first letters of the
 recipient say so (`unknown…`, `refused…`, `busy…`), and sends what `sendmail` on it is given, signed
@@ -52,8 +51,7 @@ class MailServer:
         signing: str | None = "relaxed/simple",
         records: tuple[Record, ...] = (),
     ) -> MailServer:
-        """
-        Boot one and publish its zone, `records` included.
+        """Boot one and publish its zone, `records` included.
 
         `signing` is OpenDKIM's canonicalization (header/body), or None for a server that does not
         sign.
@@ -95,7 +93,7 @@ class MailServer:
         self.machine.run(["sendmail", "-i", "-f", sender, "--", *recipients], input=plain)
 
     def sign_as(self, canonicalization: str) -> None:
-        """Sign from now on with this canonicalization (header/body; RFC 6376 3.4)."""
+        """Sign from now on with this canonicalization (header/body; RFC 6376, section 3.4)."""
         text = _opendkim(self.domain, canonicalization)
         self.machine.unpack({"/etc/opendkim.conf": File(text)})
         self.machine.run(["systemctl", "restart", "opendkim"])

@@ -1,5 +1,4 @@
-"""
-The lab in pytest, inside a NixOS VM test: the fixtures that the claims of tests/relay use.
+"""The lab in pytest, inside a NixOS VM test: the fixtures that the claims of tests/relay use.
 
 The machines are the VM test's, found in /etc/lab/relays.json and reached through ssh. What only the
 harness' own lab can do (boot a machine, another relay, other settings) skips the claim and says so.
@@ -109,7 +108,7 @@ class VirtualLab(Lab):
 
     @property
     def clients(self) -> Link:
-        """The machine that this runs on."""
+        """This machine."""
         return Link("", CLIENTS)
 
     def machine(self, name: str) -> Machine:

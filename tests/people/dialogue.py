@@ -1,5 +1,4 @@
-"""
-Talking line by line, with deadlines and a transcript: what client libraries are too polite for.
+"""Talking line by line, with deadlines and a transcript: what client libraries are too polite for.
 
     with Dialogue.connect(relay.address, 25) as smtp:
         smtp.expect("220 ")
@@ -31,8 +30,7 @@ _numbers = count(1)
 def insecure(
     alpn: str | None = None, versions: tuple[ssl.TLSVersion, ssl.TLSVersion] | None = None
 ) -> ssl.SSLContext:
-    """
-    Make a context that believes every certificate: relays in the lab have self-made ones.
+    """Make a context that believes every certificate: relays in the lab have self-made ones.
 
     `versions` are the lowest and the highest TLS version offered.
     """
@@ -69,8 +67,7 @@ class Dialogue:
         source: str | None = None,
         name: str | None = None,
     ) -> Dialogue:
-        """
-        Connect from the address `source`, if given, and begin with TLS, if `tls` is given.
+        """Connect from the address `source`, if given, and begin with TLS, if `tls` is given.
 
         `name` is the host name asked for in TLS.
         """
@@ -145,7 +142,7 @@ class Dialogue:
             self.transcript.append("> (closed)")
 
     def reply(self) -> str:
-        """Read an SMTP reply, all its lines joined by LF (RFC 5321 4.2.1)."""
+        """Read an SMTP reply, all its lines joined by LF (RFC 5321, section 4.2.1)."""
         lines = [self.line()]
         while re.match(r"\d{3}-", lines[-1]):
             lines.append(self.line())

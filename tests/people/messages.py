@@ -1,5 +1,4 @@
-"""
-Every kind of message a relay meets, as bytes with CRLF.
+"""Every kind of message a relay meets, as bytes with CRLF.
 
 All builders take sender and recipient, so that a kind can be a parameter of a claim.
 """
@@ -92,7 +91,7 @@ ENCRYPTED_TYPE = multipart("encrypted", 'protocol="application/pgp-encrypted"; '
 
 
 def control_part(version: str = "Version: 1", media_type: str = "application/pgp-encrypted") -> str:
-    """Build the first part of PGP/MIME (RFC 3156 4) as chatmail core writes it."""
+    """Build the first part of PGP/MIME (RFC 3156, section 4) as chatmail core writes it."""
     return (
         f'Content-Type: {media_type}; charset="utf-8"\n'
         "Content-Description: PGP/MIME version identification\n"

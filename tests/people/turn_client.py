@@ -14,7 +14,7 @@ from aioice import stun, turn
 from people.dialogue import Dialogue, insecure
 from people.people import Person
 
-# RFC 8656 18.7: 1 or 2 in the first octet.
+# RFC 8656, section 18.7: 1 or 2 in the first octet.
 stun.ATTRIBUTES_BY_NAME["REQUESTED-ADDRESS-FAMILY"] = (
     0x0017,
     "REQUESTED-ADDRESS-FAMILY",
@@ -104,14 +104,13 @@ class Allocation:
 async def allocation(
     server: tuple[str, int], username: str, password: str, *, source: str = ""
 ) -> AsyncIterator[Allocation]:
-    """
-    Hold an allocation, of the clients' address `source` if given.
+    """Hold an allocation, of the clients' address `source` if given.
 
     Raises aioice's TransactionFailed when the server refuses it.
     """
     inbox = Mailbox()
     loop = asyncio.get_running_loop()
-    here = (source or ("::" if ":" in server[0] else "0.0.0.0"), next(_ports))
+    here = (source or ("::" if ":" in server[0] else "0.0.0.0"), next(_ports))  # noqa: S104
     _, client = await loop.create_datagram_endpoint(
         lambda: Client(server, username, password, 600, 500),
         local_addr=here,

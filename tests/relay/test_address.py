@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
-from harness.deltachat import Core, address_of, await_message
+from harness.deltachat import await_message
 from harness.process import wait_until
 from people import mailboxes, messages
 from people.accounts import ask, delete
@@ -21,6 +21,7 @@ from people.strangers import port_25
 from people.website import shown_invite
 
 if TYPE_CHECKING:
+    from harness.deltachat import Core
     from harness.lab import Lab
     from harness.relay import Relay
 
@@ -50,7 +51,7 @@ def test_the_login_link_is_all_a_client_needs(core: Core, here: Relay) -> None:
         account = core.deltachat.add_account()
         account.add_transport_from_qr(link)
         account.bring_online()
-        address = address_of(account)
+        address = account.get_config("configured_addr")
 
         assert f"@{here.mail_domain}?" in link
         assert address.endswith(f"@[{HERE}]")
@@ -86,7 +87,7 @@ def test_people_send_as_themselves_only(alice: Person, here: Relay) -> None:
 
 
 def test_the_certificate_is_for_the_address(here: Relay) -> None:
-    """As an address, so that whoever wants to look can (RFC 5280 4.2.1.6)."""
+    """As an address, so that whoever wants to look can (RFC 5280, section 4.2.1.6)."""
     pem = ssl.get_server_certificate((here.address, 993))
     names = x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(
         x509.SubjectAlternativeName

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING
 import dns.resolver
 import pytest
 
-from people import messages
-
 if TYPE_CHECKING:
     from harness.relay import Relay
     from people.people import Person
-
-WARNING = 4
-"""syslog(3)'s number for warnings; what is worse has a smaller one."""
 
 
 def test_status_says_that_all_is_well(relay: Relay) -> None:
@@ -147,23 +142,6 @@ def test_daemons_name_a_wrong_key_in_their_configuration(relay: Relay) -> None:
         assert "`sending.perMinut`" in said.err
         assert "did you mean `sending.perMinute`?" in said.err
         assert len(said.err.strip().splitlines()) == 1
-
-
-def test_everyday_use_leaves_no_warning(relay: Relay, alice: Person, bob: Person) -> None:
-    """A journal with warnings of every day hides the one that matters."""
-    cursor = relay.machine.cursor()
-    message = messages.encrypted(alice.address, bob.address)
-    alice.send(message, bob.address)
-    bob.wait_for(message)
-    nobody, _ = relay.credentials()
-    alice.send(messages.encrypted(alice.address, nobody), nobody)
-    alice.wait_for_any()
-
-    relay.machine.run(["journalctl", "--sync"])
-    command = ["journalctl", "--output=json", f"--after-cursor={cursor}", f"--priority={WARNING}"]
-    told = [json.loads(line) for line in relay.machine.run(command).out.splitlines()]
-
-    assert [(entry.get("SYSLOG_IDENTIFIER"), entry.get("MESSAGE")) for entry in told] == []
 
 
 def test_no_unit_has_failed(relay: Relay) -> None:

@@ -66,7 +66,7 @@ def server_of(relay: Relay, *, ipv6: bool = False) -> tuple[str, int]:
 
 
 def refusal(attempt: Callable[[], Awaitable[object]]) -> int:
-    """Run an attempt that must be refused; the STUN error code (RFC 8489 14.8)."""
+    """Run an attempt that must be refused; the STUN error code (RFC 8489, section 14.8)."""
     with pytest.raises(stun.TransactionFailed) as caught:
         asyncio.run(_awaited(attempt))
     return int(caught.value.response.error_code or 0)
@@ -310,8 +310,7 @@ web.run_app(app, host=host, port=int(port))
 
 
 def test_realtime_channels_go_through_the_relay(lab: Lab) -> None:
-    """
-    What iroh's clients ask for reaches iroh-relay: an upgraded connection and two probes.
+    """What iroh's clients ask for reaches iroh-relay: an upgraded connection and two probes.
 
     A stand-in has the place of the program, which is the operator's, in its very sandbox.
     """

@@ -1,4 +1,4 @@
-# A whole relay as text: the files to write and the units to enable. The container uses this; NixOS uses the data itself.
+# A whole relay as text: the files to write and the units to enable. For the container; NixOS takes the data.
 { relay, platform }:
 let
   inherit (builtins)
@@ -21,7 +21,7 @@ let
     );
 in
 {
-  # path -> { text; mode ? "0644"; }; all files belong to root
+  # path -> { text; mode ? "0644"; }, all of them root's
   files = once "files" [
     {
       from = "a part";

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from chatmaild.config import DEFAULT_PATH, ConfigError, load
+from chatmaild.service import journal
 
 # name, module, what it does
 COMMANDS = (
@@ -186,7 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
         code: int = command.run(load(options.config), options)
         sys.stdout.flush()
     except (CommandError, ConfigError) as error:
-        print(f"chatmail {options.command}: {error}", file=sys.stderr)
+        print(journal.with_priority(f"chatmail {options.command}: {error}"), file=sys.stderr)
         return 1
     except BrokenPipeError:
         # `chatmail accounts list | head`: nobody reads on, and Python would complain at exit.

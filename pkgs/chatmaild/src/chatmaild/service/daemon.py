@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chatmaild import admission
 from chatmaild.config import DEFAULT_PATH, Config, ConfigError, load
-from chatmaild.service import systemd
+from chatmaild.service import journal, systemd
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +45,14 @@ def run(
     )
     options = parser.parse_args(arguments)
     expected: tuple[type[Exception], ...] = (ConfigError, *failures)
-    # The journal adds time, host and program by itself.
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    journal.start()
     try:
         config = load(options.config)
         if not options.check_config:
             _raise_open_files()
             work(config)
     except expected as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(journal.with_priority(f"{name}: {error}"), file=sys.stderr)
         return 1
     return 0
 

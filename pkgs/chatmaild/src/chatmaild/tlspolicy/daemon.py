@@ -103,7 +103,10 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     async def forget() -> None:
         policies.forget_expired()
 
-    running = await asyncio.start_unix_server(server.serve, sock=listener, limit=1024)
+    # The directory is not ours to write; `release` removes a socket that is our own.
+    running = await asyncio.start_unix_server(
+        server.serve, sock=listener, limit=1024, cleanup_socket=False
+    )
     chores = [
         asyncio.create_task(daemon.log_hourly(counts)),
         asyncio.create_task(daemon.every(FORGET_SECONDS, forget)),

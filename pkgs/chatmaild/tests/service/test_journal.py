@@ -1,0 +1,83 @@
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chatmaild.service import journal
+from running import environment
+
+PROGRAM = """
+import logging, os, threading
+os.environ["JOURNAL_STREAM"] = "{0.st_dev}:{0.st_ino}".format(os.fstat(2))
+from chatmaild.service import journal
+journal.start()
+"""
+
+
+@pytest.fixture
+def _journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let standard error look as under systemd."""
+    status = os.fstat(2)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+
+
+def written_by(program: str) -> list[str]:
+    """Run a program that logs to the journal; return its lines."""
+    command = [sys.executable, "-c", PROGRAM + program]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    return ended.stderr.splitlines()
+
+
+@pytest.mark.usefixtures("_journal")
+@pytest.mark.parametrize(
+    ("level", "priority"), [("INFO", 6), ("WARNING", 4), ("ERROR", 3), ("CRITICAL", 3)]
+)
+def test_each_level_has_its_priority(level: str, priority: int) -> None:
+    """As syslog(3) counts, without the level's name, which the journal shows as a colour."""
+    record = logging.makeLogRecord(
+        {"levelno": logging.getLevelName(level), "msg": "two\n%s", "args": ("lines",)}
+    )
+
+    assert journal.Formatter().format(record) == f"<{priority}>two\n<{priority}>lines"
+
+
+def test_a_person_at_a_terminal_sees_no_priorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody reads `<3>` there; and a program started by a unit may have its own standard error."""
+    for value in ("", "8:1"):
+        monkeypatch.setenv("JOURNAL_STREAM", value)
+
+        assert journal.with_priority("sentence") == "sentence"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "1 / 0",
+        "one = threading.Thread(target=lambda: 1 / 0); one.start(); one.join()",
+        "try: 1 / 0\nexcept ZeroDivisionError: logging.exception('sentence')",
+    ],
+    ids=["at the top", "in a thread", "logged"],
+)
+def test_every_line_of_a_traceback_is_an_error(program: str) -> None:
+    """The journal takes each line for a message of its own."""
+    lines = written_by(program)
+
+    assert lines[-1] == "<3>ZeroDivisionError: division by zero"
+    assert len(lines) > 3
+    assert all(line.startswith("<3>") for line in lines)
+
+
+def test_a_daemon_ends_with_an_error(tmp_path: Path) -> None:
+    """The sentence for the operator, which stands in no log record."""
+    path = tmp_path / "absent.json"
+    program = f"""
+from chatmaild.service import daemon
+daemon.run("chatmail-x", "", lambda _: None, (), ["--config", "{path}"])
+"""
+
+    assert written_by(program) == [
+        f"<3>chatmail-x: {path}: cannot be read: No such file or directory"
+    ]
