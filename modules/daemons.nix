@@ -36,11 +36,14 @@ let
       wantedBy = u.Install.WantedBy or [ ];
     };
 
+  # NixOS restarts a unit when one of these has changed.
+  texts = map (path: relay.files.${path}.text);
+
   service =
     u:
     unit "Service" "serviceConfig" u
     // {
-      restartTriggers = [ (builtins.toJSON relay.chatmaild) ];
+      restartTriggers = texts u.reads;
       # Stopped and started apart, a daemon's sockets would go away for the time between.
       stopIfChanged = false;
     };
@@ -51,6 +54,7 @@ let
     u:
     ownOptions u.Unit scalarsStand
     // {
+      restartTriggers = texts u.reads;
       unitConfig = lib.mapAttrs (_: scalarsStand) (others u.Unit);
       serviceConfig = lib.mapAttrs (_: scalarsStand) u.Service;
     };

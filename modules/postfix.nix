@@ -12,10 +12,5 @@ in
       postmasterAlias = "";
       rootAlias = "";
     };
-
-    # smtpd reads these maps when it starts, and they are not in Postfix' own directory.
-    systemd.services.postfix.restartTriggers = lib.mapAttrsToList (_: file: file.text) (
-      lib.filterAttrs (name: _: lib.hasSuffix ".regexp" name) relay.files
-    );
   };
 }

@@ -47,6 +47,7 @@ else
     units."chatmail-iroh.service" = unit.daemon {
       description = "chatmail iroh: realtime channels of apps (iroh-relay)";
       order.After = [ "network.target" ];
+      reads = [ files.irohConfig ];
       # nginx is its only client.
       service = unit.reaches.loopback // {
         ExecStart = "${platform.programs.iroh-relay} --config-path ${files.irohConfig}";

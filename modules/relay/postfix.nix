@@ -110,6 +110,33 @@ let
         // extra
       );
     };
+
+  # A process of smtpd or smtp reads these when it starts.
+  ownFiles = {
+    ${files.senderLogin}.text = ''
+      /^(.+@${pattern})$/ $1
+    '';
+    ${files.senderLoginNeeded}.text = ''
+      /@${pattern}$/ 553 5.7.1 not logged in
+    '';
+    ${files.clientNames}.text = ''
+      /^(HELO|EHLO)[ \t]+.*$/ $1 client.invalid
+    '';
+    ${files.postfixTls}.text = ''
+      postfix = postfix_settings
+      [postfix_settings]
+      ssl_conf = ssl_settings
+      [ssl_settings]
+      system_default = server
+      [server]
+      NumTickets = 0
+    '';
+    # Relays with a self-made certificate say so by their name: `_domain` or an address in brackets.
+    ${files.tlsPolicy}.text = ''
+      /^_/ encrypt
+      /^\[/ encrypt
+    '';
+  };
 in
 {
   postfix.main = {
@@ -290,31 +317,7 @@ in
     "127.0.0.1:${toString local.submissions}" = submission { smtpd_tls_wrappermode = "yes"; };
   };
 
-  files = {
-    ${files.senderLogin}.text = ''
-      /^(.+@${pattern})$/ $1
-    '';
-    ${files.senderLoginNeeded}.text = ''
-      /@${pattern}$/ 553 5.7.1 not logged in
-    '';
-    ${files.clientNames}.text = ''
-      /^(HELO|EHLO)[ \t]+.*$/ $1 client.invalid
-    '';
-    ${files.postfixTls}.text = ''
-      postfix = postfix_settings
-      [postfix_settings]
-      ssl_conf = ssl_settings
-      [ssl_settings]
-      system_default = server
-      [server]
-      NumTickets = 0
-    '';
-    # Relays with a self-made certificate say so by their name: `_domain` or an address in brackets.
-    ${files.tlsPolicy}.text = ''
-      /^_/ encrypt
-      /^\[/ encrypt
-    '';
-  };
+  files = ownFiles;
 
   dropins."postfix.service" = unit.addition {
     after = [
@@ -322,6 +325,7 @@ in
       # It writes the files by which the filter knows whose rules differ.
       "chatmail-accounts.service"
     ];
+    reads = attrNames ownFiles;
     service = unit.withoutNames;
   };
 

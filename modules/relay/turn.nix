@@ -114,6 +114,9 @@ else
         After = [ "network-online.target" ];
         Wants = [ "network-online.target" ];
       };
+      # chatmail-turn-config also reads chatmaild.json, but takes only paths from it, which no setting changes. So other settings
+      # do not end calls.
+      reads = [ files.turnConfig ];
       service = unit.reaches.internet // {
         Type = "notify";
         # The secret is in no file that anybody else reads, nor in a command line.

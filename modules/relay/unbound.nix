@@ -33,5 +33,5 @@
   unbound.remote-control.control-enable = false;
 
   # Without it no mail comes in or goes out.
-  dropins."unbound.service" = unit.addition { service = { }; };
+  dropins."unbound.service" = unit.addition { };
 }

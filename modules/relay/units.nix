@@ -20,9 +20,11 @@ let
       description,
       sockets ? [ ],
       order ? { },
+      reads ? [ ],
       service,
     }:
     {
+      inherit reads;
       Unit = {
         Description = description;
         # Nobody is refused for having asked too often: neither an operator nor a daemon that fails.
@@ -50,6 +52,7 @@ in
   daemon =
     {
       program ? null,
+      reads ? [ ],
       service,
       ...
     }@args:
@@ -57,6 +60,7 @@ in
       of (
         removeAttrs args [ "program" ]
         // {
+          reads = (if program == null then [ ] else [ names.files.config ]) ++ reads;
           service =
             restart
             // (
@@ -75,10 +79,16 @@ in
 
   # Started by whoever needs it: a timer, a socket, or the boot (`wanted`).
   job =
-    { program, service, ... }@args:
+    {
+      program,
+      reads ? [ ],
+      service,
+      ...
+    }@args:
     of (
       removeAttrs args [ "program" ]
       // {
+        reads = [ names.files.config ] ++ reads;
         service = {
           Type = "oneshot";
           ExecStart = run program;
@@ -120,9 +130,11 @@ in
   addition =
     {
       after ? [ ],
-      service,
+      reads ? [ ],
+      service ? { },
     }:
     {
+      inherit reads;
       Unit = {
         StartLimitIntervalSec = 0;
       }

@@ -260,3 +260,44 @@ def test_durability_is_the_default_and_can_be_given_up() -> None:
     """An acknowledged message must survive a power cut, unless the operator says otherwise."""
     assert evaluate(GOOD, pick=".dovecot.mail_fsync") == "optimized"
     assert evaluate(GOOD | {"durable": False}, pick=".dovecot.mail_fsync") == "never"
+
+
+def test_what_a_unit_reads_is_there() -> None:
+    """A path with a typing error would never restart anything."""
+    everything = {part: {"enable": True} for part in ("echo", "iroh", "metrics", "push", "turn")}
+    for settings in (GOOD, GOOD | everything, {"domain": "192.0.2.60"}):
+        rendered = evaluate(settings, pick=".rendered")
+        for unit, paths in rendered["reads"].items():
+            assert set(paths) <= rendered["files"].keys(), unit
+            assert len(paths) == len(set(paths)), unit
+
+
+# Files that no unit reads when it starts, and why that is right.
+READ_OTHERWISE = {
+    "/etc/chatmail/www/config-v1.1.xml": "nginx opens it for each request",
+    "/etc/chatmail/www/mta-sts.txt": "nginx opens it for each request",
+    "/etc/sysusers.d/chatmail.conf": "systemd-sysusers runs before the units are restarted",
+}
+
+
+def test_every_file_is_read_by_a_unit() -> None:
+    """What nobody reads is not needed; what is read and not listed would not restart its reader."""
+    everything = {part: {"enable": True} for part in ("echo", "iroh", "metrics", "push", "turn")}
+    rendered = evaluate(GOOD | everything, pick=".rendered")
+    read = {path for paths in rendered["reads"].values() for path in paths}
+
+    assert rendered["files"].keys() - read == READ_OTHERWISE.keys()
+
+
+def test_programs_of_ours_read_the_configuration_that_they_are_started_with() -> None:
+    """The one exception takes paths from it, which no setting changes: calls go on."""
+    everything = {part: {"enable": True} for part in ("echo", "iroh", "metrics", "push", "turn")}
+    units = evaluate(GOOD | everything | {"certificate": {"source": "self-signed"}}, pick=".units")
+    config = "/etc/chatmail/chatmaild.json"
+    for name, unit in units.items():
+        started_with = f"--config {config}" in str(unit.get("Service", {}).get("ExecStart"))
+        assert started_with == (config in unit.get("reads", [])), name
+
+    turn = units["chatmail-turn.service"]
+    assert f"--config {config}" in turn["Service"]["ExecStartPre"]
+    assert turn["reads"] == ["/etc/chatmail/turnserver.conf"]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 import string
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,28 +23,6 @@ from harness.value import Settings, Value, evaluate
 READY_SECONDS = 60
 CERTIFICATE = "/etc/ssl/chatmail/fullchain.pem"
 CERTIFICATE_KEY = "/etc/ssl/chatmail/key.pem"
-# What reads which files; a changed unit file speaks for its own unit.
-READERS = {
-    "/etc/postfix/": ("postfix.service",),
-    "/etc/dovecot/": ("dovecot.service",),
-    "/etc/nginx/": ("nginx.service",),
-    "/etc/unbound/": ("unbound.service",),
-    "/etc/chatmail/chatmaild.json": (
-        "chatmail-accounts.service",
-        "chatmail-filter.service",
-        "chatmail-tls.service",
-        "chatmail-echo.service",
-        "chatmail-turn.service",
-        "chatmail-web.service",
-        "chatmail-website.service",
-    ),
-    "/etc/chatmail/turnserver.conf": ("chatmail-turn.service",),
-    "/etc/chatmail/sender-login": ("postfix.service",),
-    "/etc/chatmail/client-names": ("postfix.service",),
-    "/etc/chatmail/tls-policy": ("postfix.service",),
-    "/etc/chatmail/postfix-tls": ("postfix.service",),
-    "/etc/ssl/chatmail/": ("postfix.service", "dovecot.service", "nginx.service"),
-}
 UNITS = "/etc/systemd/system/"
 
 
@@ -127,17 +106,15 @@ class Relay:
         self.machine.run(["systemd-sysusers"])
         self.machine.run(["systemctl", "daemon-reload"])
         self.machine.run(["systemctl", "enable", "--quiet", *value.units])
-        there = {*value.units, *(path.removeprefix(UNITS) for path in value.files)}
-        restart = [
-            unit
-            for unit in _readers([*changed, *gone])
-            if unit in there and not unit.endswith("@.service")
-        ]
+        stale = readers([*changed, *gone], self.value, value) & value.reads.keys()
         self.settings, self.value = wanted, value
         self.machine.note("settings", json.dumps(wanted))
         self.machine.note("contents", fingerprint(value, wanted))
-        if restart:
-            self.machine.run(["systemctl", "restart", *restart], timeout=READY_SECONDS)
+        at_boot = stale.intersection(value.units)
+        # What a timer or a socket starts is restarted only if it runs.
+        for verb, names in (("restart", at_boot), ("try-restart", stale - at_boot)):
+            if names:
+                self.machine.run(["systemctl", verb, *sorted(names)], timeout=READY_SECONDS)
         self.wait_ready()
 
     def _failures(self) -> str:
@@ -146,6 +123,17 @@ class Relay:
             lines = self.machine.journal(unit).splitlines()[-12:]
             parts.append(f"\n{unit} failed:\n" + "\n".join(f"  {line}" for line in lines))
         return "".join(parts)
+
+
+def readers(paths: Iterable[str], *values: Value) -> set[str]:
+    """Return the units that read one of these files when they start."""
+    return {
+        unit
+        for value in values
+        for unit, read in value.reads.items()
+        # An instance of a template reads them when its time comes.
+        if not unit.endswith("@.service") and not set(read).isdisjoint(paths)
+    }
 
 
 def whole(settings: Settings, domain: str, machine: Machine) -> dict[str, Any]:
@@ -215,15 +203,3 @@ def install(machine: Machine, value: Value, settings: Settings) -> None:
     machine.run(["python3", "-m", "compileall", "-q", f"{software.PACKAGES}/chatmaild"])
     machine.run(["systemctl", "enable", "--quiet", *value.units])
     machine.note("settings", json.dumps(settings))
-
-
-def _readers(paths: list[str]) -> list[str]:
-    """Units to restart after these files changed."""
-    units: dict[str, None] = {}
-    for path in paths:
-        if path.startswith(UNITS):
-            units[path.removeprefix(UNITS).partition("/")[0].removesuffix(".d")] = None
-        for beginning, readers in READERS.items():
-            if path.startswith(beginning):
-                units |= dict.fromkeys(readers)
-    return sorted(units)

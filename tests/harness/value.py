@@ -37,7 +37,10 @@ let
   value = import <relay> { inherit (given) settings override; };
 in
 if value.problems != [ ] then { inherit (value) problems; }
-else { inherit (value) problems ports sysctl chatmaild; inherit (value.rendered) files enable; }
+else {
+  inherit (value) problems ports sysctl chatmaild;
+  inherit (value.rendered) files enable reads;
+}
 """
 
 
@@ -46,13 +49,14 @@ class Value:
     """What the harness takes from a relay's value.
 
     `host` is its name or its address, `daemons` the content of chatmaild.json, `units` what is
-    enabled at boot: the relay's own units and Debian's that belong to a relay. Ports are by service
-    name.
+    enabled at boot: the relay's own units and Debian's that belong to a relay. `reads` names, for
+    each unit, the files that it reads when it starts. Ports are by service name.
     """
 
     host: str
     files: dict[str, File]
     units: tuple[str, ...]
+    reads: dict[str, list[str]]
     ports: dict[str, int]
     sysctl: dict[str, int]
     daemons: dict[str, Any]
@@ -80,7 +84,8 @@ def evaluate(settings: Settings) -> Value:
     return Value(
         host=value["chatmaild"]["host"],
         files=files | _lab_files(files),
-        units=tuple(dict.fromkeys([*value["enable"], *value["chatmaild"]["units"]])),
+        units=tuple(value["enable"]),
+        reads=value["reads"],
         ports=value["ports"],
         sysctl=value["sysctl"],
         daemons=value["chatmaild"],

@@ -124,6 +124,7 @@ class VirtualLab(Lab):
             host=domain,
             files={},
             units=tuple(entry["chatmaild"]["units"]),
+            reads={},
             ports=entry["ports"],
             sysctl={},
             daemons=entry["chatmaild"],

@@ -268,6 +268,37 @@ def test_a_restarted_daemon_refuses_nobody(seen: Seen) -> None:
             assert "chat.example.org" in unit["restartTriggers"][0], name
 
 
+READ_CHATMAILD_JSON = {
+    *("chatmail-accounts", "chatmail-expire", "chatmail-filter", "chatmail-tls", "chatmail-trim"),
+    *("chatmail-web", "chatmail-website"),
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "readers"),
+    [
+        ({"sending": {"perMinute": 61}}, READ_CHATMAILD_JSON),
+        ({"turn": {"minPort": 49153, "maxPort": 50152}}, {"chatmail-turn"}),
+        ({"domain": "other.example.org"}, READ_CHATMAILD_JSON | {"chatmail-turn", "postfix"}),
+        # NixOS' own modules restart or reload Dovecot, nginx and Postfix for their own files.
+        ({"durable": False, "connections": {"perAddress": 51}}, set()),
+    ],
+    ids=["sending", "turn", "domain", "none"],
+)
+def test_a_setting_restarts_the_units_that_read_it_and_no_other(
+    seen: Seen, settings: dict[str, Any], readers: set[str]
+) -> None:
+    """A switch ends no call and no session of a daemon that it does not concern."""
+    changed: Seen = nix(f"(see.outcome {chatmail(GOOD | settings)}).services")
+    differs = {
+        name
+        for name in changed.keys() & seen["services"].keys()
+        if changed[name]["restartTriggers"] != seen["services"][name]["restartTriggers"]
+    }
+
+    assert differs == readers
+
+
 def test_users_are_fixed_and_postfix_reaches_the_filter(seen: Seen) -> None:
     """Mail that is kept needs an owner that stays; the filter's socket is its group's."""
     users, groups = seen["users"], seen["groups"]

@@ -19,7 +19,12 @@ let
   text = lines: concatStringsSep "" (map (line: "${line}\n") lines);
 in
 {
-  unit = unit: text (concatLists (map (name: section name unit.${name}) (attrNames unit)));
+  unit =
+    unit:
+    let
+      sections = removeAttrs unit [ "reads" ];
+    in
+    text (concatLists (map (name: section name sections.${name}) (attrNames sections)));
 
   sysusers =
     { users, groups }:
