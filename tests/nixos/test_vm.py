@@ -131,11 +131,11 @@ def test_the_client_has_what_the_claims_import(tests: dict[str, Any]) -> None:
     modules = {given.get(name, name) for name in packages}
     imported = {
         name.partition(".")[0]
-        for directory in ("relay", "harness", "nixos/inside")
+        for directory in ("relay", "people", "harness", "nixos/inside")
         for path in (REPOSITORY / "tests" / directory).glob("*.py")
         for statement in ast.parse(path.read_text()).body
         for name in imports(statement)
     }
-    ours = {"harness", "relay", "nixos", "data"}
+    ours = {"harness", "people", "relay", "nixos", "data"}
 
     assert imported - sys.stdlib_module_names - ours <= modules
