@@ -307,7 +307,7 @@ def test_without_dovecot_an_account_still_ends(relay: Relay, without_dovecot: Pe
     said = relay.chatmail("accounts", "block", address, check=False)
 
     assert said.status == 1
-    assert "Dovecot cannot be asked" in said.err
+    assert "Dovecot cannot be reached" in said.err
     assert '"blocked": true' in relay.chatmail("accounts", "show", "--json", address).out
 
 

@@ -96,7 +96,7 @@ def test_what_is_not_done_about_connections_is_told(daemon: Daemon) -> None:
     status, answer = ask(daemon, "control", "/accounts/block", address=ALICE)
 
     assert status == 200
-    assert "Dovecot cannot be asked" in answer["warning"]
+    assert "Dovecot cannot be reached" in answer["warning"]
     assert not active(daemon)
 
 

@@ -167,10 +167,10 @@ def torn(path: Path) -> None:
     ("spoil", "sentence"),
     [
         (lambda path: path.write_bytes(b"not a database" * 100), "is damaged"),
-        (lambda path: path.write_bytes(b""), "is empty, so its content was lost"),
+        (lambda path: path.write_bytes(b""), "is empty, so its content is lost"),
         (torn, "is damaged"),
-        (foreign, "no account book of a chatmail relay"),
-        (newer, "was written by a newer chatmaild (schema 99, this one knows 3)"),
+        (foreign, "not an account book of a chatmail relay"),
+        (newer, "was written by a newer chatmaild (schema 99; this one supports up to 3)"),
     ],
 )
 def test_never_overwrites_what_it_cannot_use(

@@ -76,17 +76,17 @@ def test_any_line_is_a_command_or_one_error(line: bytes) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        (b"", "starts with no known command letter"),
-        (b"X1", "starts with no known command letter"),
+        (b"", "starts with an unknown command letter"),
+        (b"X1", "starts with an unknown command letter"),
         (b"Lkey", "command L has too few fields"),
         (b"S1\tkey", "command S has too few fields"),
-        (b"Cone", "field 1 of command C is no number"),
-        (b"C", "field 1 of command C is no number"),
-        (b"C-1", "field 1 of command C is no number"),
-        (b"C" + b"9" * 5000, "field 1 of command C is no number"),
-        ("C\u0661".encode(), "field 1 of command C is no number"),
-        (b"Lkey\x01x\tuser", "unknown escape"),
-        (b"Lkey\tuser\x01", "unknown escape"),
+        (b"Cone", "field 1 of command C is not a number"),
+        (b"C", "field 1 of command C is not a number"),
+        (b"C-1", "field 1 of command C is not a number"),
+        (b"C" + b"9" * 5000, "field 1 of command C is not a number"),
+        ("C\u0661".encode(), "field 1 of command C is not a number"),
+        (b"Lkey\x01x\tuser", "unknown escape sequence"),
+        (b"Lkey\tuser\x01", "unknown escape sequence"),
     ],
 )
 def test_says_what_is_wrong_without_repeating_it(line: bytes, sentence: str) -> None:

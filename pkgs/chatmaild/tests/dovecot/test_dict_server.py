@@ -120,12 +120,12 @@ def test_a_refusal_keeps_the_connection(tmp_path: Path, handler: FakeHandler) ->
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        (b"\n", b"no known command letter"),
-        (b"GET / HTTP/1.1\r\n", b"no known command letter"),
+        (b"\n", b"an unknown command letter"),
+        (b"GET / HTTP/1.1\r\n", b"an unknown command letter"),
         (b"Lkey\n", b"too few fields"),
         (b"S7\tk\tv\n", b"no open transaction"),
         (b"B1\tu\nB1\tu\n", b"begun twice"),
-        (b"H5\t0\t0\t\tx\n", b"another major version"),
+        (b"H5\t0\t0\t\tx\n", b"a major version other"),
         (b"".join(b"B%d\tu\n" % n for n in range(17)), b"too many transactions"),
         (b"L" + b"x" * (MAX_LINE_BYTES + 1), b"too long"),
     ],

@@ -1,1 +1,1 @@
-"""The account book: schema, accounts, tokens, invites, outbox, marks, and what last night did."""
+"""The account book: schema, accounts, tokens, invites, outbox, marks and the last expiry run."""

@@ -1,13 +1,13 @@
 """
 The account book: one SQLite file that says which accounts exist.
 
-`chatmail-accounts` writes it, Dovecot reads it (`SELECT ... FROM accounts`, so that table is an
-interface). A day is the finest time in it, counted since 1970-01-01: when somebody last
-logged in to the minute is nobody's business.
+`chatmail-accounts` writes it, and Dovecot reads it with `SELECT ... FROM accounts`, so that table
+is an interface. Times are stored as days since 1970-01-01, because the relay has no need to know
+the exact time of a login.
 
-A relay that loses its book gives every address away to whoever logs in first. So a book that is
-damaged, foreign, newer than this program, or missing while mailboxes exist stops the daemon, and
-nothing here ever recreates or overwrites one.
+If a relay loses its book, anyone can take over any address by logging in first. So the daemon stops
+if the book is damaged, foreign, newer than this program, or missing although mailboxes exist.
+Nothing in this module ever recreates or overwrites an existing book.
 """
 
 import hashlib
@@ -25,14 +25,14 @@ from chatmaild.book.schema import BookError
 __all__ = ["Account", "Book", "BookError", "NotCreatedError"]
 
 SECONDS_PER_DAY = 86400
-# Dovecot's reader or an operator's backup may hold the file for a moment, not for longer; and a
-# dict command must be answered within five seconds.
+# Dovecot's reader or a backup may lock the file for a moment, but not longer. A dict command must
+# be answered within five seconds.
 BUSY_TIMEOUT_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account; `password` is a hash with its scheme, days count since 1970-01-01."""
+    """One account; `password` is a hash with its scheme, and days count since 1970-01-01."""
 
     address: str
     password: str
@@ -42,19 +42,19 @@ class Account:
 
 
 class NotCreatedError(Exception):
-    """No account was made; the text is a word for counters."""
+    """No account was created; the message is a word for counters."""
 
 
 class Book:
     """
     An open account book; every method may be called from any thread.
 
-    Every method raises BookError when the file cannot be used right now, e.g. because it is
-    locked or the disk is full. That is never the same as "no such account".
+    Every method raises BookError if the file cannot be used right now, e.g. because it is locked or
+    the disk is full. This is never reported as "no such account".
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        """Take an open connection; use `open` or `open_reader` instead."""
+        """Wrap an open connection; call `open` or `open_reader` instead."""
         self._connection = connection
         self._path = path
         self._lock = threading.Lock()
@@ -62,7 +62,7 @@ class Book:
     @classmethod
     def open(cls, path: Path, mailboxes: Path) -> Self:
         """
-        Open the book for writing, or make the very first one of a relay without mailboxes.
+        Open the book for writing, or create the first one of a relay that has no mailboxes yet.
 
         Raises:
             BookError: the file is damaged, foreign, too new, cannot be opened, or is missing
@@ -79,13 +79,13 @@ class Book:
         Open an existing book for reading only.
 
         Raises:
-            BookError: as `open`, and when there is no book.
+            BookError: as for `open`, and if there is no book.
 
         """
         return cls(schema.connect(path, BUSY_TIMEOUT_SECONDS, write=False), path)
 
     def close(self) -> None:
-        """Close the file; the last one to close folds the write-ahead log into it."""
+        """Close the file; the last connection merges the write-ahead log into it."""
         with self._lock:
             self._connection.close()
 
@@ -109,15 +109,15 @@ class Book:
         own: bool = False,
     ) -> tuple[Account, bool]:
         """
-        Create an account unless it exists; return what is in the book now, and whether it is new.
+        Create an account unless it exists; return the account, and whether it is new.
 
-        Of any number of simultaneous first logins one creates, and the others must compare their
-        password with the returned account's. With `invited_at`, the UNIX time, only a name that
-        was handed out for an invite is created, and uses the invite once. An account of the relay's
-        `own` is created again however lately it was deleted.
+        Only one of several simultaneous first logins creates the account. The others must compare
+        their password with that of the returned account. With `invited_at`, a UNIX time, the
+        address must have been handed out for an invite, and the invite is used once. An account
+        with `own` belongs to the relay itself and can be created again right after its deletion.
 
         Raises:
-            NotCreatedError: the address was deleted not long ago, or the invite is missing.
+            NotCreatedError: the address was deleted recently, or the invite is missing.
 
         """
         with self.writing() as connection:
@@ -126,7 +126,7 @@ class Book:
                 (address, password, today),
             ).rowcount
             if created:
-                # Leaving the block by an exception takes the row back.
+                # An exception rolls the insertion back.
                 if own:
                     connection.execute(
                         "DELETE FROM deleted WHERE hash = ?", (_hash(connection, address),)
@@ -146,7 +146,7 @@ class Book:
         return _account(row), created == 1
 
     def set_blocked(self, address: str, *, blocked: bool) -> bool:
-        """Block or unblock an account; False when there is none."""
+        """Block or unblock an account; return False if there is none."""
         with self.writing() as connection:
             return (
                 connection.execute(
@@ -159,12 +159,12 @@ class Book:
         self, address: str, today: int, grace_days: int, *, idle_before: int | None = None
     ) -> bool:
         """
-        Delete an account with all that hangs on it; False when there is none.
+        Delete an account with all of its data; return False if there is none.
 
-        With `idle_before`, a day, only if it was not used since.
+        With `idle_before`, a day, delete it only if it has not been used since then.
 
-        For the grace period nobody can create the address. All that remains for it is a hash with
-        a key of this book's own.
+        During the grace period the address cannot be created again. Only a hash of it is kept, made
+        with a key that is unique to this book.
         """
         with self.writing() as connection:
             if not connection.execute(
@@ -181,18 +181,18 @@ class Book:
         return True
 
     def fold(self) -> None:
-        """Fold the write-ahead log into the file, so that it does not keep what was deleted."""
+        """Merge the write-ahead log into the file, because the log still contains deleted data."""
         with self.reading() as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def expire_names(self, today: int, now: int) -> None:
-        """Forget deleted addresses whose grace period is over, and names that nobody took."""
+        """Forget deleted addresses after their grace period, and handed-out names never used."""
         with self.writing() as connection:
             connection.execute("DELETE FROM deleted WHERE free_day <= ?", (today,))
             connection.execute("DELETE FROM handed_out WHERE until <= ?", (now,))
 
     def record_logins(self, addresses: Iterable[str], today: int) -> None:
-        """Note that these accounts were used today; who already was costs no disk write."""
+        """Note that these accounts were used today; writes nothing for those already noted."""
         with self.writing() as connection:
             connection.executemany(
                 "UPDATE accounts SET last_login_day = ?1"
@@ -201,7 +201,7 @@ class Book:
             )
 
     def idle(self, before_day: int) -> list[str]:
-        """List the accounts not used since a day; one never used counts from its creation."""
+        """List the accounts that were neither used nor created since a day."""
         with self.reading() as connection:
             rows = connection.execute(
                 "SELECT address FROM accounts"
@@ -227,7 +227,7 @@ class Book:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Read; for this package's other tables."""
+        """Hold the connection for reading; the other tables of the book use it too."""
         with self._lock:
             try:
                 yield self._connection
@@ -236,7 +236,7 @@ class Book:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Write in one transaction; what is committed survives a power cut (synchronous=FULL)."""
+        """Write in one transaction; committed data survives a power failure (synchronous=FULL)."""
         with self._lock:
             try:
                 with _transaction(self._connection.execute):
@@ -252,7 +252,7 @@ def _transaction(execute: Callable[[str], object]) -> Iterator[None]:
         yield
         execute("COMMIT")
     except BaseException:
-        # A failed COMMIT has left the transaction open or already rolled it back.
+        # A failed COMMIT leaves the transaction open or has already rolled it back.
         with suppress(sqlite3.OperationalError):
             execute("ROLLBACK")
         raise

@@ -1,17 +1,17 @@
-"""Accounts for which the operator chose otherwise than for the relay (`incoming.cleartext`)."""
+"""Per-account exceptions from the relay's setting `incoming.cleartext`."""
 
 from chatmaild.book.accounts import Book
 
 
 class Cleartext:
-    """Whether unencrypted mail from elsewhere may come in, by account; raises as Book does."""
+    """Accounts that accept or refuse unencrypted mail from other servers; raises BookError."""
 
     def __init__(self, book: Book) -> None:
-        """Keep it in a book."""
+        """Store the exceptions in a book."""
         self._book = book
 
     def choose(self, address: str, *, allowed: bool | None) -> bool:
-        """Let it in or not, or (None) as the relay does; False where there is no account."""
+        """Allow, refuse or (None) follow the relay; return False if there is no account."""
         with self._book.writing() as connection:
             known = connection.execute("SELECT 1 FROM accounts WHERE address = ?", (address,))
             if known.fetchone() is None:
@@ -25,7 +25,7 @@ class Cleartext:
         return True
 
     def of(self, address: str) -> bool | None:
-        """Return what was chosen for an account, None for what the relay does."""
+        """Return the choice for an account, or None if it follows the relay's setting."""
         with self._book.reading() as connection:
             row = connection.execute(
                 "SELECT allowed FROM incoming_cleartext WHERE address = ?", (address,)
@@ -33,7 +33,7 @@ class Cleartext:
         return None if row is None else bool(row[0])
 
     def where(self, *, allowed: bool) -> list[str]:
-        """List the accounts for which this was chosen."""
+        """List the accounts for which the operator has made this choice."""
         with self._book.reading() as connection:
             rows = connection.execute(
                 "SELECT address FROM incoming_cleartext WHERE allowed = ? ORDER BY address",

@@ -1,10 +1,10 @@
 """
-Invites: who may get an address on a relay that gives them by invitation only.
+Invites: permissions to create an address on a relay with registration by invitation.
 
-Handing out a name costs an invite nothing; the account does, in the transaction that makes it. So
-an invite cannot be used up by robots that look at links, by clients that ask twice, or by people
-who give up half-way, and it can never make more accounts than it has uses. The price: when more
-people at once ask than uses are left, the last ones get a name that their first login refuses.
+Handing out a name does not use up an invite. Creating the account does, in the same transaction. So
+an invite cannot be used up by robots that follow links, by clients that ask twice, or by people
+who give up halfway, and it never creates more accounts than it allows. The price: if more people
+ask at once than uses are left, the last ones get a name with which the first login fails.
 """
 
 import enum
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from chatmaild.book.accounts import Book
 
 TOKEN_BYTES = 16
-# How long a handed-out name may wait for its first login: a client logs in within seconds, unless
-# the network fails between the two.
+# How long a handed-out name stays reserved for its first login. A client logs in within seconds,
+# unless the network fails in between.
 NAME_SECONDS = 24 * 3600
-# Names of one invite that wait at once, beyond what it can still make; the oldest go.
+# Number of names that one invite may reserve beyond its remaining uses; the oldest are dropped.
 SPARE_NAMES = 100
 
 
 class Refused(enum.Enum):
-    """Why an invite is not good; the value is a word for counters."""
+    """The reason why an invite is not valid; the value is a word for counters."""
 
     MISSING = "invite-missing"
     UNKNOWN = "invite-unknown"
@@ -32,7 +32,7 @@ class Refused(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """An invite; days count since 1970-01-01, `last_day` is the last one on which it is good."""
+    """An invite; days count since 1970-01-01, and `last_day` is the last day of its validity."""
 
     id: int
     token: str
@@ -47,11 +47,11 @@ class Invites:
     """The invites in an account book; every method raises BookError as those of Book do."""
 
     def __init__(self, book: Book) -> None:
-        """Keep them in `book`."""
+        """Store the invites in `book`."""
         self._book = book
 
     def add(self, uses: int, days: int | None, comment: str, today: int) -> Invite:
-        """Make an invite for so many accounts, good for so many days, or for ever."""
+        """Create an invite for `uses` accounts, valid for `days` days or (None) without limit."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
         last_day = None if days is None else today + days
         with self._book.writing() as connection:
@@ -63,7 +63,7 @@ class Invites:
         return Invite(row[0], token, comment, uses, 0, today, last_day)
 
     def list(self) -> list[Invite]:
-        """List all of them, oldest first."""
+        """List all invites, oldest first."""
         with self._book.reading() as connection:
             rows = connection.execute(
                 "SELECT id, token, comment, uses, used, created_day, last_day"
@@ -72,12 +72,12 @@ class Invites:
         return [Invite(*row) for row in rows]
 
     def remove(self, identity: int) -> bool:
-        """Withdraw an invite, and the names handed out for it; False when there is none."""
+        """Withdraw an invite and the names handed out for it; return False if there is none."""
         with self._book.writing() as connection:
             return connection.execute("DELETE FROM invites WHERE id = ?", (identity,)).rowcount == 1
 
     def hand_out(self, token: str, address: str, today: int, now: int) -> Refused | None:
-        """Let an address be created with this invite within a day, or say why not."""
+        """Reserve an address for this invite for a day, or return why that is refused."""
         with self._book.writing() as connection:
             row = connection.execute(
                 "SELECT id, uses - used, last_day FROM invites WHERE token = ?", (token,)

@@ -1,8 +1,8 @@
 """
-The record of the last expiry run, for `chatmail status` and the metrics: figures, no addresses.
+The record of the last expiry run for `chatmail status` and the metrics; contains no addresses.
 
-`chatmail-expire` writes it at the end of a run, also of a failed one. A run that was killed leaves
-the record of the run before, whose age shows it.
+`chatmail-expire` writes it at the end of every run, including failed ones. After a run that was
+killed, the record is still that of the previous run, and its age shows this.
 """
 
 import json
@@ -15,9 +15,9 @@ from chatmaild.config import Config
 @dataclass(frozen=True, slots=True)
 class Record:
     """
-    One night; `at` is the UNIX time of its end, `fault` what went wrong, "" for nothing.
+    One run; `at` is the UNIX time of its end, and `fault` is the error or "".
 
-    What is stored is what was left in all mailboxes.
+    The stored messages and bytes are those left in all mailboxes after the run.
     """
 
     at: int
@@ -33,16 +33,16 @@ class Record:
 
 
 def path_of(config: Config) -> Path:
-    """Return where the record is: beside the account book."""
+    """Return the path of the record, beside the account book."""
     return config.paths.account_book.with_name("expired.json")
 
 
 def write(path: Path, record: Record) -> None:
     """
-    Keep a record, whole or not at all.
+    Write a record atomically.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the record cannot be written.
 
     """
     draft = path.with_name(f"{path.name}.new")
@@ -52,11 +52,11 @@ def write(path: Path, record: Record) -> None:
 
 def read(path: Path) -> Record | None:
     """
-    Read the last record; None when there has been no night yet.
+    Read the last record; return None if there has been no run yet.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no record.
+        OSError: the file cannot be read.
+        ValueError: the file is not a record.
 
     """
     try:

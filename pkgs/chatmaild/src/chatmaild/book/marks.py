@@ -1,13 +1,14 @@
 """
-What the filter must know of single addresses, which it cannot ask the account book.
+Per-address flags for the filter, which cannot read the account book.
 
-`chatmail-accounts` leaves an empty file for an address, named by its hash, and the filter looks for
-it. The directories lie in /run: `chatmail-accounts` writes anew what must outlive a reboot.
+`chatmail-accounts` creates an empty file for an address, named by its hash, and the filter checks
+whether it exists. The directories are in /run; `chatmail-accounts` writes the flags again that must
+survive a reboot.
 
-    revoked     blocked or deleted since they logged in. Who is blocked cannot log in, and Dovecot
-                cuts who is connected to it. But a session with Postfix, once logged in, stays so,
-                and Postfix asks nobody again. No session outlives a reboot.
-    exceptions  of whom `incoming.cleartext` says the opposite of what holds for them.
+    revoked     accounts that were blocked or deleted after their login. They cannot log in again,
+                and Dovecot closes their connections. But Postfix never repeats the check for an
+                authenticated session. No session survives a reboot, so these flags need not.
+    exceptions  accounts for which `incoming.cleartext` is inverted.
 """
 
 import hashlib
@@ -17,10 +18,10 @@ from pathlib import Path
 
 
 class Marks:
-    """The addresses marked in one directory, without regard to case."""
+    """The addresses marked in one directory, case-insensitive."""
 
     def __init__(self, directory: Path) -> None:
-        """Look into `directory`, which need not be there yet."""
+        """Use `directory`, which need not exist yet."""
         self.directory = directory
 
     def _file(self, address: str) -> Path:
@@ -32,11 +33,11 @@ class Marks:
         self._file(address).touch(0o444)
 
     def remove(self, address: str) -> None:
-        """Take the mark of an address away; raises OSError."""
+        """Remove the mark of an address; raises OSError."""
         self._file(address).unlink(missing_ok=True)
 
     def replace(self, addresses: Iterable[str]) -> None:
-        """Mark these and no others, each that stays without a gap; raises OSError."""
+        """Make this the exact set; addresses already marked stay so throughout; raises OSError."""
         wanted = {self._file(address) for address in addresses}
         for file in wanted:
             file.touch(0o444)
@@ -45,6 +46,6 @@ class Marks:
                 file.unlink(missing_ok=True)
 
     def __contains__(self, address: str) -> bool:
-        """Say whether an address is marked."""
-        # Not Path.exists, which raises where the directory may not be looked into.
+        """Return whether an address is marked."""
+        # Path.exists would raise if the directory cannot be read.
         return os.path.exists(self._file(address))  # noqa: PTH110

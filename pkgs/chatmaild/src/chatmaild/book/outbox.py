@@ -1,7 +1,7 @@
 """
-Push notifications that wait in the account book: what the proxy did not take at once.
+The queue of push notifications that the proxy did not accept at once, in the account book.
 
-One row for a device, however many messages arrived meanwhile: a woken phone fetches all of them.
+There is at most one row per device, because a woken phone fetches all messages that have arrived.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from chatmaild.book.accounts import Book
 
-# A row that is being sent comes up again after this, should the daemon die over it. Longer than
-# what is taken at once can need: two rounds of POSTs that all run into their timeout.
+# If the daemon dies while it sends a notification, the row becomes due again after this time. It is
+# longer than one batch can take: two rounds of POSTs that all time out.
 LEASE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A device to wake; `since` is the UNIX time of the newest message it is about."""
+    """A device to wake; `since` is the UNIX time of the newest message that it is about."""
 
     address: str
     token: str
@@ -25,22 +25,22 @@ class Notification:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from others: one is enough for a device."""
+        """The identity of a notification: one is enough for each device."""
         return self.address, self.token
 
 
 class Outbox:
-    """The waiting notifications; every method raises BookError as those of Book do."""
+    """The queued notifications; every method raises BookError as those of Book do."""
 
     def __init__(self, book: Book) -> None:
-        """Keep them in `book`."""
+        """Store the notifications in `book`."""
         self._book = book
 
     def put(self, waiting: Sequence[tuple[Notification, int]]) -> None:
         """
-        Keep notifications, each until the UNIX time beside it.
+        Queue notifications, each due at the UNIX time beside it.
 
-        One for a token that is no longer the account's is not kept.
+        A notification for a token that the account no longer has is dropped.
         """
         with self._book.writing() as connection:
             connection.executemany(
@@ -53,7 +53,7 @@ class Outbox:
             )
 
     def take(self, now: int, limit: int) -> list[Notification]:
-        """List those that are due, longest due first, and lease them for a minute."""
+        """Return those that are due, longest due first, and lease them for a minute."""
         with self._book.writing() as connection:
             rows = connection.execute(
                 "SELECT address, token, since, attempts FROM notifications"
@@ -67,7 +67,7 @@ class Outbox:
         return [Notification(*row) for row in rows]
 
     def next_due(self) -> int | None:
-        """Return when the next one is due; None when none waits."""
+        """Return when the next notification is due, or None if the queue is empty."""
         with self._book.reading() as connection:
             row: tuple[int | None] = connection.execute(
                 "SELECT min(due) FROM notifications"
@@ -75,20 +75,20 @@ class Outbox:
         return row[0]
 
     def remove(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Forget those that were taken or given up, by address and token."""
+        """Remove notifications that were accepted or given up, by address and token."""
         with self._book.writing() as connection:
             connection.executemany(
                 "DELETE FROM notifications WHERE address = ? AND token = ?", keys
             )
 
     def forget_token(self, token: str) -> None:
-        """Forget a token that the proxy calls dead, whoever set it."""
+        """Remove a token that the proxy reports as invalid, from all accounts."""
         with self._book.writing() as connection:
             connection.execute("DELETE FROM device_tokens WHERE token = ?", (token,))
             connection.execute("DELETE FROM notifications WHERE token = ?", (token,))
 
     def oldest(self) -> int | None:
-        """Return the time of the oldest message that a waiting one is about; None for none."""
+        """Return the oldest `since` in the queue, or None if the queue is empty."""
         with self._book.reading() as connection:
             row: tuple[int | None] = connection.execute(
                 "SELECT min(since) FROM notifications"
@@ -96,7 +96,7 @@ class Outbox:
         return row[0]
 
     def count(self) -> tuple[int, int]:
-        """Count those that wait, and the attempts that the unluckiest of them has seen."""
+        """Return the length of the queue and the highest number of attempts in it."""
         with self._book.reading() as connection:
             row: tuple[int, int] = connection.execute(
                 "SELECT count(*), coalesce(max(attempts), 0) FROM notifications"

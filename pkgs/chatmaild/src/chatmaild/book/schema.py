@@ -1,8 +1,8 @@
 """
-What an account book looks like on disk: how one is made, and how one is recognised.
+The file format of the account book: how a book is created, and how one is recognised.
 
-The two marks of SQLite's file header are used for what they are for: `application_id` says whose
-file it is, `user_version` says which schema it has (sqlite.org/fileformat2.html, section 1.3).
+SQLite's file header has two fields for this: `application_id` identifies the program, and
+`user_version` the schema (https://sqlite.org/fileformat2.html, section 1.3).
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 APPLICATION_ID = int.from_bytes(b"chat")
 VERSION = 3
 
-# Dovecot reads `accounts` by queries of its own (modules/relay/dovecot.nix).
+# Dovecot reads `accounts` with its own queries (modules/relay/dovecot.nix).
 _VERSION_1 = """
 CREATE TABLE accounts (
     address TEXT PRIMARY KEY NOT NULL,
@@ -72,20 +72,20 @@ CREATE TABLE incoming_cleartext (
     allowed INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
-# What each version added, oldest first.
+# The statements that each version added, oldest first.
 _STEPS = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 
 class BookError(Exception):
-    """The account book cannot be used; the text is one sentence for the operator."""
+    """The account book cannot be used; the message is one sentence for the operator."""
 
 
 def create(path: Path, mailboxes: Path) -> None:
     """
-    Make the first account book of a relay.
+    Create the first account book of a relay.
 
-    It is made under another name and appears whole or not at all: an empty file at `path` is
-    therefore always the trace of an accident.
+    The file is created under another name and appears atomically. An empty file at `path` is
+    therefore always the result of an accident.
 
     Raises:
         BookError: there are mailboxes already, so a book must have existed; or the directory
@@ -96,7 +96,7 @@ def create(path: Path, mailboxes: Path) -> None:
         if any(mailboxes.iterdir()):
             raise BookError(
                 f"{path}: is missing although {mailboxes} holds mailboxes; restore it from a"
-                " backup (a new one would give every address to whoever logs in first)"
+                " backup (with a new one, anyone could take over any address by logging in)"
             )
     draft = path.with_name(path.name + ".new")
     try:
@@ -109,7 +109,7 @@ def create(path: Path, mailboxes: Path) -> None:
             )
         finally:
             connection.close()
-        # link, unlike rename, refuses to replace a book that appeared meanwhile.
+        # Unlike rename, link refuses to replace a book that has appeared in the meantime.
         os.link(draft, path)
         draft.unlink()
         directory = os.open(path.parent, os.O_RDONLY)
@@ -125,19 +125,19 @@ def create(path: Path, mailboxes: Path) -> None:
 
 def connect(path: Path, busy_timeout: float, *, write: bool) -> sqlite3.Connection:
     """
-    Open a book after making sure that it is one, and is whole.
+    Open a book after checking that it is an account book and undamaged.
 
-    For writing, a book of an older schema is brought to this one's first, in one transaction: it
-    has the one or the other whatever happens meanwhile. A reader takes it as it is.
+    When opened for writing, a book with an older schema is upgraded first. This happens in one
+    transaction, so the book always has one of the two schemas. A reader does not upgrade.
 
     Raises:
-        BookError: it is missing, damaged, foreign, or of another schema version.
+        BookError: the book is missing, damaged, foreign, or has a newer schema.
 
     """
     try:
         if not path.stat().st_size:
             raise BookError(
-                f"{path}: is empty, so its content was lost; restore it from a backup"
+                f"{path}: is empty, so its content is lost; restore it from a backup"
                 " (nothing was changed)"
             )
     except OSError as error:
@@ -156,7 +156,7 @@ def connect(path: Path, busy_timeout: float, *, write: bool) -> sqlite3.Connecti
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
-                # What is deleted is overwritten, not only unlinked.
+                # Deleted data is overwritten, not only unlinked.
                 connection.execute("PRAGMA secure_delete = ON")
                 if version < VERSION:
                     connection.executescript(f"BEGIN IMMEDIATE;{_steps(version)}COMMIT;")
@@ -164,8 +164,8 @@ def connect(path: Path, busy_timeout: float, *, write: bool) -> sqlite3.Connecti
             connection.close()
             raise
     except sqlite3.DatabaseError as error:
-        # sqlite3 says "file is not a database" or "... malformed" for damage; being locked or
-        # unreadable is an OperationalError and no damage.
+        # For a damaged file, sqlite3 says "file is not a database" or "... malformed". A locked or
+        # unreadable file is an OperationalError, which is not damage.
         if isinstance(error, sqlite3.OperationalError):
             raise BookError(f"{path}: cannot be opened: {error}") from None
         raise _damaged(path, str(error)) from None
@@ -173,23 +173,23 @@ def connect(path: Path, busy_timeout: float, *, write: bool) -> sqlite3.Connecti
 
 
 def _steps(version: int) -> str:
-    """Write the statements that lead from a version to this one's."""
+    """Return the statements that upgrade the schema from `version` to the current one."""
     return "".join(_STEPS[version:]) + f"PRAGMA user_version = {VERSION};"
 
 
 def _recognise(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the version of its schema."""
+    """Return the schema version of a book; raises BookError if it is not usable."""
     version: int
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID or version < 1:
         raise BookError(
-            f"{path}: is a database, but no account book of a chatmail relay; move it away or"
+            f"{path}: is a database, but not an account book of a chatmail relay; move it away or"
             " correct `paths.accountBook` (nothing was changed)"
         )
     if version > VERSION:
         raise BookError(
-            f"{path}: was written by a newer chatmaild (schema {version}, this one knows"
+            f"{path}: was written by a newer chatmaild (schema {version}; this one supports up to"
             f" {VERSION}); install the newer one again (nothing was changed)"
         )
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -200,7 +200,7 @@ def _recognise(connection: sqlite3.Connection, path: Path) -> int:
 
 def _damaged(path: Path, what: str) -> BookError:
     return BookError(
-        f"{path}: is damaged ({what}); restore it from a backup, or save what can be read with"
+        f"{path}: is damaged ({what}); restore it from a backup, or extract the readable part with"
         f" `sqlite3 {path} .recover` (nothing was changed)"
     )
 

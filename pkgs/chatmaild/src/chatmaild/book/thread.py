@@ -1,4 +1,4 @@
-"""The account book from the event loop: every call runs on the one thread that owns it."""
+"""Gives the event loop access to the account book: every call runs on one dedicated thread."""
 
 import asyncio
 import logging
@@ -21,10 +21,10 @@ def today() -> int:
 
 
 class BookThread:
-    """The account book and what else lies in its file."""
+    """The account book with all of its tables."""
 
     def __init__(self, book: Book, clock: Callable[[], int] = today) -> None:
-        """Take over `book`, which is used on the thread only; `close` closes it."""
+        """Take over `book`, which is then used only on the thread; `close` closes it."""
         self.book = book
         self._clock = clock
         self._thread: Executor = ThreadPoolExecutor(1, "book")
@@ -35,7 +35,7 @@ class BookThread:
         self.cleartext = Cleartext(book)
 
     async def run[**P, T](self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function on the thread, after all that was called before."""
+        """Call a function on the thread, after all previous calls."""
 
         def call() -> T:
             return function(*args, **kwargs)
@@ -56,10 +56,10 @@ class BookThread:
         own: bool = False,
     ) -> tuple[Account, bool]:
         """
-        See Book.create; where there is no such account, `prepare` is called before.
+        See Book.create; if the account does not exist yet, call `prepare` first.
 
         Raises:
-            OSError: `prepare` raised it.
+            OSError: raised by `prepare`.
 
         """
 
@@ -80,7 +80,7 @@ class BookThread:
     async def delete(
         self, address: str, grace_days: int, *, idle_before: int | None = None
     ) -> bool:
-        """See Book.delete; a login that is only remembered so far counts."""
+        """See Book.delete; logins that are not written yet count too."""
         if idle_before is not None:
             await self.write_logins()
         return await self.run(
@@ -118,12 +118,12 @@ class BookThread:
         return await self.run(look_up)
 
     async def expire(self) -> None:
-        """Forget what has expired; what cannot be done now is done the next time."""
+        """Delete what has expired; try again next time if that fails."""
         try:
             await self.run(self.tokens.expire, self._clock())
             await self.run(self.book.expire_names, self._clock(), int(time.time()))
         except BookError as error:
-            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            log.error("%s", error)  # noqa: TRY400 - the message is complete
 
     async def forget_all_tokens(self) -> None:
         """See Tokens.forget_all."""
@@ -134,7 +134,7 @@ class BookThread:
         self._logins.add(address)
 
     async def write_logins(self) -> None:
-        """Write the remembered logins; what cannot be written now is kept for the next time."""
+        """Write the remembered logins; keep them for the next time if that fails."""
         addresses, self._logins = self._logins, set()
         if not addresses:
             return
@@ -142,10 +142,10 @@ class BookThread:
             await self.run(self.book.record_logins, addresses, self._clock())
         except BookError as error:
             self._logins |= addresses
-            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            log.error("%s", error)  # noqa: TRY400 - the message is complete
 
     async def close(self) -> None:
-        """Write what is remembered and close the book."""
+        """Write the remembered logins and close the book."""
         await self.write_logins()
         await self.run(self.book.close)
         self._thread.shutdown()

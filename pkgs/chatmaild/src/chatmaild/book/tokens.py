@@ -1,15 +1,15 @@
 """
-Device tokens in the account book: which devices a message wakes.
+Device tokens in the account book: the devices that a message wakes.
 
-A client sets its token at every start, so one that nobody has set for long is of a device that is
-gone.
+A client sets its token at every start, so a token that was not set for a long time belongs to a
+device that is no longer in use.
 """
 
 from chatmaild.book.accounts import Book
 
 LIFETIME_DAYS = 90
-# One account is used on a handful of devices. The bytes keep a joined answer below the 64 KiB
-# that Dovecot takes as one dict line.
+# One account is used on a few devices. The limit in bytes keeps the joined answer below the 64 KiB
+# that Dovecot accepts as one dict line.
 MAX_TOKENS = 16
 MAX_TOKEN_BYTES = 60_000
 
@@ -18,14 +18,14 @@ class Tokens:
     """The tokens of all accounts; every method raises BookError as those of Book do."""
 
     def __init__(self, book: Book) -> None:
-        """Keep them in `book`."""
+        """Store the tokens in `book`."""
         self._book = book
 
     def add(self, address: str, token: str, today: int) -> bool:
         """
-        Add a device token, or renew it; the oldest ones go when there are too many.
+        Add or renew a device token; the oldest tokens are removed if there are too many.
 
-        Returns False when there is no such account.
+        Returns False if there is no such account.
         """
         with self._book.writing() as connection:
             if not connection.execute(
@@ -62,17 +62,17 @@ class Tokens:
         return [token for (token,) in rows]
 
     def remove(self, address: str) -> None:
-        """Forget all device tokens of an account, and what waits for them."""
+        """Delete all device tokens of an account, and the notifications queued for them."""
         with self._book.writing() as connection:
             connection.execute("DELETE FROM device_tokens WHERE address = ?", (address,))
             connection.execute("DELETE FROM notifications WHERE address = ?", (address,))
 
     def expire(self, today: int) -> int:
-        """Forget the tokens nobody has set for 90 days; return how many."""
+        """Delete the tokens not set for 90 days; return their number."""
         return self._forget(today - LIFETIME_DAYS)
 
     def forget_all(self) -> int:
-        """Forget every device token, on a relay that notifies nobody; return how many."""
+        """Delete all device tokens, on a relay without push notifications; return their number."""
         return self._forget(2**62)
 
     def _forget(self, until_day: int) -> int:

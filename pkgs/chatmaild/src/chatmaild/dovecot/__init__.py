@@ -1,1 +1,1 @@
-"""Dovecot: dict protocol and server, doveadm, maildir names, password schemes, mailboxes."""
+"""Dovecot's interfaces: dict protocol, doveadm, maildir names, password schemes, mailboxes."""

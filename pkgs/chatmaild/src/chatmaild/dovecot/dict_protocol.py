@@ -1,10 +1,10 @@
 """
-Dovecot's dict dialect: lines to values and back, without a socket.
+Dovecot's dict protocol: parse and print its lines, without a socket.
 
-One line is one command: a letter, then fields joined by TAB, in which NUL, TAB, CR, LF and 0x01
-are written as 0x01 and a letter. The dialect is Dovecot's own (src/lib-dict/dict-client.h and
-https://doc.dovecot.org/latest/core/plugins/dict.html); the lines of 2.4.1 and 2.4.5 are the same.
-Text that is not UTF-8 survives the round trip through surrogate escapes.
+Each line is one command: a letter followed by fields separated by TAB. In fields, NUL, TAB, CR, LF
+and 0x01 are written as 0x01 and a letter or digit. The protocol is specific to Dovecot
+(src/lib-dict/dict-client.h and https://doc.dovecot.org/latest/core/plugins/dict.html). Dovecot
+2.4.1 and 2.4.5 send the same lines. Surrogate escapes preserve text that is not UTF-8.
 """
 
 import re
@@ -20,7 +20,7 @@ _SIGNED = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 
 class DictProtocolError(Exception):
-    """A line outside the dialect; the text is one sentence without any of the line's values."""
+    """A line that violates the protocol; the message contains none of the line's values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Iterate:
-    """I: answered by `iteration`; `max_rows` 0 is no limit."""
+    """I: answered by `iteration`; a `max_rows` of 0 means no limit."""
 
     flags: int
     max_rows: int
@@ -52,7 +52,7 @@ class Iterate:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """B: opens a transaction, whose number the following lines carry; not answered."""
+    """B: opens a transaction; the following lines carry its number. Not answered."""
 
     transaction: int
     user: str
@@ -60,7 +60,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """S: not answered."""
+    """S: sets a value. Not answered."""
 
     transaction: int
     key: str
@@ -69,7 +69,7 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Unset:
-    """U: not answered."""
+    """U: removes a value. Not answered."""
 
     transaction: int
     key: str
@@ -77,7 +77,7 @@ class Unset:
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """A: adds to a number; not answered."""
+    """A: adds to a number. Not answered."""
 
     transaction: int
     key: str
@@ -86,7 +86,7 @@ class Increment:
 
 @dataclass(frozen=True, slots=True)
 class Timestamp:
-    """T: when the change happened; not answered."""
+    """T: the time of the change. Not answered."""
 
     transaction: int
     seconds: int
@@ -95,14 +95,14 @@ class Timestamp:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """C: answered by `committed` or `commit_failed`."""
+    """C: applies the transaction; answered by `committed` or `commit_failed`."""
 
     transaction: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """R: forgets the transaction; not answered."""
+    """R: discards the transaction. Not answered."""
 
     transaction: int
 
@@ -113,12 +113,12 @@ type Command = Hello | Lookup | Iterate | Begin | Change | Commit | Rollback
 
 def parse(line: bytes) -> Command:
     """
-    Read one line, without its LF.
+    Parse one line, without its LF.
 
-    Fields beyond the known ones are ignored: later Dovecots append some.
+    Unknown additional fields are ignored, because later versions of Dovecot append some.
 
     Raises:
-        DictProtocolError: the line is no command of the dialect.
+        DictProtocolError: the line is not a command of the protocol.
 
     """
     text = line.decode("utf-8", "surrogateescape")
@@ -147,11 +147,11 @@ def parse(line: bytes) -> Command:
         case "R":
             return Rollback(fields.number(0))
         case _:
-            raise DictProtocolError("the line starts with no known command letter")
+            raise DictProtocolError("the line starts with an unknown command letter")
 
 
 def render(command: Command) -> bytes:
-    """Write the line, with its LF, that `parse` reads; this is Dovecot's side of the dialect."""
+    """Print a command as Dovecot would, including the LF; `parse` reads it."""
     match command:
         case Hello(major, minor, name):
             return _line("H", major, minor, 0, "", name)
@@ -186,17 +186,17 @@ def not_found() -> bytes:
 
 
 def failed(sentence: str) -> bytes:
-    """Answer a lookup or an iteration that could not be done; Dovecot logs the sentence."""
+    """Answer a lookup or an iteration that failed; Dovecot logs the sentence."""
     return _line("F", sentence)
 
 
 def committed(transaction: int) -> bytes:
-    """Answer a commit that was done."""
+    """Answer a commit that succeeded."""
     return _line("O", transaction)
 
 
 def commit_failed(transaction: int, sentence: str) -> bytes:
-    """Answer a commit that was not done; Dovecot logs the sentence."""
+    """Answer a commit that failed; Dovecot logs the sentence."""
     return _line("F", transaction, sentence)
 
 
@@ -207,7 +207,7 @@ def iteration(pairs: Iterable[tuple[str, str]]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    """The fields of one line, with an error sentence for each way to be wrong."""
+    """The fields of one line; each accessor reports its own error."""
 
     letter: str
     values: list[str]
@@ -228,7 +228,7 @@ class _Fields:
     def _number(self, index: int, pattern: re.Pattern[str]) -> int:
         text = self.text(index)
         if not pattern.fullmatch(text):
-            raise DictProtocolError(f"field {index + 1} of command {self.letter} is no number")
+            raise DictProtocolError(f"field {index + 1} of command {self.letter} is not a number")
         return int(text)
 
 
@@ -247,6 +247,6 @@ def _unescape(field: str) -> str:
         try:
             return _UNESCAPES[match[1]]
         except KeyError:
-            raise DictProtocolError("a field holds an unknown escape") from None
+            raise DictProtocolError("a field contains an unknown escape sequence") from None
 
     return _ESCAPED.sub(plain, field)

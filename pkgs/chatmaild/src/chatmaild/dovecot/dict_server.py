@@ -1,9 +1,9 @@
 """
-Runs the dict dialect on a UNIX socket.
+A server for Dovecot's dict protocol on a UNIX socket.
 
-The peers are Dovecot's mail processes, but keys and values come from strangers. Dovecot waits for
-an answer 30 (2.4.1) to 65 seconds (2.4.5), with a delivery or a client behind it, and no setting
-of its own shortens that. So everything here is bounded, time included.
+The clients are Dovecot's mail processes, but keys and values come from strangers. Dovecot waits 30
+(2.4.1) to 65 seconds (2.4.5) for an answer, and meanwhile a delivery or a user waits too. No
+setting of Dovecot shortens this. So the server limits sizes, counts and times.
 """
 
 import asyncio
@@ -17,28 +17,28 @@ from chatmaild.dovecot.dict_protocol import Change, DictProtocolError
 
 log = logging.getLogger(__name__)
 
-# A device token has at most 4096 characters; a longer METADATA value of a client must still be
-# read, to be refused by its transaction instead of by a broken connection.
+# A device token has at most 4096 characters. A longer METADATA value must still be read, so that
+# the transaction refuses it and the connection stays usable.
 MAX_LINE_BYTES = 128 * 1024
 MAX_CONNECTIONS = 4096
 MAX_OPEN_TRANSACTIONS = 16
 MAX_CHANGES = 64
 MAX_TRANSACTION_CHARACTERS = 256 * 1024
-# Dovecot 2.4.5 keeps a connection for further lookups; a peer that is gone without a word is not
-# kept for ever.
+# Dovecot 2.4.5 keeps connections open for further lookups. A client that vanished without closing
+# its connection is dropped after this time.
 IDLE_SECONDS = 600.0
 ANSWER_SECONDS = 5.0
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error of this program
-    """The handler will not do it; the text is one sentence, which Dovecot logs."""
+    """The handler refuses the request; the message is one sentence, which Dovecot logs."""
 
 
 class Handler(Protocol):
-    """What the keys mean; each method may raise Refused."""
+    """Implements the keys; each method may raise Refused."""
 
     async def lookup(self, key: str, user: str) -> str | None:
-        """Return the value of a key, None where it has none."""
+        """Return the value of a key, or None if it has none."""
 
     async def iterate(self, path: str, user: str) -> Sequence[tuple[str, str]]:
         """Return the keys below a path, with their values."""
@@ -68,7 +68,7 @@ class _Transaction:
 
 
 class DictServer:
-    """Answers any number of connections through one handler."""
+    """Serves any number of connections with one handler."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class DictServer:
         answer_seconds: float = ANSWER_SECONDS,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        """Serve `handler`; give `serve` to `asyncio.start_unix_server(limit=MAX_LINE_BYTES)`."""
+        """Use `handler`; pass `serve` to `asyncio.start_unix_server(limit=MAX_LINE_BYTES)`."""
         self._handler = handler
         self._idle_seconds = idle_seconds
         self._answer_seconds = answer_seconds
@@ -86,9 +86,9 @@ class DictServer:
         self._connections = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection until the peer closes it, is silent too long, or talks nonsense."""
+        """Serve a connection until the client closes it, stays silent, or violates the protocol."""
         if self._connections >= self._max_connections:
-            log.warning("dict: more than %d connections, one refused", self._max_connections)
+            log.warning("dict: refused a connection beyond the limit of %d", self._max_connections)
             writer.close()
             return
         self._connections += 1
@@ -139,7 +139,7 @@ class DictServer:
                 transactions.pop(number, None)
             case protocol.Hello(major, _, _):
                 if major != 4:  # noqa: PLR2004 - DICT_CLIENT_PROTOCOL_MAJOR_VERSION
-                    raise DictProtocolError("the peer speaks another major version than 4")
+                    raise DictProtocolError("the client speaks a major version other than 4")
             case change:
                 if change.transaction not in transactions:
                     raise DictProtocolError("a change belongs to no open transaction")
@@ -174,7 +174,7 @@ class DictServer:
 
 
 async def _read_line(reader: asyncio.StreamReader) -> bytes | None:
-    """Read up to LF; None at the end, where a line cut short is dropped."""
+    """Read up to LF; return None at the end of input, and drop an incomplete line."""
     try:
         return (await reader.readuntil(b"\n"))[:-1]
     except asyncio.IncompleteReadError:

@@ -1,9 +1,9 @@
 """
-Making Dovecot forget somebody: its authentication cache and the connections that are open.
+Flush an account from Dovecot's authentication cache and close its open connections.
 
-This is doveadm's server protocol (Dovecot's src/doveadm/client-connection-tcp.c) on a UNIX socket
-that only this daemon's user may open, which is why it asks for no password. The configuration
-allows the two commands used here and no other.
+This is a client of doveadm's server protocol (Dovecot's src/doveadm/client-connection-tcp.c). Only
+this daemon's user can open the UNIX socket, so Dovecot asks for no password. Dovecot's
+configuration allows only the two commands used here.
 """
 
 import asyncio
@@ -15,22 +15,22 @@ MAX_LINE_BYTES = 4096
 
 
 class DovecotError(Exception):
-    """Dovecot did not do it; the text is one sentence for the operator."""
+    """Dovecot did not execute a command; the message is for the operator."""
 
 
 class Dovecot:
     """Dovecot's administration socket."""
 
     def __init__(self, socket: Path) -> None:
-        """Connect to `socket` for each request: there are few."""
+        """Open a new connection to `socket` for each request, because requests are rare."""
         self._socket = socket
 
     async def forget(self, address: str) -> None:
         """
-        Drop what is cached about an address, then end its connections, hibernated ones too.
+        Flush an address from the cache, then close its connections, including hibernated ones.
 
         Raises:
-            DovecotError: it cannot be reached, or refuses.
+            DovecotError: Dovecot cannot be reached or refuses.
 
         """
         try:
@@ -41,24 +41,24 @@ class Dovecot:
                 try:
                     writer.write(VERSION)
                     if await reader.readline() != b"+\n":
-                        raise DovecotError(f"{self._socket}: Dovecot wants a password")
+                        raise DovecotError(f"{self._socket}: Dovecot requires a password")
                     for command in ("auth cache flush", "kick"):
-                        # Flags and user are empty; an address has no TAB.
+                        # The fields for flags and user are empty. An address contains no TAB.
                         writer.write(f"\t\t{command}\t{address}\n".encode())
                         await _verdict(reader, command)
                 finally:
                     writer.close()
         except TimeoutError:
-            raise DovecotError(f"{self._socket}: Dovecot does not answer") from None
+            raise DovecotError(f"{self._socket}: Dovecot does not respond") from None
         except (OSError, ValueError) as error:
-            raise DovecotError(f"{self._socket}: Dovecot cannot be asked: {error}") from None
+            raise DovecotError(f"{self._socket}: Dovecot cannot be reached: {error}") from None
 
 
 async def _verdict(reader: asyncio.StreamReader, command: str) -> None:
-    """Skip what the command prints, up to `+` or `-` and an error's name."""
+    """Skip the output of the command, up to the line `+`, or `-` and the name of an error."""
     while line := await reader.readline():
         if line == b"+\n":
             return
         if line.startswith(b"-"):
             raise DovecotError(f"Dovecot refuses `{command}` ({line[1:].decode().strip()})")
-    raise DovecotError(f"Dovecot ends the connection at `{command}`")
+    raise DovecotError(f"Dovecot closed the connection during `{command}`")

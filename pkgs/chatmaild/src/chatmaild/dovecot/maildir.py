@@ -1,12 +1,12 @@
 """
-The messages of a mailbox as its directories name them, without opening a file.
+Lists the messages of a mailbox from its directories, without opening a message file.
 
-A name of Dovecot's says all that is needed, `1795213297.M20P3.host,S=4711,W=4800:2,S`: when the
-message came, its size, and its size with CRLF as line ends, which is what the quota counts. S and
-W are of the message as it travels, not of the compressed file. The one thing it does not say is
-the internal date (`changed`), which a copy has from its original.
+Dovecot's file names contain almost all that is needed: `1795213297.M20P3.host,S=4711,W=4800:2,S`
+has the time of arrival, the size, and the size with CRLF line ends, which the quota counts. S and W
+refer to the message as transmitted, not to the compressed file. Only the internal date (`changed`)
+is missing, which a copy inherits from its original.
 
-Dovecot may move, rename and delete at the same time. What is gone meanwhile is simply not there.
+Dovecot may move, rename and delete messages at the same time. Vanished messages are skipped.
 """
 
 import os
@@ -25,9 +25,9 @@ class Message(NamedTuple):
     """
     One message file.
 
-    `size` is what the operator's limits mean, `counted` what the quota counts; `stamp` and
-    `changed` are seconds since 1970 and None where unknown: `changed` is only looked up when the
-    name tells too little.
+    `size` is compared with the operator's limits, and `counted` is what the quota counts. `stamp`
+    and `changed` are seconds since 1970, or None if unknown. `changed` is only looked up if the
+    file name lacks a field.
     """
 
     path: str
@@ -38,20 +38,20 @@ class Message(NamedTuple):
 
 
 def messages(maildir: str) -> Iterator[Message]:
-    """Go through the messages of all folders, in no order."""
+    """Yield the messages of all folders, in no particular order."""
     for folder in folders(maildir):
         for part in ("cur", "new"):
             yield from _files(f"{folder}/{part}")
 
 
 def leftovers(maildir: str) -> Iterator[Message]:
-    """Go through the files that deliveries have not finished, in all folders."""
+    """Yield the files of unfinished deliveries in all folders."""
     for folder in folders(maildir):
         yield from _files(f"{folder}/tmp")  # noqa: S108 - a maildir's own
 
 
 def folders(maildir: str) -> Iterator[str]:
-    """List the directories of all folders; INBOX is the maildir itself (Maildir++)."""
+    """Yield the directories of all folders; INBOX is the maildir itself (Maildir++)."""
     yield maildir
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(maildir) as entries:
         for entry in entries:
@@ -60,9 +60,9 @@ def folders(maildir: str) -> Iterator[str]:
 
 
 def remove(path: str) -> bool:
-    """Delete one message; False when Dovecot has moved or deleted it meanwhile."""
+    """Delete one message; return False if Dovecot has already moved or deleted it."""
     try:
-        os.unlink(path)  # noqa: PTH108 - a million paths, none of them worth an object
+        os.unlink(path)  # noqa: PTH108 - Path objects are too slow for a million paths
     except FileNotFoundError:
         return False
     return True
@@ -86,7 +86,7 @@ def _files(directory: str) -> Iterator[Message]:
 
 
 def _stamp(parts: re.Match[str]) -> float:
-    """Read seconds, and microseconds where Dovecot wrote the name: many mails come in a second."""
+    """Read the seconds, plus the microseconds if present: many messages arrive in one second."""
     return int(parts[1]) + int(parts[2] or 0) / 1e6
 
 
@@ -102,7 +102,7 @@ def _looked_up(entry: os.DirEntry[str], parts: re.Match[str] | None) -> Message 
 
 
 def changed(path: str) -> float | None:
-    """Look up when a file was changed; None when it is gone."""
+    """Return when a file was last changed, or None if it no longer exists."""
     try:
         return os.stat(path, follow_symlinks=False).st_mtime  # noqa: PTH116 - as above
     except FileNotFoundError:
