@@ -16,8 +16,13 @@ def check() -> int:
         ["ruff", "format", "--check"],
         ["mypy", "tests"],
         ["mypy", "--config-file", str(CHATMAILD / "pyproject.toml")],
+        ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_workflows()],
     ]
     return _all(commands) | nix_style.check()
+
+
+def _workflows() -> list[str]:
+    return [str(path) for path in sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))]
 
 
 def format_code() -> int:
