@@ -1,4 +1,4 @@
-# Dovecot from the relay's value. Any line of it can be overridden in services.dovecot2.settings with lib.mkForce.
+# Dovecot with the relay's configuration. Operators can override each setting in services.dovecot2.settings with lib.mkForce.
 { config, lib, ... }:
 let
   cfg = config.services.chatmail;
@@ -7,10 +7,10 @@ in
   config = lib.mkIf cfg.relay.active {
     services.dovecot2 = {
       enable = true;
-      # The module's own default is 2.3 on hosts whose system.stateVersion is older than 26.05.
+      # The module defaults to Dovecot 2.3 on hosts whose system.stateVersion is older than 26.05.
       package = cfg.dovecotPackage;
       settings = cfg.relay.dovecot // {
-        # A setting of Pigeonhole's, which some versions of the module write without it; Dovecot then refuses to start
+        # Some versions of the module set this even without Pigeonhole, and Dovecot then refuses to start
         # (https://github.com/NixOS/nixpkgs/pull/509558).
         sieve_script_bin_path = null;
       };

@@ -1,4 +1,4 @@
-# Lets in what the relay listens for.
+# Opens the relay's ports in the firewall.
 { config, lib, ... }:
 let
   cfg = config.services.chatmail;

@@ -1,4 +1,4 @@
-# What a Prometheus on this host is told about the relay; without `services.prometheus.enable` it is told to nobody.
+# Lets a Prometheus on this host scrape the relay. Without `services.prometheus.enable` this has no effect.
 {
   config,
   lib,
@@ -12,7 +12,7 @@ in
   config = lib.mkIf (relay.active && relay.prometheus != { }) {
     services.prometheus = {
       scrapeConfigs = [ relay.prometheus.scrapeConfig ];
-      # A file of its own, for `rules` are joined to one text with the operator's. YAML, of which JSON is a part.
+      # A separate file, because NixOS joins all `rules` into one text. Prometheus reads YAML, which includes JSON.
       ruleFiles = [ (pkgs.writeText "chatmail.rules" (builtins.toJSON relay.prometheus.rules)) ];
     };
   };

@@ -1,5 +1,5 @@
-# The value of the relay, made once. All other files here read it; while a setting is wrong they do nothing, and the sentences
-# about it are what the operator sees.
+# Evaluates the relay once, for all other files here. While a setting is wrong, those files do nothing and the operator sees only
+# the error messages.
 {
   config,
   lib,
@@ -12,7 +12,8 @@ let
   declared = options.services.chatmail;
   inherit (lib.importTOML ../pkgs/chatmaild/pyproject.toml) project;
 
-  # What the operator set or left at its default. `domain` alone has none; left out, the relay says so in its own words.
+  # The settings with the operator's values or defaults. Only `domain` has no default; if it is missing, relay/check.nix reports
+  # it.
   settingsOf =
     declarations: declared: values:
     lib.concatMapAttrs (

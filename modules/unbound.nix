@@ -1,4 +1,4 @@
-# The relay's own resolver, which becomes the host's as well (services.unbound.resolveLocalQueries).
+# The relay's own resolver. The host uses it too (services.unbound.resolveLocalQueries).
 { config, lib, ... }:
 let
   inherit (config.services.chatmail) relay;

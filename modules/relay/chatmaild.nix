@@ -1,5 +1,5 @@
-# chatmaild.json: the one file that tells our daemons everything (chatmaild.config reads it). This is what is said about the relay
-# as a whole; parts that can be switched off add their own sections.
+# chatmaild.json: the only configuration file of our daemons, read by chatmaild.config. This part has the settings that concern
+# the whole relay. Optional parts of the relay add their own sections.
 {
   settings,
   platform,
@@ -37,7 +37,7 @@ in
       privacy
       ;
     mailbox = settings.mailbox // relay.mailbox;
-    # The limit per network is nginx'.
+    # nginx enforces the limit per network.
     accounts = removeAttrs settings.accounts [ "perNetworkPerMinute" ];
     message = { inherit (settings.message) maxSize; };
     https = { inherit (names.proxied) smtp; };
@@ -49,8 +49,7 @@ in
     };
     inherit (relay.dns) dkim;
     dns = relay.dns.records;
-    # `chatmail status` asks systemd about these: everything that starts at boot. A socket tells nothing more where its service
-    # is in the list.
+    # The units that `chatmail status` checks: everything that starts at boot, except sockets whose service is in the list.
     units =
       let
         atBoot = name: units ? ${name}.Install;

@@ -1,6 +1,6 @@
-# The DNS records of a relay, as data: `chatmail dns`, the documentation and the test network all read them here.
-# A record is { name; type; data; need; } with `need` required or recommended; TXT data is the bare string. The host adds its
-# addresses, its DKIM key and the TLSA record of its certificate's key, which are known only there.
+# The DNS records of a relay as data. `chatmail dns` and the test network use this list.
+# A record is { name; type; data; need; } with `need` "required" or "recommended"; TXT data is the string without quotes. The host
+# adds its addresses, its DKIM key and the TLSA record of its certificate's key, which are known only there.
 {
   settings,
   names,
@@ -29,13 +29,13 @@ let
     (required (at "www") "CNAME" "${domain}.")
   ]
   ++ (
-    # Nobody could verify a policy served with a self-made certificate.
+    # Other servers could not verify a policy that is served with a self-signed certificate.
     if settings.certificate.source == "self-signed" then
       [ ]
     else
       [
         (required (at "mta-sts") "CNAME" "${domain}.")
-        # RFC 8461 3.1: the id changes when the policy does, so it is made of the policy.
+        # The id must change with the policy (RFC 8461 3.1), so it is a hash of the policy.
         (required (at "_mta-sts") "TXT" "v=STSv1; id=${
           substring 0 16 (hashString "sha256" relay.files.${names.files.mtaStsPolicy}.text)
         }")
@@ -46,14 +46,14 @@ let
     (recommended (at "_dmarc") "TXT" "v=DMARC1;p=reject;adkim=s;aspf=s")
     (recommended (at "_adsp._domainkey") "TXT" "dkim=discardable")
   ]
-  # RFC 8460 section 3.
+  # TLS reporting (RFC 8460 3).
   ++ (
     if reports == null then
       [ ]
     else
       [ (recommended (at "_smtp._tls") "TXT" "v=TLSRPTv1; rua=mailto:${reports}") ]
   )
-  # RFC 8659: nobody else may write a certificate for this name, by mistake or worse.
+  # No other authority may issue a certificate for this name, by mistake or worse (RFC 8659).
   ++ (
     if settings.certificate.source == "acme" then
       [ (recommended "${domain}." "CAA" "0 issue \"letsencrypt.org\"") ]
@@ -73,6 +73,6 @@ in
     ed25519Selector = if settings.dkim.ed25519 then "ed25519" else null;
   };
 
-  # An address is found without a record, and has no zone.
+  # An IP address needs no records and has no zone.
   dns.records = if names.isAddress then [ ] else zone;
 }

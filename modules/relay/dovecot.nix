@@ -1,6 +1,6 @@
-# Dovecot 2.4: the configuration tree in the shape of NixOS' services.dovecot2.settings (render/dovecot.nix says what prints how).
-# It starts unchanged on 2.4.1 and 2.4.5. dovecot_config_version 2.4.1 keeps 2.4.1's defaults on newer versions, so what is
-# relied on is written out.
+# Dovecot 2.4: the configuration tree in the shape of NixOS' services.dovecot2.settings (printed by render/dovecot.nix). The same
+# tree works on 2.4.1 and 2.4.5. dovecot_config_version 2.4.1 keeps 2.4.1's defaults on newer versions, but every setting that the
+# relay relies on is written out.
 {
   settings,
   platform,
@@ -29,12 +29,12 @@ let
     group = platform.postfix.group;
     inherit mode;
   };
-  # Who makes room is told in the protocol of Dovecot's `script`, whose argument is an address.
+  # chatmail-trim is called through the protocol of Dovecot's `script` service, with the address as argument.
   trim = {
     driver = "unix";
     unix_socket_path = sockets.trim;
   };
-  # It is told at each of these percentages of the quota. The first would do; a word that is lost is said again.
+  # Dovecot sends a warning at each of these quota percentages. One would suffice; the others cover a lost warning.
   shares = map (more: relay.mailbox.trimFrom + more) [
     0
     10
@@ -51,7 +51,7 @@ let
       };
     };
   };
-  # Login processes are few and hold many connections each.
+  # A few login processes hold many connections each.
   loginProcesses = 4;
 in
 {
@@ -63,7 +63,7 @@ in
       lmtp = true;
     };
     listen = "*, ::";
-    # A reload keeps every connected client; the default cuts the hibernated ones.
+    # With this, a reload keeps all clients connected. The default disconnects the hibernated ones.
     shutdown_clients = false;
 
     ssl = "required";
@@ -71,36 +71,37 @@ in
     ssl_server_cert_file = files.certificate;
     ssl_server_key_file = files.certificateKey;
 
-    # --- Logs: what happened, not to whom -----------------------------------------------------------------------------
+    # --- Logs: events without user names and addresses ----------------------------------------------------------------
     log_path = "syslog";
-    # The default prefix carries the user name, the default login line the client's address.
+    # The default prefix contains the user name, and the default login line contains the client's address.
     mail_log_prefix = "\"%{service}: \"";
     login_log_format = "%{message}";
-    # Not empty: with no element at all imap-login of Dovecot 2.4.5 dies at every login (signal 11).
+    # Must not be empty: without any element, imap-login of Dovecot 2.4.5 crashes at every login (signal 11).
     login_log_format_elements = "%{secured}";
     deliver_log_format = "%{message}";
     auth_verbose = false;
 
-    # --- Who may log in -----------------------------------------------------------------------------------------------
+    # --- Authentication -----------------------------------------------------------------------------------------------
     auth_mechanisms = {
       plain = true;
       login = true;
     };
     auth_username_format = "%{user | lower}";
-    # The default, and the brackets around an address.
+    # The default characters plus the brackets around an IP address.
     ${if names.isAddress then "auth_username_chars" else null} =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@[]";
-    # Waiting after a failure would only tie up connections: passwords are long and made by machines. And all who send would wait
-    # for one who guesses: unless this is 0 Dovecot counts failures by address, and for Postfix' clients that is one.
+    # A delay after a failure would only tie up connections, because passwords are long and random. One attacker would also delay
+    # every submission: unless this is 0, Dovecot counts failures by address, and all clients of Postfix share one.
     auth_failure_delay = 0;
     auth_cache_size = "50M";
     auth_cache_ttl = "1 hour";
-    # Default one hour: mail for an address made a moment ago would bounce.
+    # With the default of one hour, mail to a newly created address would bounce.
     auth_cache_negative_ttl = 0;
     sql_driver = "sqlite";
     sqlite_path = files.accountBook;
     sqlite_readonly = true;
-    # In this order: known accounts from the book; the rest asks chatmail-accounts, which creates them.
+    # The order matters: known accounts come from the account book, and for all others Dovecot asks chatmail-accounts to create
+    # them.
     passdb = [
       {
         _section.name = "sql";
@@ -109,11 +110,11 @@ in
       {
         _section.name = "oauth2";
         mechanisms_filter = "plain login";
-        # Cached, an old password would stay valid beside a new one.
+        # With the cache, an old password would stay valid beside a new one.
         use_cache = false;
         oauth2 = {
           grant_url = "http://helper/token";
-          # The parser wants these two; they are never called.
+          # The configuration parser requires these two, but Dovecot never calls the URL.
           introspection_mode = "post";
           introspection_url = "http://helper/unused";
           client_id = "dovecot";
@@ -143,7 +144,7 @@ in
     mail_path = "~/Maildir";
     mail_inbox_path = "~/Maildir";
     mailbox_list_index = false;
-    # config_version 2.4.1 on 2.4.5 would tag every message $HasNoAttachment and keep a file for the tag.
+    # Otherwise Dovecot 2.4.5 with config_version 2.4.1 tags every message $HasNoAttachment and keeps a file for the tag.
     mail_attachment_detection_options = "";
     mail_max_userip_connections = settings.connections.perAddress;
     "namespace inbox" = {
@@ -174,65 +175,69 @@ in
 
     quota_storage_size = "${toString settings.mailbox.maxSize}B";
     quota_storage_grace = 0;
-    # A mailbox that is full is so for the moment until chatmail-trim has made room: the message waits in the queue
-    # instead of coming back to its sender.
+    # A mailbox is full only until chatmail-trim has deleted its oldest messages. So new mail waits in the queue instead of
+    # bouncing.
     quota_full_tempfail = true;
-    # Small messages and empty folders count little or nothing as storage. Clients show the first beside it (RFC 9208: MESSAGE).
+    # Small messages and empty folders hardly count as storage, so they have limits of their own. Clients show the number of
+    # messages beside the storage (RFC 9208, resource MESSAGE).
     quota_message_count = relay.mailbox.maxMessages;
-    # Special-use folders and INBOX count. A chat client needs one, people sort into dozens. One more is refused with NO [LIMIT].
+    # This includes special-use folders and INBOX. A chat client needs one folder, and users who sort their mail need dozens.
+    # Dovecot refuses more with NO [LIMIT].
     quota_mailbox_count = 200;
     "quota user" = {
       driver = "count";
     }
     // builtins.listToAttrs (map (warning "storage") shares ++ map (warning "message") shares);
-    # Deliveries that end together lift a mailbox over a mark with none of them seeing it. So whoever delivers or logs in to a
-    # mailbox that is above the first one says so, too. This root bounds nothing and no client sees it.
+    # Concurrent deliveries can cross a threshold without any of them noticing. So every delivery or login to a mailbox above the
+    # first threshold also sends the warning. This quota root enforces no limit and is hidden from clients.
     "quota trimming" = {
       driver = "count";
       enforce = false;
       hidden = true;
       quota_storage_percentage = relay.mailbox.trimFrom;
       quota_message_percentage = relay.mailbox.trimFrom;
-      # The word is said when a mailbox is over its quota and the current status, which becomes the argument, is not the mask.
+      # The warning runs when the mailbox is over quota and quota_over_status_current (passed as the argument) does not match the
+      # mask.
       quota_over_status_current = "%{user}";
       quota_over_status_mask = "-";
       quota_over_status."execute trim" = trim;
     };
 
-    # --- What clients ask the relay through METADATA, and what the relay is told --------------------------------------
+    # --- METADATA, last login and new-mail notification ---------------------------------------------------------------
     imap_metadata = true;
     mail_server_admin =
       if settings.privacy.mail == null then null else "mailto:${settings.privacy.mail}";
     mail_attribute = dict "metadata";
     last_login = dict "lastlogin";
     notify_status = dict "status";
-    # Who sent it: a client's own copies wake nobody. And a number, since a message that went to several is told twice.
+    # The sender, because a client's copies of its own messages trigger no notification. And the UID, because Dovecot announces a
+    # message with several recipients twice.
     notify_status_value = "%{uidnext} %{event:mail_from | default}";
     "mailbox INBOX".notify_status = true;
 
     imap_capability = {
       XCHATMAIL = true;
       XDELTAPUSH = settings.push.enable;
-      # A compressed connection cannot hibernate; it costs 1.7 MB instead of 7 kB.
+      # A compressed connection cannot hibernate and takes 1.7 MB instead of 7 kB.
       "\"COMPRESS=DEFLATE\"" = false;
     };
-    # Dovecot drops an announcement that waits (pkgs/dovecot) at the moment a client hibernates, so a message that arrives just
-    # then is told with the next one only. The fewer moments of that kind, and the further from a conversation, the better;
-    # the price is 1.7 MB for each client that was active within the last 30 s.
+    # When a client hibernates, Dovecot drops a pending announcement (pkgs/dovecot), so the client learns of a message that
+    # arrived just then only with the next one. A long timeout makes this rare and moves it away from active conversations. The
+    # price is 1.7 MB for each client that was active within the last 30 s.
     imap_hibernate_timeout = "30s";
-    # What chatmail-trim deletes while Dovecot looks through the directory, for the very mail that made it necessary, can escape
-    # that look and waits for the next one: so long after the last change. After hibernation there is none (the default is 30 s).
+    # A delivery can trigger chatmail-trim while Dovecot still scans the directory for it. The scan may then miss deleted messages
+    # until the next check, this long after the last change. During hibernation there are no checks. The default is 30 s.
     mailbox_idle_check_interval = "5s";
 
     "protocol imap".mail_plugins = {
       last_login = true;
       imap_quota = true;
     };
-    # Only here: in IMAP it would fire on every change of a flag.
+    # notify_status is enabled only here, because in IMAP it would fire on every change of a flag.
     "protocol lmtp" = {
       lmtp_add_received_header = false;
-      # Postfix brings at most 20 messages at once. The default lets 10 of them be for one user and turns the rest away
-      # with a 451, which delays them by half a minute.
+      # Postfix delivers up to 20 messages at once. The default allows 10 of them for one user and refuses the rest with 451,
+      # which delays them by half a minute.
       lmtp_user_concurrency_limit = 100;
       mail_plugins = {
         notify = true;
@@ -245,7 +250,8 @@ in
       client_limit = settings.connections.imap + 2 * settings.connections.smtp + 1000;
       "unix_listener ${listeners.sasl}" = forPostfix "0600";
     };
-    # It reads the account book: as the owner of the directory it can open a WAL database that nobody else has open.
+    # auth-worker reads the account book. As the owner of the directory it can open the WAL database even if no other process has
+    # it open.
     "service auth-worker".user = users.mail;
     "service imap-login" = {
       restart_request_count = "unlimited";
@@ -263,17 +269,19 @@ in
       };
     };
     haproxy_trusted_networks = "127.0.0.1";
-    # Reused processes: 817 TLS logins a second instead of 228, and a fifth of the CPU. Each holds an inotify instance.
+    # Reusing processes allows 817 TLS logins per second instead of 228, with a fifth of the CPU time. Each process holds an
+    # inotify instance.
     "service imap" = {
       process_min_avail = 4;
       restart_request_count = 1000;
       idle_kill_interval = "10s";
       process_limit = settings.connections.imap;
-      # Without it a hibernated client is cut at its wake-up (2.4.1, and newer ones with config_version 2.4.1).
+      # Without this, a hibernated client is disconnected when it wakes up (2.4.1, and newer versions with config_version 2.4.1).
       "unix_listener imap-master".user = platform.dovecot.user;
     };
-    # Somebody who is blocked or deleted is forgotten at once and cut off. Only the owner may open the socket, so it asks for no
-    # password (Dovecot wants mode 0600 for that), and these two commands are all that any such socket takes.
+    # chatmail-accounts uses this socket to flush the cached login of a blocked or deleted account and to close its connections.
+    # Only the owner can open the socket, so Dovecot asks for no password (it requires mode 0600 for that). Such sockets accept
+    # only these two commands.
     "service doveadm"."unix_listener ${listeners.doveadm}" = {
       user = users.mail;
       mode = "0600";
@@ -298,13 +306,13 @@ in
       "chatmail-accounts.service"
     ];
     service = unit.withoutNames // {
-      # Two descriptors for each hibernated client and one for its TLS connection.
+      # Each hibernated client takes two descriptors, and its TLS connection one more.
       LimitNOFILE = 524288;
     };
   };
 
   sysctl = {
-    # One instance for each idle IMAP client, all of them the mailbox user's.
+    # Each idle IMAP client needs one instance, and all of them belong to the mailbox user.
     "fs.inotify.max_user_instances" = 2 * settings.connections.imap + 1024;
     "fs.inotify.max_user_watches" = 16 * settings.connections.imap + 8192;
   };

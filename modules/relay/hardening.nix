@@ -1,4 +1,4 @@
-# The sandbox that every daemon of ours starts from (systemd.exec(5)). A unit adds only its exceptions, each with its reason.
+# The default sandbox of all our daemons (systemd.exec(5)). A unit adds only its exceptions, each with a reason.
 {
   CapabilityBoundingSet = "";
   LockPersonality = true;

@@ -1,4 +1,4 @@
-# The website: pages rendered once, at boot and when something they say has changed, and how nginx serves them.
+# The website: how its pages are rendered, at boot and whenever a fact on them changes, and how nginx serves them.
 {
   settings,
   names,
@@ -9,12 +9,13 @@ let
   inherit (names) files users;
   own = settings.website.root;
   isSelfSigned = settings.certificate.source == "self-signed";
-  # Clients verify certificates of such a name, and this one only passes if the login link says so (WIRE contract 2.5).
+  # Clients verify the certificate of such a name, and accept a self-signed one only if the login link says so (WIRE contract
+  # 2.5).
   bySelf = isSelfSigned && builtins.substring 0 1 names.host != "_";
   root = if own == null then "${files.site}/current" else own;
 
-  # A visitor who does not choose gets the first of the three languages that the browser lists first. Which languages there are
-  # only the folder knows, so nothing here changes with a new one.
+  # A visitor who has not chosen a language gets the first available one of the browser's first three. nginx finds the languages
+  # as folders, so a new one needs no change here.
   language = nth: before: [
     "default none"
     "~*^${before}\\s*(?<chatmail_wanted_${nth}>[a-z][a-z])\\b $chatmail_wanted_${nth}"
@@ -44,8 +45,8 @@ in
   };
 
   headers = {
-    # Pages load nothing from other hosts and send nothing there. Ours have no form and no inline style, and one script, which
-    # fetches a login where links alone cannot (`bySelf`). A site of the operator's may have its own.
+    # Pages load nothing from other hosts and send nothing to them. Our pages have no forms and no inline styles, and only one
+    # script, which fetches a login where a link is not enough (`bySelf`). The operator's own website may contain all of these.
     Content-Security-Policy =
       if own == null then
         "default-src 'none'; ${
@@ -57,14 +58,14 @@ in
     X-Content-Type-Options = "nosniff";
     Cross-Origin-Opener-Policy = "same-origin";
     Permissions-Policy = "camera=(), geolocation=(), microphone=()";
-    # The same address in another language is another answer.
+    # The content depends on the language.
     Vary = "Accept-Language";
-    # RFC 6797 8.1: without effect where the certificate cannot be verified.
+    # The header has no effect if the certificate cannot be verified (RFC 6797 8.1).
     ${if isSelfSigned then null else "Strict-Transport-Security"} = "max-age=31536000";
   };
 
   locations = {
-    # A ready site may be a checkout of its source.
+    # The operator's website may be a git checkout, so hidden files are not served.
     "~ /\\.(?!well-known/)" = [ "return 404" ];
     "= /" = page [ "/index.html" ];
     "/" = page [
@@ -82,7 +83,7 @@ in
         User = users.web;
         StateDirectory = "chatmail-website";
         StateDirectoryMode = "0755";
-        # nginx reads what is written.
+        # nginx must be able to read the pages.
         UMask = "0022";
       };
     }

@@ -1,4 +1,4 @@
-# The daemons and the operator's command, as a Nix package: pkgs.python3Packages.callPackage ./. { }
+# The daemons and the operator's command as a Nix package. Build it with pkgs.python3Packages.callPackage ./. { }
 {
   lib,
   buildPythonApplication,

@@ -1,7 +1,7 @@
-# iroh-relay 0.35, for realtime channels of apps: the version whose protocol Delta Chat speaks, while nixpkgs follows newer ones.
+# iroh-relay 0.35, for the realtime channels of apps. Delta Chat uses the protocol of this version; nixpkgs has a newer one.
 #
-# The program as its makers released it, linked statically, and the very one that other chatmail relays run: the sums are those by
-# which chatmail/relay deploys it, of the program and not of the archive it comes in.
+# This is the statically linked binary released by the iroh project, and the same one that other chatmail relays run. The
+# checksums are those in chatmail/relay. They are of the binary, not of the archive that contains it.
 {
   lib,
   stdenvNoCC,

@@ -1,5 +1,5 @@
-# The website of a relay as chatmail-website writes it there, to look at before anything runs. On a relay it is written anew
-# whenever what it says has changed, because the echo bot's invite is known only there.
+# A preview of a relay's website, as chatmail-website would write it. A running relay renders its website itself and again after
+# each change, because only the relay knows the echo bot's invite.
 {
   lib,
   runCommand,

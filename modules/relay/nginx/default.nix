@@ -1,6 +1,6 @@
-# nginx: port 443 shared by HTTPS, IMAP and SMTP, and the website. `events`, `stream` and `http` are the contents of those
-# contexts, so that NixOS can hand them to services.nginx and a plain system can print one file (whole.nix). Directives are as
-# ../render/nginx.nix takes them.
+# nginx: the website, and port 443 shared by HTTPS, IMAP and SMTP. `events`, `stream` and `http` are the contents of those
+# contexts, so that NixOS can pass them to services.nginx and other systems can print one file (whole.nix). ../render/nginx.nix
+# documents the form of directives.
 {
   settings,
   platform,
@@ -15,11 +15,11 @@ let
 
   limits = import ./limits.nix { perMinute = settings.accounts.perNetworkPerMinute; };
 
-  # Names below the host's own; an address has none.
+  # Subdomains of the host. An IP address has none.
   below = label: if names.isAddress then "" else " ${label}.${host}";
   moved = "return 301 https://${host}$request_uri";
 
-  # Every set entry as a block `KIND NAME { … }`.
+  # Turn each attribute of a set into a block `KIND NAME { … }`.
   blocks =
     kind: set:
     listToAttrs (
@@ -48,7 +48,7 @@ let
     ++ [
       "server_name ${host}${below "www"}${below "mta-sts"}"
       {
-        # Where an ACME client puts its answers (RFC 8555 8.3).
+        # The directory for the ACME client's challenge responses (RFC 8555 8.3).
         ${
           if settings.certificate.source == "acme" then "location /.well-known/acme-challenge/" else null
         } =
@@ -68,12 +68,12 @@ let
 in
 {
   nginx = {
-    # nginx logs refused requests below this level. What is left names a client only in lines that the drop-in filters out.
+    # nginx logs refused requests below this level. The drop-in filters out the remaining lines that contain a client's address.
     errorLevel = "crit";
 
     main = [ "worker_processes auto" ];
 
-    # A submission takes two: the client's and the one to Postfix. By port 443 it takes four.
+    # A submission takes two connections: from the client and to Postfix. Through port 443 it takes four.
     events = [ "worker_connections ${toString (16384 + 6 * settings.connections.smtp)}" ];
 
     stream =
@@ -98,14 +98,14 @@ in
     ++ (if names.isAddress then [ ] else [ www ])
     ++ [ site ];
 
-    # The client's, not the stream context's; without the PROXY protocol nothing changes.
+    # Use the client's address instead of the stream context's. Without the PROXY protocol this has no effect.
     realAddress = [
       "set_real_ip_from 127.0.0.1"
       "real_ip_header proxy_protocol"
     ];
 
-    # Where other sites of the same host listen: behind port 443 like our own, and on port 80. The shape is NixOS'
-    # services.nginx.defaultListen.
+    # Addresses for other websites on the same host: behind port 443 like the relay's own, and on port 80. The shape is that of
+    # NixOS' services.nginx.defaultListen.
     otherSites = [
       {
         addr = "127.0.0.1";
@@ -129,9 +129,9 @@ in
   dropins."nginx.service" = unit.addition {
     after = if settings.certificate.source == "self-signed" then [ "chatmail-certificate.service" ] else [ ];
     service = {
-      # At any level, a message about a connection ends with the client's address and the request line.
+      # At every log level, messages about a connection end with the client's address and the request line.
       LogFilterPatterns = [ "~, client: " ];
-      # The most that the kernel gives (fs.nr_open), and more than the settings can make of worker_connections.
+      # The kernel's maximum (fs.nr_open), which is more than worker_connections can be with any settings.
       LimitNOFILE = 1048576;
     };
   };

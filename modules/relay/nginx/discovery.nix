@@ -1,4 +1,4 @@
-# What others look up about the relay over HTTP: clients its ports (autoconfig), other relays its MX (MTA-STS).
+# Files that describe the relay over HTTP: its ports for clients (autoconfig), and its MX for other relays (MTA-STS).
 { names, ... }:
 let
   inherit (names) host mailDomain ports;
@@ -21,7 +21,7 @@ let
 in
 {
   files = {
-    # RFC 8461 3.2. The policy's id in the DNS (../dns.nix) follows from this text.
+    # RFC 8461 3.2. The policy's id in the DNS (../dns.nix) is a hash of this text.
     ${if names.isAddress then null else mtaStsPolicy}.text = ''
       version: STSv1
       mode: enforce

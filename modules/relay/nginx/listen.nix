@@ -1,4 +1,4 @@
-# A port on every address of the host, IPv4 and IPv6.
+# Listen on a port of all addresses of the host, IPv4 and IPv6.
 port: [
   "listen ${toString port}"
   "listen [::]:${toString port}"

@@ -1,10 +1,10 @@
-# Port 443 shared by HTTPS, IMAP and SMTP: the context `stream`. What a client offers by ALPN decides, and nothing is decrypted.
+# Port 443 shared by HTTPS, IMAP and SMTP, in the context `stream`. nginx chooses by the client's ALPN and decrypts nothing.
 { ports, proxied }:
 let
   local = port: "127.0.0.1:${toString port}";
 in
 [
-  # ALPN names of RFC 7301's registry; a client that offers none, or anything else, gets HTTPS.
+  # ALPN names from the registry of RFC 7301. A client that offers another name or none gets HTTPS.
   {
     "map $ssl_preread_alpn_protocols $chatmail_upstream" = [
       "~\\bsmtp\\b ${local proxied.submissions}"
@@ -18,7 +18,7 @@ in
       "preread_timeout 10s"
       "proxy_pass $chatmail_upstream"
       "proxy_protocol on"
-      # Above the 29 minutes that a client may stay in IDLE without a word (RFC 2177).
+      # Longer than the 29 minutes for which a client may be silent in IDLE (RFC 2177).
       "proxy_timeout 1h"
       "proxy_socket_keepalive on"
     ];

@@ -1,4 +1,4 @@
-# The requests that chatmail-web answers: new addresses and their deletion, and mail of other relays.
+# Requests that nginx passes to chatmail-web: new addresses, deletion of addresses, and mail from other relays.
 { settings, names, ... }:
 let
   limits = import ./limits.nix { perMinute = settings.accounts.perNetworkPerMinute; };
@@ -28,11 +28,11 @@ in
       [
         "return"
         "429"
-        "{\"reason\": \"Too many requests came from your network. Please try again in some minutes.\"}\n"
+        "{\"reason\": \"Too many requests came from your network. Please try again in a few minutes.\"}\n"
       ]
     ];
 
-    # Mail of other relays (WIRE contract: mxdeliv), streamed so that nginx writes nothing of it to a disk.
+    # Mail from other relays (WIRE contract: mxdeliv). nginx streams it and does not write it to disk.
     "= /mxdeliv" = [
       "client_max_body_size ${toString settings.message.maxSize}"
       "error_page 413 =413 @chatmail_too_large"

@@ -1,17 +1,17 @@
-# nginx.conf where no other program writes the main context.
+# A complete nginx.conf, for systems where no other program writes the main context.
 { platform, nginx }:
 platform.nginx.main
 ++ nginx.main
 ++ [
-  # nginx takes this for a file. With syslog alone it would also open its default log, which names each client that was refused
-  # something (ngx_log_open_default).
+  # nginx counts stderr as a file. With syslog alone it would also open its default log, which names every client whose request
+  # was refused (ngx_log_open_default).
   "error_log stderr ${nginx.errorLevel}"
   { inherit (nginx) events; }
   { inherit (nginx) stream; }
   {
     http = [
       "include ${platform.nginx.mimeTypes}"
-      # NixOS writes this one itself, and nginx takes it once.
+      # NixOS writes this directive itself, and nginx accepts it only once.
       "server_tokens off"
     ]
     ++ nginx.realAddress

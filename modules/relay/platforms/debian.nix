@@ -1,5 +1,5 @@
-# Debian's answers to what differs between systems. The same names are in nixos.nix; a file that needs a path or a user
-# name takes it from here.
+# The values that differ between systems, for Debian. nixos.nix defines the same names. Other files take paths and user names from
+# here.
 rec {
   name = "debian";
 
@@ -20,7 +20,7 @@ rec {
     chatmail-echo = "/usr/bin/chatmail-echo";
     chatmail-website = "/usr/bin/chatmail-website";
     chatmail-turn-config = "/usr/bin/chatmail-turn-config";
-    # Packages of Debian's; the last two are not, and are the operator's to install.
+    # postqueue and turnserver are Debian packages. The operator has to install the other two.
     postqueue = "/usr/sbin/postqueue";
     turnserver = "/usr/bin/turnserver";
     iroh-relay = "/usr/bin/iroh-relay";
@@ -30,7 +30,7 @@ rec {
   postfix = {
     user = "postfix";
     group = "postfix";
-    # Whose members may list the queue.
+    # Members of this group may list the queue.
     queueGroup = "postdrop";
     main = {
       command_directory = "/usr/sbin";
@@ -40,8 +40,8 @@ rec {
       queue_directory = "/var/spool/postfix";
       setgid_group = postfix.queueGroup;
     };
-    # The stock services of master.cf(5) that every Postfix has; NixOS declares the same ones itself. Nothing is chrooted, so
-    # that sockets are where their names say.
+    # The standard services of master.cf(5). NixOS declares the same ones itself. They are not chrooted, so that the paths of
+    # sockets are valid.
     master =
       let
         unix = private: wakeup: maxproc: command: {
@@ -90,7 +90,7 @@ rec {
   };
 
   dovecot = {
-    # Debian builds with /run/dovecot as base_dir and knows where its plug-ins are.
+    # Debian's Dovecot is built with /run/dovecot as base_dir and with the path of its plugins.
     runtime = "/run/dovecot";
     user = "dovecot";
     group = "dovecot";
@@ -108,18 +108,18 @@ rec {
     mimeTypes = "/etc/nginx/mime.types";
   };
 
-  # Where the operator's ACME client has to put what it obtains for a host, and its answers to the authority.
+  # Where the operator's ACME client must put the certificate and key of a host, and its challenge responses.
   acme = {
     certificate = host: "${state}/acme/${host}/fullchain.pem";
     key = host: "${state}/acme/${host}/key.pem";
     webroot = "${state}/acme/acme-challenge";
   };
 
-  # Peers of calls that may have an address which no peer has on the Internet.
+  # Networks with non-public addresses that calls may nevertheless use.
   turn.allowedPeers = [ ];
 
   unbound = {
-    # Null takes the root servers that unbound knows by itself.
+    # null uses the root servers built into unbound.
     rootHints = null;
     trustAnchorFile = "/usr/share/dns/root.key";
   };

@@ -1,5 +1,5 @@
-# NixOS' answers to what differs between systems; debian.nix has the same names. `programs` and `caBundle` are store paths
-# there, so the module that calls the relay hands them in.
+# The values that differ between systems, for NixOS. debian.nix defines the same names. `programs` and `caBundle` are store paths,
+# so the NixOS module passes them in.
 {
   programs,
   caBundle,
@@ -19,7 +19,7 @@
     queueGroup = "postdrop";
     # services.postfix sets its own directories and owners.
     main = { };
-    # It declares the stock services of master.cf(5) too.
+    # services.postfix declares the standard services of master.cf(5) too.
     master = { };
   };
 
@@ -27,7 +27,7 @@
     runtime = "/run/dovecot2";
     user = "dovecot2";
     group = "dovecot2";
-    # base_dir, plug-in directory and internal users are services.dovecot2's.
+    # services.dovecot2 sets base_dir, the plugin directory and the internal users.
     settings = { };
   };
 
@@ -39,19 +39,19 @@
     inherit mimeTypes;
   };
 
-  # Where security.acme puts what it obtains for a host.
+  # Where security.acme puts the certificate and key of a host.
   acme = {
     certificate = host: "/var/lib/acme/${host}/fullchain.pem";
     key = host: "/var/lib/acme/${host}/key.pem";
     webroot = "/var/lib/acme/acme-challenge";
   };
 
-  # Peers of calls that may have an address which no peer has on the Internet.
+  # Networks with non-public addresses that calls may nevertheless use.
   turn.allowedPeers = [ ];
 
   unbound = {
     rootHints = null;
-    # services.unbound keeps its own (enableRootTrustAnchor).
+    # services.unbound maintains its own trust anchor (enableRootTrustAnchor).
     trustAnchorFile = null;
   };
 }

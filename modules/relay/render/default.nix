@@ -1,5 +1,5 @@
-# A whole relay as text: the files to write, the units to enable, and which unit reads what. For the container; NixOS takes the
-# data.
+# A whole relay as text: the files to write, the units to enable, and which unit reads what. The container uses this; NixOS uses
+# the data itself.
 { relay, platform }:
 let
   inherit (builtins)

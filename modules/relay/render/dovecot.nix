@@ -1,7 +1,7 @@
 # A Dovecot 2.4 configuration from a tree in the shape of NixOS' services.dovecot2.settings:
-#   null is left out; a bool is yes/no; an int and a string print as they are; a list of strings is joined by spaces;
-#   a set is a block, "kind name" in its key; a list of sets is one block each, named by `_section.name`.
-# The two version lines come first, because Dovecot demands it.
+#   null is omitted; a bool prints as yes/no, an int or a string as it is, and a list of strings joined by spaces;
+#   a set is a block whose key is "kind name"; a list of sets is several blocks, each named by `_section.name`.
+# Dovecot requires the two version lines to come first.
 let
   inherit (builtins)
     attrNames

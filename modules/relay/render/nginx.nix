@@ -1,10 +1,10 @@
 # nginx configuration text from a list of directives:
 #
-#   "listen 80"                       its words, with a blank between them
-#   [ "return" "200" "two words" ]    the same where a word has blanks, or none of its own characters
-#   { "location /" = [ … ]; }         a block and the directives inside; several blocks come in the order of their names
+#   "listen 80"                       words separated by spaces
+#   [ "return" "200" "two words" ]    a list of words, for words that contain spaces or are empty
+#   { "location /" = [ … ]; }         a block with its directives; several blocks are printed in the order of their names
 #
-# Words are quoted when they need it (https://nginx.org/en/docs/dev/development_guide.html, "ngx_conf_file").
+# Words are quoted if necessary (https://nginx.org/en/docs/dev/development_guide.html, "ngx_conf_file").
 let
   inherit (builtins)
     attrNames
@@ -23,7 +23,7 @@ let
     typeOf
     ;
 
-  # Backslashes stay: in a regular expression nginx wants them as they are.
+  # Backslashes are not escaped, because nginx passes them to regular expressions unchanged.
   quote =
     w: if match "[^[:space:]\"'{};#]+" w != null then w else "\"${replaceStrings [ "\"" ] [ "\\\"" ] w}\"";
 
@@ -36,11 +36,11 @@ let
     else
       throw "nginx: a word has no text form (${typeOf w})";
 
-  # A string is the words between its blanks, a list is the words themselves.
+  # Print the words of a string (split at spaces) or of a list.
   words =
     w:
     if isString w then
-      # Nothing of it, but for what it needs from the Nix store, which `split` forgets.
+      # An empty string that keeps the string context (its store paths), which `split` drops.
       substring 0 0 w + words (filter (x: isString x && x != "") (split " " w))
     else
       concatStringsSep " " (map word w);

@@ -1,4 +1,4 @@
-# A bool, an integer or a string as text; anything else is refused with the name of the format and where it stands.
+# Print a bool, an integer or a string. Other types are an error that names the format and the path of the value.
 format: path: v:
 let
   inherit (builtins)

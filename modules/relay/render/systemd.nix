@@ -1,5 +1,5 @@
-# Unit files and sysusers.d text (systemd.syntax(7), sysusers.d(5)). A section of a unit is key -> value; a list is one line per
-# element.
+# Prints unit files and sysusers.d files (systemd.syntax(7), sysusers.d(5)). A section of a unit is key -> value; a list prints
+# one line per element.
 let
   inherit (builtins)
     attrNames

@@ -9,7 +9,7 @@ let
     map
     ;
   value = path: v: if isString v then "\"${v}\"" else import ./scalar.nix "unbound" path v;
-  # access-control takes two bare words, the only option here that does.
+  # access-control is the only option here that takes two unquoted words.
   option =
     clause: name: v:
     if isList v then
