@@ -1,4 +1,5 @@
-"""`tests/lab bench`: measure a relay and print the tables.
+"""
+`tests/lab bench`: measure a relay and print the tables.
 
 It runs among the clients, boots a relay of its own, and leaves it to `tests/lab` to take it down.
 """

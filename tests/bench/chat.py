@@ -1,4 +1,5 @@
-"""The benchmark of chatmail's announcement: what a person waits for.
+"""
+The benchmark of chatmail's announcement: what a person waits for.
 
 The four of the wire are Python's own clients with an account made at that very login, the other
 three Delta Chat core; each as the announcement measured it. `python -m bench.chat DOMAIN TIMES`

@@ -31,7 +31,8 @@ def counters(machine: Machine, units: tuple[str, ...]) -> dict[str, str]:
 
 
 def memory(machine: Machine, unit: str) -> dict[str, list[int]]:
-    """Process name (15 letters) -> bytes of each such process of a unit.
+    """
+    Process name (15 letters) -> bytes of each such process of a unit.
 
     Pages that several share are divided among them (PSS in smaps_rollup, proc(5)).
     """

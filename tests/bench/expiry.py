@@ -1,4 +1,5 @@
-"""The night: how long it takes to go through all mailboxes, and what deliveries feel of it.
+"""
+The night: how long it takes to go through all mailboxes, and what deliveries feel of it.
 
 A message here is an empty file: expiry reads its name and its times. One in twenty is due, as
 on a relay that keeps mail for twenty days and removes one day's worth each night.

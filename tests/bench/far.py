@@ -1,4 +1,5 @@
-"""Clients far away: a command that finds a relay's name at an address where everything is later.
+"""
+Clients far away: a command that finds a relay's name at an address where everything is later.
 
 The kernel may have no netem, so a proxy among the clients delays what passes (`harness.delay`), and
 /etc/hosts, laid over in a mount namespace of the command's own, leads there.

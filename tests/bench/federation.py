@@ -1,4 +1,5 @@
-"""Across two relays: latency to the IDLE notification on the other, and messages a second.
+"""
+Across two relays: latency to the IDLE notification on the other, and messages a second.
 
 Both run on this one machine, with a resolver and TLS between them as in the world; rounds within a
 relay and across alternate.
@@ -74,7 +75,7 @@ def _far(far: Relay, accounts: list[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
-def _spec(  # noqa: PLR0917 - what all loads have
+def _spec(
     relay: Relay,
     accounts: list[tuple[str, str]],
     mode: str,

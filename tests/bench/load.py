@@ -1,4 +1,5 @@
-"""The load: a process of its own that reads what to do and prints what it measured.
+"""
+The load: a process of its own that reads what to do and prints what it measured.
 
 A specification comes on standard input and a result leaves on standard output, both JSON. Clocks
 start when every connection is open and logged in.

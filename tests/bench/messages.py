@@ -40,7 +40,7 @@ def body(size: int) -> bytes:
     """The body of a message of about `size` bytes: noise, encrypted to a key made now."""
     # What PGPy is warned of is no news of ours (pytest.ini).
     warnings.filterwarnings("ignore", module=r"pgpy\.")
-    from people import openpgp  # noqa: PLC0415 (takes long, and the load itself only needs heads)
+    from people import openpgp
 
     # Head, frame, session key and packet headers take 775 bytes; armour makes 66 bytes out of 48.
     letters = max(size - 775, 22) * 48 // 66

@@ -1,4 +1,5 @@
-"""The pipeline: messages a second, latency to the IDLE notification, cost; filtered and not.
+"""
+The pipeline: messages a second, latency to the IDLE notification, cost; filtered and not.
 
 Not filtered is the same Postfix and the same Dovecot: one more submission service that differs in
 having no milter. Rounds of both alternate, because the machine's speed drifts and only neighbours
@@ -186,7 +187,8 @@ class Bench:
             load.wait(timeout=60)
 
     def idle_memory(self, connections: int) -> float:
-        """Bytes of Dovecot that one more hibernated IDLE connection takes.
+        """
+        Bytes of Dovecot that one more hibernated IDLE connection takes.
 
         Processes named imap are left out: they serve who is awake, and some wait for work.
         """

@@ -1,4 +1,5 @@
-"""Push: from the end of a submission to the notification at the push proxy, at steady rates.
+"""
+Push: from the end of a submission to the notification at the push proxy, at steady rates.
 
 The time includes the whole delivery: queue, LMTP, the maildir, Dovecot's mark. Each message goes to
 another of so many people that nobody has two under way, so every message is one notification.

@@ -57,7 +57,8 @@ class Submission:
         return session
 
     async def send(self, recipient: str, message: bytes) -> float:
-        """Send one message, CRLF and dots already stuffed; the clock (monotonic, s) at end of DATA.
+        """
+        Send one message, CRLF and dots already stuffed; the clock (monotonic, s) at end of DATA.
 
         Raises RefusedError.
         """

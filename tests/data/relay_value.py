@@ -22,7 +22,8 @@ class EvaluationError(Exception):
 
 
 def nix(expression: str, relay: Path = RELAY) -> Any:
-    """The JSON value of a Nix expression in which `relay` is modules/relay.
+    """
+    The JSON value of a Nix expression in which `relay` is modules/relay.
 
     Raises EvaluationError with Nix' own words.
     """

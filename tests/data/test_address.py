@@ -31,7 +31,7 @@ def test_an_address_is_all_an_operator_must_say(address: str) -> None:
         ("[192.0.2.1]", "; write the address without brackets"),
         ("2001:db8::1", "; a relay cannot have an IPv6 address as its name"),
         ("[2001:db8::1]", "; a relay cannot have an IPv6 address as its name"),
-        ("0.0.0.0", "; that address is not reachable"),  # noqa: S104
+        ("0.0.0.0", "; that address is not reachable"),
         ("127.0.0.1", "; that address is not reachable"),
         ("127.8.8.8", "; that address is not reachable"),
         ("224.0.0.1", "; that address is not reachable"),

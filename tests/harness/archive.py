@@ -1,4 +1,5 @@
-"""Files with owner and mode, as the tar archive that puts them on a machine, running or not.
+"""
+Files with owner and mode, as the tar archive that puts them on a machine, running or not.
 
 Owners travel by name and are looked up by the machine's own tar in the machine's own user list.
 """

@@ -1,4 +1,5 @@
-"""A real browser: Chromium without a window, driven over its DevTools pipe.
+"""
+A real browser: Chromium without a window, driven over its DevTools pipe.
 
 Nothing but Debian's package is needed (it is installed when a test first asks for a browser), and
 no port is opened: commands and events are JSON texts on two file descriptors

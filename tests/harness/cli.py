@@ -1,4 +1,5 @@
-"""The command line of the lab: `tests/lab`.
+"""
+The command line of the lab: `tests/lab`.
 
 Exit status: 0 done, 1 it did not work (one sentence says why and what to do), 2 typed wrong, and
 that of the command for `run`, `enter`, `test`, `unit`, `bench`.

@@ -121,7 +121,8 @@ def logs(name: str | None, *, follow: bool) -> int:
 
 
 def test(arguments: Sequence[str], suite: str, labs: int) -> int:
-    """Run pytest among the clients, and afterwards take down what that started.
+    """
+    Run pytest among the clients, and afterwards take down what that started.
 
     With several labs, each runs the files of tests that no other has taken.
     """

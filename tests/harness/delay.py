@@ -1,4 +1,5 @@
-"""Distance: a TCP proxy that makes everything arrive later, for kernels without netem.
+"""
+Distance: a TCP proxy that makes everything arrive later, for kernels without netem.
 
 What is read is written after the one-way delay, in order, however much is on its way: like a long
 cable, and unlike a slow one. A connection costs the round trip that its handshake would have cost.

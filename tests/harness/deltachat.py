@@ -1,4 +1,5 @@
-"""Delta Chat core as a client of the lab: accounts that are online, and the first message of two.
+"""
+Delta Chat core as a client of the lab: accounts that are online, and the first message of two.
 
 It needs deltachat-rpc-client and -server from the clients' environment and must run among the
 clients (`tests/lab run`), where the relays' names resolve.
@@ -48,6 +49,13 @@ class Core:
         return [self.account(relay) for _ in range(count)]
 
 
+def address_of(account: Account) -> str:
+    """Return the address of an account that has one."""
+    address = account.get_config("configured_addr")
+    assert address, "the account is not configured"
+    return address
+
+
 def login(relay: Relay, address: str, password: str) -> dict[str, Any]:
     """Return the parameters of a login; servers with a name are found by autoconfig."""
     parameters = {"addr": address, "password": password}
@@ -71,6 +79,7 @@ def core(directory: Path) -> Iterator[Core]:
                 yield Core(DeltaChat(rpc))
         finally:
             # What its own end leaves open.
+            assert rpc.process.stdout
             rpc.process.stdout.close()
             rpc.process.wait(timeout=EVENT_SECONDS)
 
@@ -81,7 +90,8 @@ def await_event(
     wanted: Callable[[AttrDict], bool] = lambda _: True,
     seconds: float = EVENT_SECONDS,
 ) -> AttrDict:
-    """Wait for the next event of a kind for which `wanted` is true; events before it are dropped.
+    """
+    Wait for the next event of a kind for which `wanted` is true; events before it are dropped.
 
     Raises DeadlineError with the kinds and warnings of what came instead.
     """

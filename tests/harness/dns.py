@@ -1,4 +1,5 @@
-"""The lab's DNS: a root zone of its own, every zone published, and a resolver for the clients.
+"""
+The lab's DNS: a root zone of its own, every zone published, and a resolver for the clients.
 
 Both servers run on one machine, Knot at 192.0.2.53 and unbound at 192.0.2.54. Relays resolve as
 they do in production, from the root down; only their root hints point here. What nobody published
@@ -119,7 +120,8 @@ class Dns:
         return dns
 
     def publish(self, zone: str, records: Sequence[Record], *, signed: bool = False) -> None:
-        """Replace a zone by these records: name, type, data.
+        """
+        Replace a zone by these records: name, type, data.
 
         "@" is the zone itself, the data of a TXT record the bare string. Returns when the server
         answers from it. A `signed` zone has DNSSEC; who shall see that needs its `trust_anchor`.
@@ -131,14 +133,16 @@ class Dns:
         self.publish_zone_text(zone, "\n".join(lines), signed=signed)
 
     def publish_zone_text(self, zone: str, text: str, *, signed: bool = False) -> None:
-        """Replace a zone by records in master file format (RFC 1035, section 5).
+        """
+        Replace a zone by records in master file format (RFC 1035, section 5).
 
         SOA and NS are added.
         """
         self._change(zone, text, signed=signed)
 
     def trust_anchor(self, zone: str) -> str:
-        """The key-signing DNSKEY (RFC 4034, section 2) of a signed zone, as unbound takes it.
+        """
+        The key-signing DNSKEY (RFC 4034, section 2) of a signed zone, as unbound takes it.
 
         The root above it is not signed. Not a DS by keymgr, which is not in every Debian's knot.
         """

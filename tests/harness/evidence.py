@@ -1,4 +1,5 @@
-"""What a failed test leaves: the journal, units and mail queue of every machine, and transcripts.
+"""
+What a failed test leaves: the journal, units and mail queue of every machine, and transcripts.
 
 It lies in tests/evidence/<test id>/, and tests/evidence/last leads to the newest.
 """

@@ -1,4 +1,5 @@
-"""Loopback ports of the host that lead to a machine, without any route between the two.
+"""
+Loopback ports of the host that lead to a machine, without any route between the two.
 
 A small process listens on 127.0.0.1 while it is still in the host's network, then moves into the
 clients' namespace and connects from there: to the machine it is one more client.
@@ -27,7 +28,8 @@ CHUNK_BYTES = 65536
 
 
 def start(machine: Machine, ports: list[int], base: int | None) -> dict[int, int]:
-    """Forward 127.0.0.1:(base + port) to each port of a machine; returns machine port -> host port.
+    """
+    Forward 127.0.0.1:(base + port) to each port of a machine; returns machine port -> host port.
 
     Forwards that run are kept. Without a base the first free thousand from 10000 on is taken.
     """

@@ -1,4 +1,5 @@
-"""What the lab needs of its host: root, Debian, a few packages, which are installed if missing.
+"""
+What the lab needs of its host: root, Debian, a few packages, which are installed if missing.
 
 Works on Debian 12 and 13, whatever PID 1 is and however the control groups are laid out.
 """

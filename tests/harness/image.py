@@ -1,4 +1,5 @@
-"""The machine image: a Debian root file system with every daemon that a relay may run.
+"""
+The machine image: a Debian root file system with every daemon that a relay may run.
 
 It is built once per suite and kept in the cache, in a directory named after a hash of everything
 that goes in, so a changed list of packages is a new image. Machines are overlays on it

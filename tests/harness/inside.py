@@ -1,4 +1,5 @@
-"""Commands among the clients: the clients' network namespace, and names that resolve in the lab.
+"""
+Commands among the clients: the clients' network namespace, and names that resolve in the lab.
 
 resolv.conf and nsswitch.conf are replaced in a mount namespace of the command's own; the host keeps
 its. In LAB_HOST_PID the command finds the number of a process that stayed outside, by which the
@@ -84,7 +85,8 @@ def environment(suite: str) -> dict[str, str]:
 
 
 def run(command: Sequence[str], suite: str | None = None) -> int:
-    """Run a command among the clients on this terminal; its exit status.
+    """
+    Run a command among the clients on this terminal; its exit status.
 
     A command that a signal ended has status 128 + number, as in a shell.
     """

@@ -66,7 +66,8 @@ class Lab:
         return found
 
     def relay(self, domain: str, settings: Settings | None = None) -> Relay:
-        """Return the running relay of this domain and these settings.
+        """
+        Return the running relay of this domain and these settings.
 
         One that runs is taken as it is if nothing that makes it has changed, else made anew, empty.
         """

@@ -1,4 +1,5 @@
-"""A machine: an overlay on the image, systemd as its PID 1, an address on the lab's network.
+"""
+A machine: an overlay on the image, systemd as its PID 1, an address on the lab's network.
 
 What is known about a machine stands in a record under the lab's state directory, so that one
 command can start it and another enter or stop it.
@@ -31,7 +32,8 @@ def records() -> Path:
 
 @dataclass(repr=False)
 class Machine(Shell):
-    """One machine of the lab.
+    """
+    One machine of the lab.
 
     `start` boots it; commands and files work while it is off too, on its disk alone.
     """
@@ -48,7 +50,8 @@ class Machine(Shell):
 
     @classmethod
     def create(cls, name: str, image: Path, numbers: tuple[int, ...] = ()) -> Machine:
-        """A new machine, switched off, with an empty disk and a place on the network.
+        """
+        A new machine, switched off, with an empty disk and a place on the network.
 
         `numbers` are the last octets of its addresses, chosen if empty.
         """
@@ -96,7 +99,8 @@ class Machine(Shell):
         return self.disk / nspawn.CONSOLE
 
     def start(self) -> None:
-        """Boot it and wait until systemd says that start-up is finished.
+        """
+        Boot it and wait until systemd says that start-up is finished.
 
         Services may have failed nevertheless: `failed_units`.
         """

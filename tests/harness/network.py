@@ -1,4 +1,5 @@
-"""The lab's network: an Ethernet of its own that leads nowhere.
+"""
+The lab's network: an Ethernet of its own that leads nowhere.
 
 A bridge in its own namespace joins one veth pair per machine and one for the clients. Addresses
 come from the documentation ranges (RFC 5737: 192.0.2.0/24, RFC 3849: 2001:db8::/64); there is no
@@ -41,7 +42,8 @@ def is_address(domain: str) -> bool:
 
 
 def number_of(domain: str) -> tuple[int, ...]:
-    """Return the last octet of a domain that is an address of the lab's; () for a name.
+    """
+    Return the last octet of a domain that is an address of the lab's; () for a name.
 
     Machines with names get theirs from elsewhere, so that one is free.
     """

@@ -1,4 +1,5 @@
-"""How a root file system becomes a running machine: overlay, control group, systemd-nspawn.
+"""
+How a root file system becomes a running machine: overlay, control group, systemd-nspawn.
 
 The overlay is mounted in a mount namespace that only nspawn lives in, so nothing is left to unmount
 when it ends, however it ends.
@@ -40,7 +41,8 @@ def in_overlay(script: str, image: Path, disk: Path, control_group: str = "") ->
 
 
 def boot(name: str, image: Path, disk: Path, namespace: Path) -> tuple[Process, Process]:
-    """Start a machine and wait for its systemd to be ready: (nspawn, the machine's PID 1).
+    """
+    Start a machine and wait for its systemd to be ready: (nspawn, the machine's PID 1).
 
     Raises LabError with the end of its console when it does not come up.
     """
@@ -133,7 +135,8 @@ def _scope(name: str) -> list[str]:
 
 
 def control_group(name: str) -> str:
-    """The directory of a machine's own control group; "" where systemd runs the host and gives one.
+    """
+    The directory of a machine's own control group; "" where systemd runs the host and gives one.
 
     Two machines in one group would share their services: stopping one's would kill the other's.
     """

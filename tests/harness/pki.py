@@ -1,4 +1,5 @@
-"""The lab's certificate authority; kept in the cache, so that a browser need trust it only once.
+"""
+The lab's certificate authority; kept in the cache, so that a browser need trust it only once.
 
 Leaves are what today's clients accept: ECDSA P-256, subjectAltName, key identifiers (RFC 5280,
 sections 4.2.1.1 to 4.2.1.6).
@@ -45,7 +46,8 @@ class Authority:
     def certificate(
         self, *names: str, days: int = LEAF_DAYS, key: str | None = None
     ) -> tuple[str, str]:
-        """A certificate for DNS names or IP addresses: (full chain, key), both PEM.
+        """
+        A certificate for DNS names or IP addresses: (full chain, key), both PEM.
 
         Negative `days` give one that has expired. A given `key` (PEM) is kept, as by a renewal.
         """

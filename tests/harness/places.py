@@ -1,4 +1,5 @@
-"""Where things are: the checkout, the cache, the run-time state of this checkout's lab.
+"""
+Where things are: the checkout, the cache, the run-time state of this checkout's lab.
 
 Two checkouts have two labs: every namespace, process and directory carries `lab_id()`. One checkout
 has several when `LAB_NUMBER` tells them apart.

@@ -1,4 +1,5 @@
-"""Commands on the host, waiting with deadlines, and processes that outlive their command.
+"""
+Commands on the host, waiting with deadlines, and processes that outlive their command.
 
 Tests run inside the clients' network namespace and a mount namespace of their own (`inside.py`).
 `LAB_HOST_PID` then names a process that stayed outside, and every host command is taken there
@@ -59,7 +60,8 @@ def execute(
     timeout: float = 60,
     environment: dict[str, str] | None = None,
 ) -> Result:
-    """Run a command where the caller is and wait for it, at most `timeout` seconds.
+    """
+    Run a command where the caller is and wait for it, at most `timeout` seconds.
 
     Raises CommandFailedError for a status other than 0 (unless `check` is off), DeadlineError when
     the deadline passes.
@@ -108,7 +110,8 @@ def host(
 def wait_until(
     probe: Callable[[], Answer | None], what: str, *, timeout: float, step: float = 0.05
 ) -> Answer:
-    """Ask until the answer is true, and return it; the one place of the harness that polls.
+    """
+    Ask until the answer is true, and return it; the one place of the harness that polls.
 
     Where an event can be awaited (a machine's READY, a process' end) it is. `step` is the pause
     between questions in seconds. A LabError or OSError raised by the probe counts as "not yet" and

@@ -1,4 +1,5 @@
-"""A push proxy for the lab: an HTTPS server among the clients that keeps what it is told.
+"""
+A push proxy for the lab: an HTTPS server among the clients that keeps what it is told.
 
 It answers as it is set: 200, 410 for dead tokens, errors, or nothing at all for as long as it
 stalls. Its certificate comes from the lab's CA, which the machines trust, or from nobody.

@@ -1,4 +1,5 @@
-"""The lab in pytest: fixtures `lab` and `relay`, evidence of failures, `--sit`.
+"""
+The lab in pytest: fixtures `lab` and `relay`, evidence of failures, `--sit`.
 
 `tests/lab test` loads it; another project's suite does by `-p harness.pytest_plugin`.
 

@@ -28,7 +28,8 @@ UNITS = "/etc/systemd/system/"
 
 @dataclass(repr=False)
 class Relay:
-    """A running relay.
+    """
+    A running relay.
 
     `domain` is the setting, and so its host name, or its address if it has no name. `address` and
     `address6` are where clients reach it, `machine` is what it runs on.
@@ -87,7 +88,8 @@ class Relay:
             raise LabError(f"{self.domain}: not every unit started{failures}")
 
     def reconfigure(self, settings: Settings) -> None:
-        """Make it the relay of these settings; accounts, mail and the DKIM key stay.
+        """
+        Make it the relay of these settings; accounts, mail and the DKIM key stay.
 
         What changed is written and the units that read it restarted, as a NixOS switch would.
         """
@@ -137,7 +139,8 @@ def readers(paths: Iterable[str], *values: Value) -> set[str]:
 
 
 def whole(settings: Settings, domain: str, machine: Machine) -> dict[str, Any]:
-    """Settings with what a lab adds where nothing is said: addresses, a certificate by its CA.
+    """
+    Settings with what a lab adds where nothing is said: addresses, a certificate by its CA.
 
     The load average is that of the host, where tests may be the smaller part of what goes on. All
     clients of a lab are one network, in which hundreds of people come into being.

@@ -1,4 +1,5 @@
-"""One run of tests by several labs: each takes the next file that no other has taken.
+"""
+One run of tests by several labs: each takes the next file that no other has taken.
 
 The labs are processes of pytest that collect the same tests. `LAB_SHARED` names a directory in
 which a file of tests is claimed by a file; what a lab that dies had claimed nobody else runs, and

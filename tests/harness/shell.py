@@ -70,7 +70,8 @@ class Shell:
         timeout: float = 60,
         user: str = "root",
     ) -> Result:
-        """Run a command in it (a string goes to its shell) and wait, at most `timeout` seconds.
+        """
+        Run a command in it (a string goes to its shell) and wait, at most `timeout` seconds.
 
         While the machine is off, the command runs on its disk alone, with no daemon beside it.
         Raises CommandFailedError for a status other than 0 unless `check` is off.

@@ -1,4 +1,5 @@
-"""What `up` shows: two accounts of Delta Chat core talking through the relay, then how to use it.
+"""
+What `up` shows: two accounts of Delta Chat core talking through the relay, then how to use it.
 
 The demonstration runs among the clients, in the clients' Python environment, as a command of its
 own: `python -m harness.show DOMAIN…`.
@@ -17,7 +18,7 @@ from harness.relay import Relay
 
 def talk(relay: Relay) -> None:
     """Let two new accounts exchange a message each way and print how long each took."""
-    from harness import deltachat  # noqa: PLC0415 (only this process has it)
+    from harness import deltachat
 
     with tempfile.TemporaryDirectory() as place, deltachat.core(Path(place)) as core:
         start = time.monotonic()

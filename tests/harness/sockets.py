@@ -1,4 +1,5 @@
-"""Sockets inside another network namespace, without a process there.
+"""
+Sockets inside another network namespace, without a process there.
 
 setns(2) moves one thread; a socket belongs to the namespace it was made in for ever after. So a
 thread goes there, makes the socket, and hands it back.

@@ -1,4 +1,5 @@
-"""A stranger's mail server: a classic Postfix with nothing of ours, well kept or badly.
+"""
+A stranger's mail server: a classic Postfix with nothing of ours, well kept or badly.
 
 It takes mail for everybody at its domain into one maildir, refuses where the first letters of the
 recipient say so (`unknown…`, `refused…`, `busy…`), and sends what `sendmail` on it is given, signed
@@ -51,7 +52,8 @@ class MailServer:
         signing: str | None = "relaxed/simple",
         records: tuple[Record, ...] = (),
     ) -> MailServer:
-        """Boot one and publish its zone, `records` included.
+        """
+        Boot one and publish its zone, `records` included.
 
         `signing` is OpenDKIM's canonicalization (header/body), or None for a server that does not
         sign.

@@ -15,7 +15,8 @@ from harness.places import NUMBER_VARIABLE, SHARED_VARIABLE
 
 
 def run(arguments: Sequence[str], labs: int) -> int:
-    """Run `tests/lab` with these arguments in so many labs; the worst exit status.
+    """
+    Run `tests/lab` with these arguments in so many labs; the worst exit status.
 
     The first has the terminal; what the others say comes when all are done.
     """

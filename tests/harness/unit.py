@@ -1,4 +1,5 @@
-"""chatmaild's own tests in a throw-away view of the machine image: a relay's very libraries.
+"""
+chatmaild's own tests in a throw-away view of the machine image: a relay's very libraries.
 
 The image and the repository are read-only in there, and there is no network but a loopback.
 """

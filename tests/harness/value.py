@@ -1,4 +1,5 @@
-"""A relay as a value: settings in, everything a machine must hold and run out.
+"""
+A relay as a value: settings in, everything a machine must hold and run out.
 
 `modules/relay` is evaluated by the host's Nix in restricted mode: no NIX_PATH, no network, nothing
 of the host but that directory. What only a laboratory has otherwise than a Debian host (root
@@ -46,7 +47,8 @@ else {
 
 @dataclass(frozen=True)
 class Value:
-    """What the harness takes from a relay's value.
+    """
+    What the harness takes from a relay's value.
 
     `host` is its name or its address, `daemons` the content of chatmaild.json, `units` what is
     enabled at boot: the relay's own units and Debian's that belong to a relay. `reads` names, for
@@ -63,7 +65,8 @@ class Value:
 
 
 def evaluate(settings: Settings) -> Value:
-    """Evaluate the relay of these settings.
+    """
+    Evaluate the relay of these settings.
 
     Raises LabError with the value's own sentences when it has `problems`.
     """

@@ -1,4 +1,5 @@
-"""Evaluating modules/, hosts/ and flake.nix with nixpkgs' lib and a stand-in for the rest of it.
+"""
+Evaluating modules/, hosts/ and flake.nix with nixpkgs' lib and a stand-in for the rest of it.
 
 lib is found as $NIXPKGS_LIB, or as nixpkgs-lib in the cache directory of the tests; without it,
 the tests of this directory skip.
@@ -49,7 +50,8 @@ class EvaluationError(Exception):
 
 
 def nix(expression: str) -> Any:
-    """Return the JSON value of a Nix expression.
+    """
+    Return the JSON value of a Nix expression.
 
     In it `lib` is nixpkgs' lib, `nixpkgs` the stand-in, `repository` this checkout, `see`
     tests/nixos/see.nix. Raises EvaluationError with Nix' own words.

@@ -1,4 +1,5 @@
-"""The lab in pytest, inside a NixOS VM test: the fixtures that the claims of tests/relay use.
+"""
+The lab in pytest, inside a NixOS VM test: the fixtures that the claims of tests/relay use.
 
 The machines are the VM test's, found in /etc/lab/relays.json and reached through ssh. What only the
 harness' own lab can do (boot a machine, another relay, other settings) skips the claim and says so.
@@ -108,7 +109,7 @@ class VirtualLab(Lab):
 
     @property
     def clients(self) -> Link:
-        """This machine."""
+        """The machine that this runs on."""
         return Link("", CLIENTS)
 
     def machine(self, name: str) -> Machine:

@@ -1,4 +1,5 @@
-"""Claims that need the daemons: they accept what NixOS prints for them.
+"""
+Claims that need the daemons: they accept what NixOS prints for them.
 
 The texts are NixOS' (printing.nix); the daemons are Debian's, in a machine of the lab. Paths that
 only NixOS has are replaced by Debian's.

@@ -56,7 +56,8 @@ async def port_25(relay: Relay, *, source: str) -> AsyncIterator[aiosmtplib.SMTP
 
 
 def logins(relay: Relay, address: str, passwords: Sequence[str]) -> list[str]:
-    """Try each password in a session of its own, all in the same moment.
+    """
+    Try each password in a session of its own, all in the same moment.
 
     Returns "" or what the relay said, in the order of the passwords.
     """

@@ -1,4 +1,5 @@
-"""Everything that people and strangers do with a relay and get wrong, and the words for it.
+"""
+Everything that people and strangers do with a relay and get wrong, and the words for it.
 
 It comes from addresses that nobody else in the lab has, so that each trace of them is of this.
 """

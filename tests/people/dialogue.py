@@ -1,4 +1,5 @@
-"""Talking line by line, with deadlines and a transcript: what client libraries are too polite for.
+"""
+Talking line by line, with deadlines and a transcript: what client libraries are too polite for.
 
     with Dialogue.connect(relay.address, 25) as smtp:
         smtp.expect("220 ")
@@ -30,7 +31,8 @@ _numbers = count(1)
 def insecure(
     alpn: str | None = None, versions: tuple[ssl.TLSVersion, ssl.TLSVersion] | None = None
 ) -> ssl.SSLContext:
-    """Make a context that believes every certificate: relays in the lab have self-made ones.
+    """
+    Make a context that believes every certificate: relays in the lab have self-made ones.
 
     `versions` are the lowest and the highest TLS version offered.
     """
@@ -67,7 +69,8 @@ class Dialogue:
         source: str | None = None,
         name: str | None = None,
     ) -> Dialogue:
-        """Connect from the address `source`, if given, and begin with TLS, if `tls` is given.
+        """
+        Connect from the address `source`, if given, and begin with TLS, if `tls` is given.
 
         `name` is the host name asked for in TLS.
         """

@@ -26,7 +26,8 @@ def ask(
     tls: ssl.SSLContext | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """Make one request; the response and its content.
+    """
+    Make one request; the response and its content.
 
     `host` is the name or address to connect to if it is not the relay's domain, `source` the
     clients' address to come from.

@@ -86,7 +86,8 @@ sys.exit(changed.rowcount != 1)
 
 
 def last_seen(relay: Relay, address: str, days: int) -> None:
-    """Let the last login of an account be so many days ago.
+    """
+    Let the last login of an account be so many days ago.
 
     Logins are written down within 5 s, and one that came later would undo this.
     """

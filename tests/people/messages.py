@@ -1,4 +1,5 @@
-"""Every kind of message a relay meets, as bytes with CRLF.
+"""
+Every kind of message a relay meets, as bytes with CRLF.
 
 All builders take sender and recipient, so that a kind can be a parameter of a claim.
 """

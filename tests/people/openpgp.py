@@ -1,4 +1,5 @@
-"""OpenPGP as clients make it, and what only looks like it: RFC 9580 packets and their ASCII armour.
+"""
+OpenPGP as clients make it, and what only looks like it: RFC 9580 packets and their ASCII armour.
 
 Keys and ciphertexts are PGPy's, so that "truly encrypted" is true. What PGPy does not make is
 written here octet by octet: old packet format, partial lengths, 30 MB in no time, packets in

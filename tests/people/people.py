@@ -105,7 +105,8 @@ class Person:
             return [_octets(box, uid) for uid in box.uids()]
 
     def inbox_after(self, sentinel: bytes) -> Sequence[str]:
-        """Wait for a message sent last; the Message-IDs of all that came before it.
+        """
+        Wait for a message sent last; the Message-IDs of all that came before it.
 
         Mail to one mailbox is delivered in the order in which it was accepted, so what is not there
         now was not accepted.

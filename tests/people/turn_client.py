@@ -104,13 +104,14 @@ class Allocation:
 async def allocation(
     server: tuple[str, int], username: str, password: str, *, source: str = ""
 ) -> AsyncIterator[Allocation]:
-    """Hold an allocation, of the clients' address `source` if given.
+    """
+    Hold an allocation, of the clients' address `source` if given.
 
     Raises aioice's TransactionFailed when the server refuses it.
     """
     inbox = Mailbox()
     loop = asyncio.get_running_loop()
-    here = (source or ("::" if ":" in server[0] else "0.0.0.0"), next(_ports))  # noqa: S104
+    here = (source or ("::" if ":" in server[0] else "0.0.0.0"), next(_ports))
     _, client = await loop.create_datagram_endpoint(
         lambda: Client(server, username, password, 600, 500),
         local_addr=here,

@@ -97,7 +97,8 @@ def search(machine: Machine, words: Mapping[str, str]) -> Found:
 
 
 def forms(word: str) -> list[tuple[bytes, bytes]]:
-    """Return the forms in which a word may lie in a file; of an address, all there are.
+    """
+    Return the forms in which a word may lie in a file; of an address, all there are.
 
     Each is what to look for, and a pattern around it that must fit as well.
 

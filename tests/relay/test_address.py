@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
-from harness.deltachat import await_message
+from harness.deltachat import Core, address_of, await_message
 from harness.process import wait_until
 from people import mailboxes, messages
 from people.accounts import ask, delete
@@ -21,7 +21,6 @@ from people.strangers import port_25
 from people.website import shown_invite
 
 if TYPE_CHECKING:
-    from harness.deltachat import Core
     from harness.lab import Lab
     from harness.relay import Relay
 
@@ -51,7 +50,7 @@ def test_the_login_link_is_all_a_client_needs(core: Core, here: Relay) -> None:
         account = core.deltachat.add_account()
         account.add_transport_from_qr(link)
         account.bring_online()
-        address = account.get_config("configured_addr")
+        address = address_of(account)
 
         assert f"@{here.mail_domain}?" in link
         assert address.endswith(f"@[{HERE}]")

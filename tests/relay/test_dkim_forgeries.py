@@ -1,4 +1,5 @@
-"""Forged and odd signatures, one row each, with what the relay answers.
+"""
+Forged and odd signatures, one row each, with what the relay answers.
 
 Those of other software are honest, and it believes them.
 """

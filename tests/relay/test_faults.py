@@ -87,7 +87,8 @@ def test_without_the_accounts_daemon_known_people_go_on(
 
 
 def test_without_the_accounts_daemon_new_people_are_told_to_try_later(relay: Relay) -> None:
-    """Not "wrong password", which a client would show and give up at; and no account by accident.
+    """
+    Not "wrong password", which a client would show and give up at; and no account by accident.
 
     In SMTP Postfix has one answer for every refusal of Dovecot's: 535.
     """
@@ -111,7 +112,8 @@ BROKEN_BOOKS = {
 def test_with_a_broken_account_book_everybody_is_told_to_try_later(
     relay: Relay, alice: Person, bob: Person, damage: str
 ) -> None:
-    """The journal names the file; mail waits instead of bouncing; a repaired book is the old one.
+    """
+    The journal names the file; mail waits instead of bouncing; a repaired book is the old one.
 
     A missing book must not become an empty one, where an address belongs to whoever comes first.
     """

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.browser import PHONE, Browser, browser
+from harness.deltachat import Core, address_of
 from harness.process import wait_until
 from people.people import exists, imap_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.deltachat import Core
     from harness.lab import Lab
     from harness.relay import Relay
 
@@ -59,7 +59,7 @@ def test_the_button_makes_an_account(core: Core, chromium: Browser, here: Relay)
     account.add_transport_from_qr(link)
     account.bring_online()
 
-    address = account.get_config("configured_addr")
+    address = address_of(account)
     assert address.endswith(f"@{here.mail_domain}")
     assert exists(here, address)
     assert login(chromium) == link
@@ -77,7 +77,7 @@ def test_an_invite_opens_the_button(core: Core, chromium: Browser, invited: Rela
     account.add_transport_from_qr(login(chromium))
     account.bring_online()
 
-    assert exists(invited, account.get_config("configured_addr"))
+    assert exists(invited, address_of(account))
     [listed] = json.loads(invited.chatmail("invites", "list", "--json").out)
     assert (listed["used"], listed["good"]) == (1, False)
 

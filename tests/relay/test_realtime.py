@@ -310,7 +310,8 @@ web.run_app(app, host=host, port=int(port))
 
 
 def test_realtime_channels_go_through_the_relay(lab: Lab) -> None:
-    """What iroh's clients ask for reaches iroh-relay: an upgraded connection and two probes.
+    """
+    What iroh's clients ask for reaches iroh-relay: an upgraded connection and two probes.
 
     A stand-in has the place of the program, which is the operator's, in its very sandbox.
     """

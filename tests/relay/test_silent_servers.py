@@ -30,7 +30,8 @@ ROUNDS = 5
 
 @contextmanager
 def silence(address: str) -> Iterator[None]:
-    """Drop every SYN to port 25, as a host does that is not there behind a quiet firewall.
+    """
+    Drop every SYN to port 25, as a host does that is not there behind a quiet firewall.
 
     The queue of connections is full, and nobody accepts any.
     """

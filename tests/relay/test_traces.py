@@ -91,7 +91,8 @@ def test_only_what_waits_is_in_the_queue(relay: Relay, minute: BusyMinute) -> No
 
 
 def test_no_file_tells_who_was_there_from_where(relay: Relay, minute: BusyMinute) -> None:
-    """All file systems are searched, text or not, while a message waits for another server.
+    """
+    All file systems are searched, text or not, while a message waits for another server.
 
     Once more when every daemon has ended, and once when nothing waits any more.
     """

@@ -187,7 +187,7 @@ def test_the_code_on_the_page_makes_an_account(
     with deltachat.core(tmp_path) as core:
         account = core.deltachat.add_account()
         account.add_transport_from_qr(seen[0])
-        assert account.get_config("configured_addr").endswith(f"@{relay.domain}")
+        assert deltachat.address_of(account).endswith(f"@{relay.domain}")
 
 
 def test_can_be_used_without_a_mouse(relay: Relay, chromium: Browser) -> None:

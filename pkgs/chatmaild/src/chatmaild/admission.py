@@ -1,5 +1,5 @@
 """
-May this host take on another account right now?
+Decide whether this host can take on another account right now.
 
 A small host dies of too many new accounts in the middle of an attack or a stampede, not of the
 ones it already has. So creation, and only creation, is refused while load, memory or disk are

@@ -1,5 +1,5 @@
 """
-Is this ASCII armour really an encrypted OpenPGP message, and nothing else?
+Decide whether ASCII armour is an encrypted OpenPGP message and nothing else.
 
 The filter cannot decrypt, so it proves what it can: that every octet belongs to a packet, that
 the packets are session keys followed by one encrypted container (RFC 9580 10.3, "Encrypted

@@ -1,6 +1,8 @@
 """
-How a daemon tells its numbers to whoever collects them: one JSON object for each connection to a
-UNIX socket, then the end. Nothing is read from the peer, so there is nothing to get wrong.
+Report the counters of a daemon on a UNIX socket.
+
+Each connection gets one JSON object and is closed. Nothing is read from the peer, so there is
+nothing to get wrong.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """
-The two conversations a daemon has with systemd: readiness (sd_notify(3)) and sockets handed over
-by socket activation (sd_listen_fds(3)). Both are a few lines of environment and one datagram, so
-no library is loaded for them.
+Report readiness to systemd (sd_notify(3)) and take its sockets (sd_listen_fds(3)).
+
+Both are a few lines of environment and one datagram, so no library is loaded for them.
 """
 
 import os

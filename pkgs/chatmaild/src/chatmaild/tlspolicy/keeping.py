@@ -1,6 +1,7 @@
 """
-The MTA-STS policies fetched, over restarts: whoever can block a fetch must not lift a policy that
-way (RFC 8461, sections 5.1 and 10.2).
+Keep the MTA-STS policies over restarts, so that blocking a fetch does not lift a policy.
+
+RFC 8461 5.1 and 10.2 ask for it.
 
 They are in memory, and in a file that is read once, at the start. What is in the file names domains
 that somebody here wrote to, so it goes when the policy does. No fault of the file stops anything:
