@@ -7,7 +7,7 @@ rec {
   # What is connected to: a name in the DNS, or an IPv4 address. The certificate is for it, URLs have it.
   host = settings.domain;
   isAddress = builtins.match "[0-9.]+" host != null;
-  # What stands right of the @. An address does so in brackets (RFC 5321 section 4.1.3).
+  # What stands right of the @. An address does so in brackets (RFC 5321 4.1.3).
   mailDomain = if isAddress then "[${host}]" else host;
 
   # What clients and peers see (WIRE contract: ports).

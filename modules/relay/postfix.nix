@@ -41,7 +41,7 @@ let
       }
     else
       rec {
-        # It must be a name; this is the one that an address has in the DNS (RFC 1035 section 3.5).
+        # It must be a name; this is the one that an address has in the DNS (RFC 1035 3.5).
         myhostname =
           let
             octet = elemAt (match "(.*)[.](.*)[.](.*)[.](.*)" names.host);
@@ -81,7 +81,7 @@ let
     milter_macro_daemon_name = role;
     # "Received: by HOST": neither the client's address nor its name stays in a mailbox (Postfix 3.10).
     smtpd_hide_client_session = "yes";
-    # Announced as SIZE, and counted as RFC 1870, section 6.3, defines it.
+    # Announced as SIZE, and counted as RFC 1870 6.3 defines it.
     message_size_limit = toString settings.message.maxSize;
   };
 

@@ -134,7 +134,7 @@ class Dns:
 
     def publish_zone_text(self, zone: str, text: str, *, signed: bool = False) -> None:
         """
-        Replace a zone by records in master file format (RFC 1035, section 5).
+        Replace a zone by records in master file format (RFC 1035 5).
 
         SOA and NS are added.
         """
@@ -142,7 +142,7 @@ class Dns:
 
     def trust_anchor(self, zone: str) -> str:
         """
-        The key-signing DNSKEY (RFC 4034, section 2) of a signed zone, as unbound takes it.
+        The key-signing DNSKEY (RFC 4034 2) of a signed zone, as unbound takes it.
 
         The root above it is not signed. Not a DS by keymgr, which is not in every Debian's knot.
         """
@@ -232,6 +232,6 @@ def _file(zone: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A TXT string in master file format, cut at 255 bytes (RFC 1035, section 3.3)."""
+    """A TXT string in master file format, cut at 255 bytes (RFC 1035 3.3)."""
     parts = [text[start : start + 255] for start in range(0, len(text), 255)] or [""]
     return " ".join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)

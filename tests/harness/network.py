@@ -57,7 +57,7 @@ def number_of(domain: str) -> tuple[int, ...]:
 
 
 def mac(number: int) -> str:
-    """Return the MAC address of the same host, one for documentation (RFC 9542, section 2.1.2)."""
+    """Return the MAC address of the same host, one for documentation (RFC 9542 2.1.2)."""
     return f"00:00:5e:00:53:{number:02x}"
 
 

@@ -1,8 +1,8 @@
 """
 The lab's certificate authority; kept in the cache, so that a browser need trust it only once.
 
-Leaves are what today's clients accept: ECDSA P-256, subjectAltName, key identifiers (RFC 5280,
-sections 4.2.1.1 to 4.2.1.6).
+Leaves are what today's clients accept: ECDSA P-256, subjectAltName, key identifiers (RFC 5280
+4.2.1.1 to 4.2.1.6).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def authority() -> Authority:
 
 
 def _serial() -> str:
-    """64 random bits: RFC 5280, section 4.1.2.2 wants a positive number."""
+    """64 random bits: RFC 5280 4.1.2.2 wants a positive number."""
     return "4" + secrets.token_hex(8)
 
 

@@ -95,7 +95,7 @@ class MailServer:
         self.machine.run(["sendmail", "-i", "-f", sender, "--", *recipients], input=plain)
 
     def sign_as(self, canonicalization: str) -> None:
-        """Sign from now on with this canonicalization (header/body; RFC 6376, section 3.4)."""
+        """Sign from now on with this canonicalization (header/body; RFC 6376 3.4)."""
         text = _opendkim(self.domain, canonicalization)
         self.machine.unpack({"/etc/opendkim.conf": File(text)})
         self.machine.run(["systemctl", "restart", "opendkim"])

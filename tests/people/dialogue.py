@@ -145,7 +145,7 @@ class Dialogue:
             self.transcript.append("> (closed)")
 
     def reply(self) -> str:
-        """Read an SMTP reply, all its lines joined by LF (RFC 5321, section 4.2.1)."""
+        """Read an SMTP reply, all its lines joined by LF (RFC 5321 4.2.1)."""
         lines = [self.line()]
         while re.match(r"\d{3}-", lines[-1]):
             lines.append(self.line())

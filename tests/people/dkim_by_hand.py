@@ -34,7 +34,7 @@ def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
 
 
 def public(key: Key) -> str:
-    """Return what stands in p= (RFC 6376, section 3.6.1; RFC 8463, section 4)."""
+    """Return what stands in p= (RFC 6376 3.6.1; RFC 8463 4)."""
     if isinstance(key, rsa.RSAPrivateKey):
         der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return base64.b64encode(der).decode()
@@ -90,7 +90,7 @@ def sign(
 
 
 def _selected(head: bytes, names: Sequence[str]) -> list[bytes]:
-    """Canonical fields in the order of h=, of several the last first (section 5.4.2)."""
+    """Canonical fields in the order of h=, of several the last first (RFC 6376 5.4.2)."""
     fields = re.split(rb"\r\n(?![ \t])", head)
     left = [(field.partition(b":")[0].strip().lower(), field) for field in fields]
     chosen = []

@@ -48,7 +48,7 @@ def signed_only(sender: str, recipient: str) -> bytes:
 
 
 def unprotected_packet(sender: str, recipient: str) -> bytes:
-    """Encrypted data of the kind without integrity protection (RFC 9580, section 5.7)."""
+    """Encrypted data of the kind without integrity protection (RFC 9580 5.7)."""
     *keys, (_, data) = packets_for(sender, recipient)
     head = b"".join(openpgp.packet(*key) for key in keys)
     armor = openpgp.armored(head + openpgp.packet(openpgp.ENCRYPTED_UNPROTECTED, data))
@@ -146,7 +146,7 @@ def nested(sender: str, recipient: str) -> bytes:
 
 
 def preamble(sender: str, recipient: str) -> bytes:
-    """A sentence above the first part, where clients of old looked (RFC 2046, section 5.1.1)."""
+    """A sentence above the first part, where clients of old looked (RFC 2046 5.1.1)."""
     content = parted(*_real_parts(sender, recipient), preamble=f"{PHRASE}\n")
     return compose(sender, recipient, content, content_type=ENCRYPTED_TYPE)
 

@@ -92,7 +92,7 @@ ENCRYPTED_TYPE = multipart("encrypted", 'protocol="application/pgp-encrypted"; '
 
 
 def control_part(version: str = "Version: 1", media_type: str = "application/pgp-encrypted") -> str:
-    """Build the first part of PGP/MIME (RFC 3156, section 4) as chatmail core writes it."""
+    """Build the first part of PGP/MIME (RFC 3156 4) as chatmail core writes it."""
     return (
         f'Content-Type: {media_type}; charset="utf-8"\n'
         "Content-Description: PGP/MIME version identification\n"

@@ -76,7 +76,7 @@ def public_key(owner: str) -> str:
 
 
 def armored(data: bytes, kind: str = "MESSAGE", headers: str = "") -> str:
-    """ASCII armour (RFC 9580, section 6.2) around any bytes, without the optional checksum."""
+    """ASCII armour (RFC 9580 6.2) around any bytes, without the optional checksum."""
     text = base64.b64encode(data).decode()
     lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
     return f"-----BEGIN PGP {kind}-----\n{headers}\n{lines}\n-----END PGP {kind}-----\n"
@@ -89,17 +89,17 @@ def dearmored(armor: str) -> bytes:
 
 
 def packet(tag: int, content: bytes) -> bytes:
-    """One packet in the current format with a length of five octets (RFC 9580, section 4.2.1.3)."""
+    """One packet in the current format with a length of five octets (RFC 9580 4.2.1.3)."""
     return bytes([0xC0 | tag, 0xFF]) + len(content).to_bytes(4, "big") + content
 
 
 def old_packet(tag: int, content: bytes) -> bytes:
-    """One packet in the old format with a length of four octets (RFC 9580, section 4.2.2)."""
+    """One packet in the old format with a length of four octets (RFC 9580 4.2.2)."""
     return bytes([0x80 | tag << 2 | 2]) + len(content).to_bytes(4, "big") + content
 
 
 def partial_packet(tag: int, content: bytes) -> bytes:
-    """One packet in chunks of 512 octets (RFC 9580, section 4.2.1.4), as rPGP streams it."""
+    """One packet in chunks of 512 octets (RFC 9580 4.2.1.4), as rPGP streams it."""
     chunks = bytes([0xC0 | tag])
     while len(content) > 512:
         chunks += bytes([0xE0 | 9]) + content[:512]
@@ -122,7 +122,7 @@ def packets(data: bytes) -> list[tuple[int, bytes]]:
 
 
 def literal(text: str) -> bytes:
-    """A packet that holds readable text (RFC 9580, section 5.9)."""
+    """A packet that holds readable text (RFC 9580 5.9)."""
     return packet(LITERAL, b"t\x00\x00\x00\x00\x00" + text.encode())
 
 

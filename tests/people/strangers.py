@@ -44,7 +44,7 @@ class Stranger:
         return stranger
 
     def record(self) -> tuple[str, str, str]:
-        """Return the DNS record of the key (RFC 6376, section 3.6.1)."""
+        """Return the DNS record of the key (RFC 6376 3.6.1)."""
         der = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         text = f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
         return (f"{SELECTOR}._domainkey", "TXT", text)

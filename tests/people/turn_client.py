@@ -14,7 +14,7 @@ from aioice import stun, turn
 from people.dialogue import Dialogue, insecure
 from people.people import Person
 
-# RFC 8656, section 18.7: 1 or 2 in the first octet.
+# RFC 8656 18.7: 1 or 2 in the first octet.
 stun.ATTRIBUTES_BY_NAME["REQUESTED-ADDRESS-FAMILY"] = (
     0x0017,
     "REQUESTED-ADDRESS-FAMILY",

@@ -86,7 +86,7 @@ def test_people_send_as_themselves_only(alice: Person, here: Relay) -> None:
 
 
 def test_the_certificate_is_for_the_address(here: Relay) -> None:
-    """As an address, so that whoever wants to look can (RFC 5280, section 4.2.1.6)."""
+    """As an address, so that whoever wants to look can (RFC 5280 4.2.1.6)."""
     pem = ssl.get_server_certificate((here.address, 993))
     names = x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(
         x509.SubjectAlternativeName

@@ -190,7 +190,7 @@ def test_an_honest_stranger_learns_that_nobody_is_there(sender: Relay, classic: 
 
 
 def test_mail_of_the_null_sender_is_never_answered(sender: Relay, stranger: Stranger) -> None:
-    """RFC 5321, section 4.5.5: or two servers would write to each other for ever."""
+    """RFC 5321 4.5.5: or two servers would write to each other for ever."""
     nobody, _ = sender.credentials()
     deliver(sender, stranger.signed(messages.encrypted(stranger.address(), nobody)), "", nobody)
 

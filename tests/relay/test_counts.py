@@ -46,7 +46,7 @@ def append(imap: Dialogue, texts: Iterable[bytes], folder: str = "INBOX") -> str
 
 
 def counted(imap: Dialogue) -> int:
-    """Ask how many messages there are in all folders (RFC 9208, section 5.2)."""
+    """Ask how many messages there are in all folders (RFC 9208 5.2)."""
     answer = " ".join(imap.answer("GETQUOTAROOT INBOX"))
     found = re.search(rf"\(STORAGE \d+ {LIMIT * 8} MESSAGE (\d+) {LIMIT}\)", answer)
     assert found, imap.unexpected("wanted both resources")

@@ -174,7 +174,7 @@ def among_wrong_ones(count: int) -> Build:
 
 
 def with_both_kinds(keys: Keys, mail: bytes) -> bytes:
-    """Sign with RSA and Ed25519 (RFC 8463, section 5)."""
+    """Sign with RSA and Ed25519 (RFC 8463 5)."""
     edwards = sign(mail, keys.edwards, DOMAIN, selector="edwards", algorithm="ed25519-sha256")
     return by()(keys, mail).partition(b"\r\n")[0] + b"\r\n" + edwards
 
@@ -342,7 +342,7 @@ def test_a_name_server_that_says_nothing_puts_mail_off_and_holds_up_nobody(
 @pytest.mark.parametrize("header", ["simple", "relaxed"])
 @pytest.mark.parametrize("body", ["simple", "relaxed"])
 def test_believes_dkimpy(reader: Person, keys: Keys, header: str, body: str) -> None:
-    """The library of many servers writes header and body down in two ways (RFC 6376, 3.4)."""
+    """The library of many servers writes header and body down in two ways (RFC 6376 3.4)."""
     mail = messages.encrypted(SOMEBODY, reader.address, fields=("X-Odd:  two  spaces\n\tfolded ",))
     pem = keys.good.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     field = dkim.sign(

@@ -82,7 +82,7 @@ def test_people_meet_by_an_invite_and_talk(
 
 
 def test_what_a_classic_server_sees(alice: Person, classic: MailServer) -> None:
-    """The address as name (RFC 5321, section 4.1.3), no signature; and its answer comes in."""
+    """The address as name (RFC 5321 4.1.3), no signature; and its answer comes in."""
     there = f"someone@{classic.domain}"
     message = messages.encrypted(alice.address, there)
     alice.send(message, there)
@@ -192,7 +192,7 @@ def test_it_relays_nothing_for_strangers(here: Relay) -> None:
         session.mail("someone@elsewhere.test")
         for recipient in (f"someone@[{THERE}]", "someone@near.test"):
             assert session.rcpt(recipient)[0] == 554, recipient
-        # RFC 5321, section 4.1.2: an address without brackets is no domain.
+        # RFC 5321 4.1.2: an address without brackets is no domain.
         assert session.rcpt(f"someone@{HERE}")[0] == 501
 
 

@@ -66,7 +66,7 @@ def server_of(relay: Relay, *, ipv6: bool = False) -> tuple[str, int]:
 
 
 def refusal(attempt: Callable[[], Awaitable[object]]) -> int:
-    """Run an attempt that must be refused; the STUN error code (RFC 8489, section 14.8)."""
+    """Run an attempt that must be refused; the STUN error code (RFC 8489 14.8)."""
     with pytest.raises(stun.TransactionFailed) as caught:
         asyncio.run(_awaited(attempt))
     return int(caught.value.response.error_code or 0)

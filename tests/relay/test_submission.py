@@ -167,7 +167,7 @@ def test_refuses_an_envelope_that_is_nobodys(alice: Person, bob: Person, sender:
 
 
 def test_a_line_of_one_dot_is_text(alice: Person) -> None:
-    """The client doubles the dot, the relay takes one away (RFC 5321, section 4.5.2)."""
+    """The client doubles the dot, the relay takes one away (RFC 5321 4.5.2)."""
     text = "above\n.\n..\n.hidden\nbelow"
     message = handshakes.setup_message(alice.address, alice.address, text)
     alice.send(message, alice.address)

@@ -40,7 +40,7 @@ class Daemon:
     process: subprocess.Popen[str]
 
     def post(self, body: bytes, url: str = "http://helper/token") -> tuple[int, dict[str, str]]:
-        """Send a request with an absolute-form URL (RFC 9112, section 3.2.2), as Dovecot does."""
+        """Send a request with an absolute-form URL (RFC 9112 3.2.2), as Dovecot does."""
         connection = UnixHTTPConnection(self.directory / "grant.sock")
         connection.request("POST", url, body, {"Content-Type": "application/x-www-form-urlencoded"})
         response = connection.getresponse()

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.places import CHATMAILD, TESTS
+from harness.places import CHATMAILD, CHECKOUT, TESTS
 
 # Not the module ast: chatmaild's Python may be newer than the one that runs this.
 IMPORT = re.compile(r"^[ ]*(?:from [\w.]+ import (?:\([^)]*\)|.*)|import .*)$", re.MULTILINE)
+# What people write, and not what tests leave behind.
+OURS = {".py", ".nix", ".md"}
 WORD = re.compile(r"\w+")
 
 
@@ -55,3 +57,39 @@ def test_claims_about_a_relay_are_all_there_is_in_their_directory() -> None:
     }
 
     assert others == {"__init__.py", "conftest.py"}
+
+
+def other_notations(text: str) -> list[str]:
+    """Return references to RFCs that are not written as RFC 5321 4.5.1."""
+    return re.findall(r"RFC ?\d+,?\s*(?:[Ss]ection|[Aa]ppendix|§|c\.)|RFC \d+, ?\d|RFC\d{4}", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("RFC 5321, section 4.5.1", True),
+        ("RFC 5321,\nsection 4.5.1", True),
+        ("RFC 5321 section 4.5.1", True),
+        ("RFC 5321, 4.5.1", True),
+        ("RFC5321 4.5.1", True),
+        ("RFC 5321 4.5.1, RFC 6376 A", False),
+        ("RFC822.SIZE", False),
+    ],
+)
+def test_the_next_test_sees_other_notations(text: str, *, found: bool) -> None:
+    """Otherwise it could not fail."""
+    assert bool(other_notations(text)) == found
+
+
+def test_rfcs_are_cited_in_one_notation() -> None:
+    """One search finds every place that follows from a section."""
+    places = [CHECKOUT / name for name in ("docs", "hosts", "modules", "pkgs", "tests")]
+    files = [path for place in places for path in place.rglob("*.*") if path.suffix in OURS]
+    found = {
+        str(path.relative_to(CHECKOUT)): notations
+        for path in files
+        if path != Path(__file__).resolve() and (notations := other_notations(path.read_text()))
+    }
+
+    assert len(files) > 300
+    assert found == {}

@@ -17,7 +17,7 @@ from chatmaild.config_file import wrong
 
 DEFAULT_PATH = Path("/etc/chatmail/chatmaild.json")
 
-# An address must fit SMTP's 64 octets for the local part (RFC 5321, section 4.5.3.1.1).
+# An address must fit SMTP's 64 octets for the local part (RFC 5321 4.5.3.1.1).
 MAX_NAME_LENGTH = 64
 # bcrypt reads 72 bytes; the web endpoint makes passwords three characters longer than the minimum.
 MAX_PASSWORD_MIN_LENGTH = 69
@@ -191,7 +191,7 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Dkim:
-    """The selectors of the DKIM keys (RFC 6376, section 3.1); None for no Ed25519 key."""
+    """The selectors of the DKIM keys (RFC 6376 3.1); None for no Ed25519 key."""
 
     selector: str
     ed25519_selector: str | None
@@ -251,7 +251,7 @@ class Config:
     The whole configuration of a relay's daemons.
 
     `host` is what is connected to: a name in the DNS, or an IPv4 address. `domain` is what stands
-    right of the @: the same name, or the address in brackets (RFC 5321, section 4.1.3).
+    right of the @: the same name, or the address in brackets (RFC 5321 4.1.3).
     """
 
     host: str

@@ -50,7 +50,7 @@ def test_the_record_holds_the_public_key(tmp_path: Path) -> None:
 
 
 def test_an_ed25519_record_holds_the_bare_key() -> None:
-    """RFC 8463 4: 32 octets, not the structure that RSA keys come in. Its example, appendix A."""
+    """RFC 8463 4: 32 octets, not the structure that RSA keys come in. Its example, RFC 8463 A."""
     secret = base64.b64decode("nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
     key = ed25519.Ed25519PrivateKey.from_private_bytes(secret)
 

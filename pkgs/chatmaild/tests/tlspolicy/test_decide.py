@@ -93,7 +93,7 @@ def test_a_domain_without_anything_gets_the_default() -> None:
 
 
 def test_dane_comes_first() -> None:
-    """RFC 8461, section 2: a policy never overrides DANE."""
+    """RFC 8461 2: a policy never overrides DANE."""
     world = signed(record=b"v=STSv1; id=1")
     assert level(world) == "dane-only"
     assert world.fetches == 0
@@ -126,7 +126,7 @@ def test_a_policy_that_is_not_enforced_changes_nothing(mode: str) -> None:
 
 
 def test_a_policy_is_fetched_once_and_again_when_its_id_or_time_changes() -> None:
-    """RFC 8461, section 3.1: the id says whether there is another."""
+    """RFC 8461 3.1: the id says whether there is another."""
     world = World(record=b"v=STSv1; id=1")
     decider = world.decider()
     for _ in range(3):
@@ -151,7 +151,7 @@ def test_a_kept_policy_outlives_its_suppressed_record(silent: str) -> None:
 
 
 def test_a_policy_that_cannot_be_fetched_is_not_asked_for_all_the_time() -> None:
-    """Section 3.3: without a policy the domain is as without; the next try is minutes away."""
+    """RFC 8461 3.3: without a policy the domain is as without; the next try is minutes away."""
     world = World(record=b"v=STSv1; id=1", policy=None)
     decider = world.decider()
     assert level(world, decider) is None
@@ -184,7 +184,7 @@ def test_a_policy_outlives_a_second_fetch_that_failed() -> None:
 
 
 def test_a_policy_in_use_is_renewed_before_it_ends() -> None:
-    """RFC 8461, section 10.2: nobody waits for it, and a fetch that fails then costs nothing."""
+    """RFC 8461 10.2: nobody waits for it, and a fetch that fails then costs nothing."""
     world = World(record=b"v=STSv1; id=1")
     decider = world.decider()
     assert level(world, decider) == SECURE

@@ -1,5 +1,5 @@
 """
-Login and creation, asked by Dovecot as an OAuth2 password grant (RFC 6749, section 4.3).
+Login and creation, asked by Dovecot as an OAuth2 password grant (RFC 6749 4.3).
 
 Dovecot compares passwords of known accounts by itself and comes here with the rest: addresses it
 does not know, and wrong passwords of those it knows. So the answer is always given from the same

@@ -56,7 +56,7 @@ def refuse_name(address: str, config: Config) -> Refusal | None:
     """
     Say why no account may have this address, or None.
 
-    Names are `[a-z0-9._-]+`, as dot-strings of RFC 5321, section 4.1.2: no dot at an end and no
+    Names are `[a-z0-9._-]+`, as dot-strings of RFC 5321 4.1.2: no dot at an end and no
     two in a row, since such an address could not receive mail. Lengths count characters.
     """
     name, at, domain = address.rpartition("@")

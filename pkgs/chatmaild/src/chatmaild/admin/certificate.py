@@ -113,7 +113,7 @@ def _public_bytes(key: object) -> bytes:
 
 
 def _sign(key: ec.EllipticCurvePrivateKey, host: str, now: datetime.datetime) -> x509.Certificate:
-    # RFC 5280, appendix A.1: a common name has at most 64 characters; clients read the SAN.
+    # RFC 5280 A.1: a common name has at most 64 characters; clients read the SAN.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
     return (
         x509.CertificateBuilder()

@@ -78,14 +78,14 @@ def _replace(
     key: dns.tsig.Key,
 ) -> None:
     if kind == "CNAME":
-        # An alias stands alone (RFC 1034, section 3.6.2).
+        # An alias stands alone (RFC 1034 3.6.2).
         update.delete(name)
     elif kind == "TXT":
         beginnings = {_beginning(text) for text in wanted}
         for old in _present(name, server, key):
             if _beginning(b"".join(old.strings).decode("utf-8", "replace")) in beginnings:
                 update.delete(name, old)
-        # Beside an alias a TXT record would be skipped (RFC 2136, section 3.4.2.2).
+        # Beside an alias a TXT record would be skipped (RFC 2136 3.4.2.2).
         update.delete(name, "CNAME")
     else:
         update.delete(name, kind)

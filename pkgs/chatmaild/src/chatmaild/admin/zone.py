@@ -17,7 +17,7 @@ from chatmaild.admin.cli import CommandError
 from chatmaild.config import Config, DnsRecord, Need
 
 TTL_SECONDS = 3600
-# RFC 1035, section 3.3: a character-string holds at most 255 octets.
+# RFC 1035 3.3: a character-string holds at most 255 octets.
 MAX_STRING_BYTES = 255
 
 
@@ -143,7 +143,7 @@ def host_addresses() -> list[str]:
 
 def lines(domain: str, records: Iterable[DnsRecord], *, split: bool) -> Iterator[str]:
     """
-    Write records as lines of a zone file (RFC 1035, section 5.1), required ones first.
+    Write records as lines of a zone file (RFC 1035 5.1), required ones first.
 
     `split` cuts TXT values into strings of 255 bytes, as a name server wants them; without it
     they are one string, which is what most providers' web forms want.
@@ -174,7 +174,7 @@ def _quoted(text: str, *, split: bool) -> str:
 
 
 def _escaped(chunk: bytes) -> str:
-    """Escape as RFC 1035, section 5.1: a quote and a backslash by one, other bytes by number."""
+    """Escape as RFC 1035 5.1: a quote and a backslash by one, other bytes by number."""
     return "".join(
         f"\\{chr(byte)}"
         if byte in b'"\\'

@@ -2,7 +2,7 @@
 What the echo bot answers, to whom and how often, and how it forgets.
 
 Whoever writes is a stranger: the bot answers encrypted messages of single people only, never
-another bot (RFC 3834, section 2: no automatic answer to an automatic message), at a measured pace,
+another bot (RFC 3834 2: no automatic answer to an automatic message), at a measured pace,
 and keeps nothing of what it was told.
 """
 

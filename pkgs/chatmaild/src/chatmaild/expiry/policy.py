@@ -60,7 +60,7 @@ def received(stamp: float | None, changed: float | None, now: float) -> float | 
     Say when a message arrived, from the stamp in its file name and the file's time of change.
 
     The stamp counts, because nothing makes it later: neither a backup nor a restored mailbox, and
-    no client, which may choose the file's time (APPEND, RFC 3501, section 6.3.11). The file's time
+    no client, which may choose the file's time (APPEND, RFC 3501 6.3.11). The file's time
     stands in for a stamp that is missing or cannot be. None when both cannot be: such a message
     came while the clock was wrong, and when is unknown.
     """
@@ -75,7 +75,7 @@ def since(arrived: float, internal_date: float | None) -> float:
     Say from when a message's age counts: its arrival, or its internal date if that is earlier.
 
     A copy has a file name, and so a stamp, of its own; what it keeps is the internal date, which is
-    the file's time of change (RFC 3501, sections 2.3.3 and 6.4.7). It is as old as its original,
+    the file's time of change (RFC 3501 2.3.3 and 6.4.7). It is as old as its original,
     or mail that is copied now and then would stay for ever. A client that chooses the date (APPEND)
     can only have its own mail go earlier.
     """

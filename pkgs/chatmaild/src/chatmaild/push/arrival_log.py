@@ -14,7 +14,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-# An address is at most 254 octets long (RFC 5321, section 4.5.3.1.3); so many may wait at once.
+# An address is at most 254 octets long (RFC 5321 4.5.3.1.3); so many may wait at once.
 MAX_BYTES = 10_000 * 255
 
 

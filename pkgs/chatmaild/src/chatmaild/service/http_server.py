@@ -76,7 +76,7 @@ class _Protocol(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer 400 for a malformed request, 500 for a fault of ours; close the connection."""
-        if status >= 500:  # noqa: PLR2004 - a server error, RFC 9110, section 15.6
+        if status >= 500:  # noqa: PLR2004 - a server error, RFC 9110 15.6
             log.error("http: request failed", exc_info=exc)
         else:
             log.info("http: malformed request refused")

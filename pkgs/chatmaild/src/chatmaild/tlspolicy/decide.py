@@ -27,7 +27,7 @@ from chatmaild.tlspolicy.sts import Policy, StsError
 
 MAX_MAIL_SERVERS = 10
 RETRY_SECONDS = 300.0
-"""After a fetch that failed (RFC 8461, section 3.3)."""
+"""After a fetch that failed (RFC 8461 3.3)."""
 MAX_FAILURES = 10_000
 FETCHES_AT_ONCE = 50
 
@@ -48,7 +48,7 @@ class Answer[T]:
 
 @dataclass(frozen=True, slots=True)
 class Tlsa:
-    """The three numbers of a TLSA record (RFC 6698, section 2.1)."""
+    """The three numbers of a TLSA record (RFC 6698 2.1)."""
 
     usage: int
     selector: int
@@ -56,7 +56,7 @@ class Tlsa:
 
     @property
     def usable(self) -> bool:
-        """Whether SMTP may go by it: DANE-TA or DANE-EE (RFC 7672, section 3.1), known forms."""
+        """Whether SMTP may go by it: DANE-TA or DANE-EE (RFC 7672 3.1), known forms."""
         return self.usage in (2, 3) and self.selector in (0, 1) and self.matching in (0, 1, 2)
 
 
@@ -116,7 +116,7 @@ class Decider:
         if not servers.secure:
             return False
         for host in servers.records[:MAX_MAIL_SERVERS]:
-            # RFC 7672, section 2.2.2: where addresses are not signed, TLSA is not asked for.
+            # RFC 7672 2.2.2: where addresses are not signed, TLSA is not asked for.
             if not (await self._dns.addresses(host)).secure:
                 continue
             found = await self._dns.tlsa(host)
@@ -133,15 +133,15 @@ class Decider:
             if known:
                 return known
             raise
-        # Section 5.1: without a record, or with that of before, a policy kept still holds.
+        # RFC 8461 5.1: without a record, or with that of before, a policy kept still holds.
         if kept and found == kept.record_id:
             if kept.renew <= self._clock() and not self._failed_lately(domain, found):
-                # Section 10.2: before it ends, and no mail waits for it.
+                # RFC 8461 10.2: before it ends, and no mail waits for it.
                 self._renewal(domain, found)
             return known
         if found is None or self._failed_lately(domain, found):
             return known
-        # Section 3.3: what was known goes on, else the domain has no policy.
+        # RFC 8461 3.3: what was known goes on, else the domain has no policy.
         return await asyncio.shield(self._renewal(domain, found)) or known
 
     def _renewal(self, domain: str, record_id: str) -> asyncio.Task[Policy | None]:

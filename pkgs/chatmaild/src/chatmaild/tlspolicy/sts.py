@@ -11,10 +11,10 @@ import re
 import ssl
 from dataclasses import dataclass
 
-MAX_BODY_BYTES = 65536  # RFC 8461, section 3.3 suggests 64 kilobytes
+MAX_BODY_BYTES = 65536  # RFC 8461 3.3 suggests 64 kilobytes
 MAX_HEAD_BYTES = 16384
 FETCH_SECONDS = 20.0
-MAX_AGE_SECONDS = 31557600  # section 3.2
+MAX_AGE_SECONDS = 31557600  # RFC 8461 3.2
 MAX_HOSTS = 100
 PATH = "/.well-known/mta-sts.txt"
 
@@ -37,7 +37,7 @@ class Policy:
 
 def record_id(records: list[bytes]) -> str | None:
     """
-    Return the id of the one STS record among the TXT records of `_mta-sts.` (section 3.1), or None.
+    Return the id of the one STS record among TXT records (RFC 8461 3.1), or None.
 
     Records of other kinds do not count; two STS records, or a malformed one, are no record.
     """
@@ -52,7 +52,7 @@ def record_id(records: list[bytes]) -> str | None:
 
 
 def parse(body: bytes) -> Policy:
-    """Read a policy (section 3.2); of a key given twice the first counts. Raises `StsError`."""
+    """Read a policy (RFC 8461 3.2); of a key given twice the first counts. Raises `StsError`."""
     try:
         text = body.decode("ascii")
     except UnicodeDecodeError:
@@ -119,7 +119,7 @@ async def _get(host: str, address: str, context: ssl.SSLContext) -> bytes:
         writer.write(request.encode("ascii"))
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         status, *fields = head.split("\r\n")
-        # Section 3.3: 200 and nothing else, redirects least of all.
+        # RFC 8461 3.3: 200 and nothing else, redirects least of all.
         if not re.match(r"HTTP/1\.[01] 200(?: |\Z)", status):
             raise StsError("the policy host did not answer 200")
         values = {
@@ -150,7 +150,7 @@ async def _read(reader: asyncio.StreamReader, length: str | None) -> bytes:
 
 
 async def _chunks(reader: asyncio.StreamReader) -> bytes:
-    """Read a chunked body (RFC 9112, section 7.1)."""
+    """Read a chunked body (RFC 9112 7.1)."""
     body = b""
     while size := int((await reader.readuntil(b"\r\n")).partition(b";")[0].strip(), 16):
         if size < 0 or len(body) + size > MAX_BODY_BYTES:

@@ -99,7 +99,7 @@ class App:
             return _unauthorized(NO_OWNER)
         address, password = credentials
         status, reason = await self._ask("/delete", {"address": address, "password": password})
-        if status == 401:  # noqa: PLR2004 - RFC 9110, section 15.5.2
+        if status == 401:  # noqa: PLR2004 - RFC 9110 15.5.2
             self._counts["not deleted"] += 1
             return _unauthorized(reason)
         if reason:

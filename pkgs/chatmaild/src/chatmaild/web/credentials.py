@@ -17,7 +17,7 @@ NAME_ALPHABET = string.ascii_lowercase + string.digits
 # Punctuation that means nothing in JSON (`"` `\`), in a `dclogin:` link (`%` `&` `#` `+` `=` `?`
 # `/` `:` `@` `;`), in a shell or in HTML (`$` `!` `` ` `` `'` `<` `>` `|` `*` `(` `)` `[` `]`
 # `{` `}` `^` `~` `,` ), so that a password copied by hand or by a careless program stays whole.
-# What remains is what RFC 3986, section 2.3, calls unreserved, without `~`.
+# What remains is what RFC 3986 2.3 calls unreserved, without `~`.
 PASSWORD_ALPHABET = string.ascii_letters + string.digits + "-._"
 
 # Longer than the minimum, so that raising the minimum by a little breaks no printed invite.

@@ -99,7 +99,7 @@ async def _deliver(
 
 
 async def _body(request: web.BaseRequest, writer: asyncio.StreamWriter, limit: int) -> None:
-    """Pass the body on with its dots stuffed (RFC 5321, section 4.5.2)."""
+    """Pass the body on with its dots stuffed (RFC 5321 4.5.2)."""
     total = 0
     before = b"\r\n"  # the end of what was sent, as long as it matters
     async for chunk in request.content.iter_any():
