@@ -116,7 +116,7 @@ def test_accounts_says_that_there_is_no_such_account(relay: Relay) -> None:
         (["accounts"], "required"),
         (["accounts", "delete-everything"], "invalid choice"),
         (["status", "--jsn"], "did you mean `--json`?"),
-        (["dns", "now"], "unrecognized"),
+        (["dns", "now"], "unexpected argument `now`"),
     ],
 )
 def test_a_wrong_word_is_told_with_the_right_one(relay: Relay, words: list[str], hint: str) -> None:

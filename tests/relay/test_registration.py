@@ -193,7 +193,7 @@ def test_the_stop_works_at_once_and_ends_at_once(relay: Relay) -> None:
     address, password = relay.credentials()
     pids = relay.machine.run(["pgrep", "-f", "chatmail-(accounts|web)"]).out
 
-    assert "yes, nobody" in relay.chatmail("registration", "stop").out
+    assert "yes: no new addresses" in relay.chatmail("registration", "stop").out
 
     status, answer = ask(relay)
     assert (status, "at the moment" in answer["reason"]) == (403, True)

@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -7,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import segno
 
-from chatmaild.admin import status
+import chatmaild
+from chatmaild.admin import cli, status
 from chatmaild.admin.cli import main
 from chatmaild.book.accounts import Book
 from chatmaild.book.last_night import Record, write
@@ -52,6 +56,18 @@ def test_shows_one_account_for_programs(config: str, capsys: pytest.CaptureFixtu
     assert "password" not in answer
 
 
+def test_several_accounts_are_shown_and_an_unknown_one_is_named(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One object per line; the failure of one address does not hide the others."""
+    addresses = ["nobody@chat.example.org", ALICE, ALICE]
+    assert main(["--config", config, "accounts", "show", *addresses, "--json"]) == 1
+
+    said = capsys.readouterr()
+    assert [json.loads(line)["address"] for line in said.out.splitlines()] == [ALICE]
+    assert said.err == "chatmail accounts: there is no account nobody@chat.example.org\n"
+
+
 def test_an_unknown_account_is_one_sentence(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,49 +85,150 @@ def test_an_unknown_account_is_one_sentence(
         (["acounts", "list"], "did you mean `accounts`?"),
         ([], "required: COMMAND"),
         (["accounts"], "required: ACTION"),
-        (["status", "--jsno"], "did you mean `--json`?"),
-        (["dns", "--zzz"], "unrecognized arguments: --zzz"),
         (["accounts", "lsit"], "did you mean `list`?"),
         (["accounts", "show"], "required: ADDRESS"),
+        (["accounts", "block"], "required: ADDRESS"),
+        (["accounts", "cleartext", "a@b", "allwo"], "did you mean `allow`?"),
+        (["invites", "remove", "0"], "invalid number value: '0'"),
     ],
 )
-def test_a_mistyped_command_is_told_apart(arguments: list[str], sentence: str) -> None:
+def test_a_mistyped_command_is_told_apart(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit code 2, a hint and the usage."""
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from chatmaild.admin.cli import main; sys.exit(main())",
-            *arguments,
-        ],
+    said = refused(capsys, *arguments)
+
+    assert sentence in said
+    assert "usage: chatmail" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("status --jsno", "chatmail status: unknown option `--jsno`; did you mean `--json`?"),
+        ("dns --chekc", "chatmail dns: unknown option `--chekc`; did you mean `--check`?"),
+        ("dns --sever ns1", "chatmail dns: unknown option `--sever`; did you mean `--server`?"),
+        ("dns --sever=ns1", "chatmail dns: unknown option `--sever`; did you mean `--server`?"),
+        ("dns --zzz", "chatmail dns: unknown option `--zzz`"),
+        ("dns now", "chatmail dns: unexpected argument `now`"),
+        (
+            "expire --dryrun",
+            "chatmail expire: unknown option `--dryrun`; did you mean `--dry-run`?",
+        ),
+        (
+            "invites add --coment x",
+            "chatmail invites add: unknown option `--coment`; did you mean `--comment`?",
+        ),
+        ("invite --json", "chatmail invite: unknown option `--json`"),
+        ("--confg x status", "chatmail: unknown option `--confg`; did you mean `--config`?"),
+        ("accounts show a@b --jsn", "chatmail accounts show: unknown option `--jsn`; did you"),
+    ],
+)
+def test_a_hint_is_an_option_of_the_command_that_was_typed(
+    line: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hints came from a fixed list: `dns --chekc` was answered with `--help`."""
+    first, usage = refused(capsys, *line.split()).split("\n", 1)
+
+    assert first.startswith(sentence)
+    assert "`" not in first.removeprefix(sentence) or sentence.endswith("did you")
+    assert usage.startswith(f"usage: {first.partition(':')[0]} ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--key-file x", "--server x", "--update", "--update --server x", "--update --key-file x"],
+)
+def test_options_that_do_nothing_alone_are_refused(
+    config: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`dns --key-file x` printed the zone, and the operator believed that it was sent."""
+    said = refused(capsys, "--config", config, "dns", *words.split())
+
+    assert "--update" in said
+    assert "--server and --key-file" in said
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Mistype a command; return what is said."""
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments])
+
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    return said.err
+
+
+def chatmail(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    program = "import sys; from chatmaild.admin.cli import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
         env=environment(),
-        capture_output=True,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
+        **options,
     )
 
-    assert result.returncode == 2
-    assert sentence in result.stderr
-    assert "usage: chatmail" in result.stderr
+
+@pytest.mark.parametrize("line", ["accounts list", "dns --help", "--version"])
+def test_output_that_cannot_be_written_is_one_sentence(config: str, line: str) -> None:
+    """A full disk behind `>` ended in a traceback, and help in exit code 120."""
+    with Path("/dev/full").open("w") as full:
+        result = chatmail("--config", config, *line.split(), stdout=full)
+
+    assert result.stderr == ("chatmail: the output cannot be written: No space left on device\n")
+    assert result.returncode == 1
 
 
-def test_help_loads_nothing_heavy() -> None:
+def test_a_reader_that_has_enough_is_no_error(config: str) -> None:
+    """`chatmail accounts list | head -1` prints one line, and no complaint."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        assert chatmail("--config", config, "accounts", "list", stdout=pipe).stderr == ""
+
+
+def test_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """A report of a fault begins with it."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"chatmail {chatmaild.__version__}\n"
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its own sentence and options."""
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: chatmail {command} ")
+    assert cli.COMMANDS[command].HELP[1:] in " ".join(said.split())
+
+
+@pytest.mark.parametrize("line", ["--help", "dns --help", "dns --chekc"])
+def test_help_loads_nothing_heavy(line: str) -> None:
     """`chatmail --help` on a Raspberry Pi should not take a second."""
     program = (
         "import sys\nfrom chatmaild.admin.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'cryptography', 'segno', 'aiohttp', 'dkim', 'asyncio'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else 0)"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'cryptography', 'segno', 'aiohttp', 'dns', 'dkim', 'asyncio', 'sqlite3', 'ssl'}\n"
+        "sys.exit(str(heavy & set(sys.modules)))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, *line.split()],
         env=environment(),
         capture_output=True,
         text=True,
         check=False,
     )
 
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stderr.splitlines()[-1] == "set()"
 
 
 def test_a_missing_configuration_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,9 +243,25 @@ def test_invite_is_a_link_and_its_code(config: str, capsys: pytest.CaptureFixtur
     """One for the chat, one for the camera."""
     assert main(["--config", config, "invite"]) == 0
 
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "DCACCOUNT:https://chat.example.org/new"
-    assert len(lines) > 15
+    link, *drawn = capsys.readouterr().out.splitlines()
+    assert link == "DCACCOUNT:https://chat.example.org/new"
+    assert modules(drawn) == expected(link)
+
+
+def modules(drawn: list[str]) -> list[list[int]]:
+    """Read the code back as a camera sees it: 1 is black, whatever the colours of the terminal."""
+    rows: list[list[int]] = []
+    for line in drawn:
+        shown = re.fullmatch("\x1b\\[38;5;16;48;5;231m([ ▀▄█]+)\x1b\\[0m", line)
+        assert shown, line
+        rows += [[int(half in "▀█") for half in shown[1]], [int(half in "▄█") for half in shown[1]]]
+    return rows
+
+
+def expected(text: str) -> list[list[int]]:
+    """Return the modules of a text's code, its border included, to an even number of rows."""
+    rows = [list(row) for row in segno.make(text, error="l", micro=False).matrix_iter(border=4)]
+    return rows if len(rows) % 2 == 0 else [*rows, [0] * len(rows[0])]
 
 
 def test_invite_of_a_self_signed_relay_makes_one_account(
@@ -148,7 +281,7 @@ def test_certificate_is_made_in_self_signed_mode_only(
 ) -> None:
     """Elsewhere it would overwrite a real one."""
     assert main(["--config", config, "certificate"]) == 1
-    assert "`certificate.source` is `acme`" in capsys.readouterr().err
+    assert "is `self-signed`; it is `acme`" in capsys.readouterr().err
 
 
 def test_status_fails_when_something_is_wrong(
@@ -244,7 +377,7 @@ def test_a_unit_is_judged_by_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert [(check.ok, check.text) for check in checks] == [
         (True, "active (running)"),
-        (True, "inactive (dead)"),
+        (True, "succeeded when it last ran"),
         (False, "failed (failed)"),
         (False, "not-found"),
     ]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from chatmaild.admin import zone
-from chatmaild.admin.cli import CommandError, main
+from chatmaild.admin.cli import main
+from chatmaild.admin.command import CommandError
 from chatmaild.config import DnsRecord, load
 
 
@@ -140,7 +141,9 @@ def test_a_missing_key_is_one_sentence(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("options", [[], ["--check"], ["--update"]])
+@pytest.mark.parametrize(
+    "options", [[], ["--check"], ["--update", "--server", "192.0.2.9", "--key-file", "key"]]
+)
 def test_an_address_needs_no_records(
     tmp_path: Path,
     settings: dict[str, Any],

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatmaild.admin import dns_check, dns_update
-from chatmaild.admin.cli import CommandError
+from chatmaild.admin.command import CommandError
 from chatmaild.admin.dns_check import NoAnswerError, Values
 from chatmaild.config import DnsRecord
 

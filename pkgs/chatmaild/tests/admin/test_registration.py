@@ -72,7 +72,7 @@ def test_without_the_daemon_it_says_whom_it_asked(
     """One sentence, and no traceback."""
     assert run(*words) == 1
 
-    assert "chatmail-accounts cannot be asked at" in capsys.readouterr().err
+    assert "chatmail-accounts does not answer at" in capsys.readouterr().err
 
 
 def test_status_tells_when_the_push_proxy_does_not_work(

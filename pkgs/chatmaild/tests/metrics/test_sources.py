@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from chatmaild.admin.certificate import ensure
+from chatmaild.admin.self_signed import ensure
 from chatmaild.metrics import sources
 
 DOMAIN = "_chat.example"

@@ -1,65 +1,88 @@
 """
-`chatmail`, the operator's command.
+`chatmail`, the operator's command: finds out which command is meant, and runs it.
 
-Exit code 2 means that the command was mistyped, 1 that it did not work or that something is wrong
-with the relay. Each subcommand lives in its own module, loaded only when it is the one asked for.
+Exit code 0 means that it worked, 1 that it did not work or found a fault of the relay, 2 that the
+command was mistyped. Each command is a module that describes itself. It loads its libraries only
+when it runs, so that help and hints come at once.
 """
 
 import argparse
 import difflib
-import importlib
 import os
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import chatmaild
+from chatmaild.admin import (
+    accounts,
+    certificate,
+    dns,
+    expire,
+    invite,
+    invites,
+    registration,
+    status,
+)
+from chatmaild.admin.command import Command, CommandError, UsageError
 from chatmaild.config import DEFAULT_PATH, ConfigError, load
 from chatmaild.service import journal
 
-# name, module, what it does
-COMMANDS = (
-    ("status", "status", "say whether this relay works"),
-    ("dns", "dns", "print, check or publish the DNS zone this relay needs"),
-    ("accounts", "accounts", "list, show, block, unblock or delete accounts, choose for one"),
-    ("registration", "registration", "stop and start new addresses at once"),
-    ("invites", "invites", "make, list and withdraw invites"),
-    ("expire", "expire", "let old mail and idle accounts go now, or say what would go"),
-    ("invite", "invite", "print the invite link and its QR code"),
-    ("certificate", "certificate", "make or renew the self-signed certificate"),
-)
-
-
-class CommandError(Exception):
-    """The command did not work; the text is one sentence."""
+COMMANDS: dict[str, Command] = {
+    "status": status,
+    "dns": dns,
+    "accounts": accounts,
+    "registration": registration,
+    "invites": invites,
+    "expire": expire,
+    "invite": invite,
+    "certificate": certificate,
+}
 
 
 class _Parser(argparse.ArgumentParser):
-    """Adds "did you mean" to argparse's own sentence about a wrong word."""
+    """Names the mistyped word, the command that does not know it, and the word that was meant."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse here what is unknown, because only this parser knows what was meant."""
+        words = sys.argv[1:] if args is None else list(args)
+        for word in words:
+            if not word.startswith("-"):
+                break
+            # argparse would take the value of an unknown option for the command.
+            if word.partition("=")[0] not in self._options():
+                self._refuse(word)
+        found, unknown = super().parse_known_args(words, namespace)
+        if unknown:
+            self._refuse(unknown[0])
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence and the usage; exit with code 2."""
-        self.exit(2, f"{self.prog}: {message}{_hint(message)}\n{self.format_usage()}")
+        if choice := re.search(r"invalid choice: '([^']*)' \(choose from ([^)]*)\)", message):
+            message += _hint(choice[1], re.findall(r"[\w-]+", choice[2]))
+        self.exit(2, f"{self.prog}: {message}\n{self.format_usage()}")
+
+    def _refuse(self, word: str) -> NoReturn:
+        if not word.startswith("-"):
+            self.error(f"unexpected argument `{word}`")
+        name = word.partition("=")[0]
+        self.error(f"unknown option `{name}`{_hint(name, self._options())}")
+
+    def _options(self) -> list[str]:
+        return [option for action in self._actions for option in action.option_strings]
 
 
-def _hint(message: str) -> str:
-    """Find the word that was meant; argparse names the wrong one, and for commands the choices."""
-    if choice := re.search(r"invalid choice: '([^']*)' \(choose from ([^)]*)\)", message):
-        word, words = choice[1], re.findall(r"[\w-]+", choice[2])
-    elif option := re.search(r"unrecognized arguments: (--[\w-]+)", message):
-        word, words = option[1], ["--config", "--help", "--json", "--unsplit"]
-    else:
-        return ""
-    close = difflib.get_close_matches(word, words, n=1)
+def _hint(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    result = _Parser(
-        prog="chatmail", description="Look after this chatmail relay.", allow_abbrev=False
-    )
+    result = _Parser(prog="chatmail", description="Manage this chatmail relay.", allow_abbrev=False)
+    result.add_argument("--version", action="version", version=f"chatmail {chatmaild.__version__}")
     result.add_argument(
         "--config",
         type=Path,
@@ -68,129 +91,52 @@ def parser() -> argparse.ArgumentParser:
         help="configuration file (default: %(default)s)",
     )
     commands = result.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, _, text in COMMANDS:
-        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        _ARGUMENTS[name](command)
+    for name, command in COMMANDS.items():
+        sentence = f"{command.HELP[0].upper()}{command.HELP[1:]}."
+        described = commands.add_parser(
+            name, help=command.HELP, description=sentence, allow_abbrev=False
+        )
+        described.set_defaults(parser=described)
+        command.add_arguments(described)
     return result
-
-
-def _accounts(command: argparse.ArgumentParser) -> None:
-    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="list all accounts")
-    listing.add_argument("--json", action="store_true", help="for programs")
-    showing = actions.add_parser("show", help="show one account")
-    showing.add_argument("address", metavar="ADDRESS")
-    showing.add_argument("--json", action="store_true", help="for programs")
-    for name, text in (
-        ("block", "refuse logins and mail of an account, and cut its connections"),
-        ("unblock", "let a blocked account in again"),
-        ("delete", "delete an account with everything of it"),
-    ):
-        actions.add_parser(name, help=text).add_argument("address", metavar="ADDRESS")
-    choosing = actions.add_parser(
-        "cleartext", help="let unencrypted mail from elsewhere in for one account, or not"
-    )
-    choosing.add_argument("address", metavar="ADDRESS")
-    choosing.add_argument("choice", choices=("allow", "refuse", "default"))
-
-
-def _invites(command: argparse.ArgumentParser) -> None:
-    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
-    adding = actions.add_parser("add", help="make one, and print its link and QR code")
-    adding.add_argument(
-        "--uses", type=_positive, default=1, metavar="N", help="accounts it makes (default: 1)"
-    )
-    adding.add_argument(
-        "--days", type=_positive, metavar="D", help="days it is good for (default: for ever)"
-    )
-    adding.add_argument("--comment", default="", metavar="TEXT", help="for you to remember")
-    adding.add_argument("--json", action="store_true", help="for programs")
-    listing = actions.add_parser("list", help="list all of them")
-    listing.add_argument("--json", action="store_true", help="for programs")
-    removing = actions.add_parser("remove", help="withdraw one; its accounts stay")
-    removing.add_argument("id", type=_positive, metavar="ID")
-
-
-def _registration(command: argparse.ArgumentParser) -> None:
-    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, text in (
-        ("stop", "give nobody a new address, from now on"),
-        ("start", "end the stop"),
-        ("show", "say who gets a new address now"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("--json", action="store_true", help="for programs")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-_positive.__name__ = "number"  # argparse names it in its sentence about a wrong value
-
-
-def _dns(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--unsplit",
-        action="store_true",
-        help="write long TXT values as one string, for web forms that split them by themselves",
-    )
-    what = command.add_mutually_exclusive_group()
-    what.add_argument(
-        "--check",
-        action="store_true",
-        help="ask the domain's name servers and tell all that is missing or wrong"
-        " (exit code 1 if anything required is)",
-    )
-    what.add_argument(
-        "--update",
-        action="store_true",
-        help="write the records to the primary name server (RFC 2136)",
-    )
-    command.add_argument("--server", metavar="ADDRESS", help="with --update: the primary's address")
-    command.add_argument(
-        "--key-file", type=Path, metavar="FILE", help="with --update: the TSIG key, as BIND has it"
-    )
-
-
-def _status(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="for programs")
-
-
-def _expire(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--dry-run", action="store_true", help="remove nothing, print what would go"
-    )
-
-
-_ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-    "status": _status,
-    "dns": _dns,
-    "accounts": _accounts,
-    "expire": _expire,
-    "registration": _registration,
-    "invites": _invites,
-    "invite": lambda _: None,
-    "certificate": lambda _: None,
-}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    options = parser().parse_args(arguments)
-    modules = {name: module for name, module, _ in COMMANDS}
-    command = importlib.import_module(f"chatmaild.admin.{modules[options.command]}")
     try:
-        code: int = command.run(load(options.config), options)
-        sys.stdout.flush()
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except OSError:
+        fault = _output_fault()
+        if fault is None:
+            raise
+        # `chatmail accounts list | head` has read enough; that needs no word.
+        if not isinstance(fault, BrokenPipeError):
+            print(f"chatmail: the output cannot be written: {fault.strerror}", file=sys.stderr)
+        # Otherwise Python would try again at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(arguments: list[str] | None) -> int:
+    options = parser().parse_args(arguments)
+    command = COMMANDS[options.command]
+    described: _Parser = options.parser
+    try:
+        return command.run(load(options.config), options)
+    except UsageError as error:
+        described.error(str(error))
     except (CommandError, ConfigError) as error:
         print(journal.with_priority(f"chatmail {options.command}: {error}"), file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        # `chatmail accounts list | head`: nobody reads on, and Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return code
+
+
+def _output_fault() -> OSError | None:
+    """Say why standard output cannot be written: what is left to write fails again."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return error
+    return None

@@ -1,28 +1,29 @@
-"""Asking chatmail-accounts to change something; only root and its own user may."""
+"""Asks chatmail-accounts to change something; only root and the daemon's own user may."""
 
 import http
 from typing import Any
 
-from chatmaild.admin.cli import CommandError
+from chatmaild.admin.command import CommandError
 from chatmaild.config import Config
-from chatmaild.service import http_client
 
 
 def ask(config: Config, path: str, **fields: Any) -> dict[str, Any]:
     """
-    Ask one thing; the answer's fields.
+    Send one request; return the fields of the answer.
 
     Raises:
-        CommandError: with the daemon's own sentence, or why it cannot be asked.
+        CommandError: with the daemon's own sentence, or the reason why there is no answer.
 
     """
+    from chatmaild.service import http_client
+
     socket = config.paths.control_socket
     try:
         status, answer = http_client.ask(socket, path, **fields)
     except PermissionError:
         raise CommandError("only root may do that") from None
     except http_client.UnreachableError as error:
-        raise CommandError(f"chatmail-accounts cannot be asked at {socket}: {error}") from None
+        raise CommandError(f"chatmail-accounts does not answer at {socket}: {error}") from None
     if status >= http.HTTPStatus.BAD_REQUEST:
         raise CommandError(str(answer["reason"]))
     return answer

@@ -1,24 +1,62 @@
-"""`chatmail dns`: the whole zone this relay needs, ready to paste, to compare or to publish."""
+"""`chatmail dns`: prints the DNS records of this relay, checks or publishes them."""
 
 import argparse
+from pathlib import Path
 
-from chatmaild.admin import zone
+from chatmaild.admin.command import UsageError
 from chatmaild.config import Config, is_address
+
+HELP = "print, check or publish the DNS records that this relay needs"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--unsplit",
+        action="store_true",
+        help="print each long text as one string, for web forms that split it by themselves",
+    )
+    what.add_argument(
+        "--check",
+        action="store_true",
+        help="query the domain's name servers and report all missing or wrong records"
+        " (exit code 1 if a required one is)",
+    )
+    what.add_argument(
+        "--update",
+        action="store_true",
+        help="send the records to the primary name server (RFC 2136)",
+    )
+    parser.add_argument(
+        "--server", metavar="ADDRESS", help="with --update: the address of the primary name server"
+    )
+    parser.add_argument(
+        "--key-file", type=Path, metavar="FILE", help="with --update: a TSIG key in BIND's format"
+    )
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
-    """Print the zone, compare it with what is published, or publish it."""
+    """Print the records, compare them with what is published, or publish them."""
+    given = [value is not None for value in (options.server, options.key_file)]
+    if options.update and not all(given):
+        raise UsageError("--update requires --server and --key-file")
+    if any(given) and not options.update:
+        raise UsageError("--server and --key-file have no meaning without --update")
     if is_address(config.host):
         print(f"; {config.host} is an IP address: this relay needs no DNS records")
         return 0
+    from chatmaild.admin import zone
+
+    records = zone.records(config)
     if options.check:
-        from chatmaild.admin import dns_check  # noqa: PLC0415 - loads dnspython
+        from chatmaild.admin import dns_check
 
-        return dns_check.run(config.domain, zone.records(config))
+        return dns_check.run(config.domain, records)
     if options.update:
-        from chatmaild.admin import dns_update  # noqa: PLC0415 - loads dnspython
+        from chatmaild.admin import dns_update
 
-        return dns_update.run(config.domain, zone.records(config), options.server, options.key_file)
-    for line in zone.lines(config.domain, zone.records(config), split=not options.unsplit):
+        return dns_update.run(config.domain, records, options.server, options.key_file)
+    for line in zone.lines(config.domain, records, split=not options.unsplit):
         print(line)
     return 0

@@ -20,7 +20,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from chatmaild.admin.cli import CommandError
+from chatmaild.admin.command import CommandError
 from chatmaild.config import DnsRecord
 
 SECONDS = 5.0

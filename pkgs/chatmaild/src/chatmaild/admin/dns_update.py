@@ -20,7 +20,7 @@ import dns.tsig
 import dns.tsigkeyring
 import dns.update
 
-from chatmaild.admin.cli import CommandError
+from chatmaild.admin.command import CommandError
 from chatmaild.admin.zone import TTL_SECONDS, txt_data
 from chatmaild.config import DnsRecord
 
@@ -29,10 +29,8 @@ MAX_KEY_FILE_BYTES = 4096
 ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
 
 
-def run(domain: str, records: list[DnsRecord], server: str | None, key_file: Path | None) -> int:
+def run(domain: str, records: list[DnsRecord], server: str, key_file: Path) -> int:
     """Write all records in one transaction: all of them or none."""
-    if server is None or key_file is None:
-        raise CommandError("--update needs --server and --key-file")
     key = read_key(key_file)
     zone = _zone(domain, server, key)
     update = dns.update.UpdateMessage(zone)

@@ -1,24 +1,35 @@
-"""`chatmail expire`: what would go tonight, or let it go now."""
+"""`chatmail expire`: lists what tonight's expiry would delete, or runs it now."""
 
 import argparse
 import subprocess
 import time
+from typing import TYPE_CHECKING
 
-from chatmaild.admin.accounts import human_size
-from chatmaild.admin.cli import CommandError
-from chatmaild.book.accounts import BookError
+from chatmaild.admin.command import CommandError, human_size
 from chatmaild.config import Config
-from chatmaild.expiry.night import Report
-from chatmaild.expiry.runner import ExpiryError, night
-from chatmaild.expiry.sweep import Amount
 
+if TYPE_CHECKING:
+    from chatmaild.expiry.night import Report
+    from chatmaild.expiry.sweep import Amount
+
+HELP = "delete expired mail and idle accounts now, or list them"
 UNIT = "chatmail-expire.service"
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the one option."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="list what would be deleted; delete nothing"
+    )
+
+
 def run(config: Config, options: argparse.Namespace) -> int:
-    """Rehearse a night and print what would go, or start what the timer starts."""
+    """Print what would be deleted, or start the unit that the timer starts."""
     if not options.dry_run:
         return _start()
+    from chatmaild.book.accounts import BookError
+    from chatmaild.expiry.runner import ExpiryError, night
+
     try:
         print("\n".join(lines(night(config, time.time(), rehearsal=True))))
     except (BookError, ExpiryError) as error:
@@ -26,11 +37,11 @@ def run(config: Config, options: argparse.Namespace) -> int:
     return 0
 
 
-def lines(report: Report) -> list[str]:
-    """Say what would go; the operator may read the addresses of accounts, nobody else does."""
+def lines(report: "Report") -> list[str]:
+    """List what would be deleted; the operator may see the addresses of accounts."""
     return [
         f"{report.mailboxes} mailboxes, {_amount(report.seen)}",
-        "would go:",
+        "would be deleted:",
         f"  old mail            {_amount(report.old)}",
         f"  large mail          {_amount(report.large)}",
         f"  from full mailboxes {_trimmed(report)}",
@@ -39,28 +50,32 @@ def lines(report: Report) -> list[str]:
         f"  idle accounts       {len(report.idle)}",
         *(f"    {address}" for address in sorted(report.idle)),
         *([f"not readable: {report.faults} mailboxes"] if report.faults else []),
-        *([f"without a date, so they stay: {report.undated} messages"] if report.undated else []),
         *(
-            ["not yet: the relay was away, so nothing goes by its age for a week"]
+            [f"kept, because they have no date: {report.undated} messages"]
+            if report.undated
+            else []
+        ),
+        *(
+            ["not yet: the relay was offline, so deletion by age is paused for a week"]
             if report.held
             else []
         ),
     ]
 
 
-def _amount(amount: Amount) -> str:
+def _amount(amount: "Amount") -> str:
     return f"{amount.messages} messages, {human_size(amount.bytes)}"
 
 
-def _trimmed(report: Report) -> str:
-    return f"{_amount(report.trimmed)} at least, of {report.trimmed_mailboxes} mailboxes"
+def _trimmed(report: "Report") -> str:
+    return f"at least {_amount(report.trimmed)}, in {report.trimmed_mailboxes} mailboxes"
 
 
 def _start() -> int:
-    # As its own user, in its sandbox, behind everybody else; not as root from a terminal.
+    # In its unit it has its own user, its sandbox and a low priority.
     try:
         subprocess.run(["systemctl", "start", UNIT], check=True)  # noqa: S603, S607 - systemd's own
     except (OSError, subprocess.CalledProcessError):
-        raise CommandError(f"it did not work; `journalctl -u {UNIT}` says why") from None
+        raise CommandError(f"expiry failed; `journalctl -u {UNIT}` has the reason") from None
     print(f"done; `journalctl -u {UNIT}` has the report")
     return 0

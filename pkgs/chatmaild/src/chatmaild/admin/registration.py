@@ -1,8 +1,8 @@
 """
-`chatmail registration`: whether there are new addresses, and the emergency stop.
+`chatmail registration`: stops the creation of new addresses at once, and starts it again.
 
-The stop is a file beside the account book, looked for at every request: it needs no restart, works
-while the daemons are down, and outlives a reboot.
+The stop is a file beside the account book. The daemons look for it at every request, so it needs no
+restart, works while they are down, and survives a reboot.
 """
 
 import argparse
@@ -10,14 +10,26 @@ import json
 import os
 
 from chatmaild import admission
-from chatmaild.admin.cli import CommandError
+from chatmaild.admin.command import CommandError, add_json
 from chatmaild.config import Config
 
+HELP = "stop or start the creation of new addresses"
 MEANING = {
-    "open": "everyone gets an address",
-    "invite": "whoever has an invite gets an address",
-    "closed": "nobody gets an address",
+    "open": "anyone can create an address",
+    "invite": "a new address requires an invite",
+    "closed": "there are no new addresses",
 }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the actions."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text in (
+        ("stop", "refuse new addresses from now on, with or without an invite"),
+        ("start", "end the stop"),
+        ("show", "show whether new addresses can be created"),
+    ):
+        add_json(actions.add_parser(name, help=text))
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
@@ -25,7 +37,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     path = config.paths.nocreate
     try:
         if options.action == "stop":
-            # Nothing follows a link there: the directory is not root's.
+            # The directory is not root's, so a link there is not followed.
             flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
             os.close(os.open(path, flags, 0o644))
         elif options.action == "start":
@@ -48,5 +60,5 @@ def _show(config: Config, *, as_json: bool) -> None:
         print(json.dumps(state, indent=2))
         return
     print(f"setting   {config.registration}: {MEANING[config.registration]}")
-    print(f"stopped   {'yes, nobody gets an address' if stopped else 'no'}")
-    print(f"pressure  {f'{shortage.value} is short, nobody gets one' if shortage else 'none'}")
+    print(f"stopped   {'yes: no new addresses' if stopped else 'no'}")
+    print(f"pressure  {f'low on {shortage.value}: no new addresses' if shortage else 'none'}")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from chatmaild.admin.cli import CommandError
+from chatmaild.admin.command import CommandError
 from chatmaild.config import Config, DnsRecord, Need
 
 TTL_SECONDS = 3600
@@ -30,8 +30,7 @@ def records(config: Config) -> list[DnsRecord]:
         ConfigError: there is no DKIM key, or it cannot be read.
 
     """
-    # Loads cryptography.
-    from chatmaild.signatures import keys  # noqa: PLC0415
+    from chatmaild.signatures import keys
 
     origin = f"{config.domain}."
     return [
@@ -72,7 +71,7 @@ def tlsa(config: Config) -> list[DnsRecord]:
     `3 1 1` speaks of the key alone, which is kept when the certificate is renewed. It counts only
     in a zone with DNSSEC, and does no harm in another.
     """
-    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 - slow to load
+    from cryptography.hazmat.primitives.serialization import (
         Encoding,
         PublicFormat,
         load_pem_private_key,

@@ -7,8 +7,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from chatmaild.admin.certificate import ensure
-from chatmaild.admin.cli import CommandError
+from chatmaild.admin.command import CommandError
+from chatmaild.admin.self_signed import ensure
 
 NOW = datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC)
 DOMAIN = "_chat.example"
@@ -99,7 +99,7 @@ def test_never_replaces_a_key_it_cannot_read(tmp_path: Path) -> None:
     """A damaged key may have a backup; a replaced one has none."""
     (tmp_path / "key.pem").write_bytes(b"half a key")
 
-    with pytest.raises(CommandError, match="is no EC private key; restore it from a backup"):
+    with pytest.raises(CommandError, match="is not an EC private key; restore it from a backup"):
         make(tmp_path)
 
     assert (tmp_path / "key.pem").read_bytes() == b"half a key"

@@ -1,0 +1,151 @@
+"""
+The self-signed certificate of a relay without a public name.
+
+The key is made once and kept across renewals. Chat clients remember it: while the key is the same,
+they go on trusting a certificate that they cannot verify.
+"""
+
+import datetime
+import ipaddress
+import os
+import tempfile
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from chatmaild.admin.command import CommandError
+
+# Clients ignore the dates of a self-signed certificate, and every renewal is a reload.
+VALID_DAYS = 3650
+RENEW_DAYS = 30
+
+
+def ensure(certificate: Path, key: Path, host: str, now: datetime.datetime) -> bool:
+    """
+    Make what is missing or due; return whether a certificate was written.
+
+    Raises:
+        CommandError: the existing key cannot be used, or a file cannot be written.
+
+    """
+    try:
+        private = _load_key(key)
+        if private is None:
+            private = ec.generate_private_key(ec.SECP256R1())
+            _write(
+                key,
+                private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+                0o640,
+            )
+        if _is_good(certificate, private, host, now):
+            return False
+        _write(certificate, _sign(private, host, now).public_bytes(Encoding.PEM), 0o644)
+    except OSError as error:
+        raise CommandError(f"{error.filename}: {error.strerror}") from None
+    return True
+
+
+def _load_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        key = load_pem_private_key(content, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        # Replacing it would make every client distrust this relay.
+        raise CommandError(
+            f"{path}: is not an EC private key; restore it from a backup, or remove it so that a"
+            " new one is made"
+        )
+    return key
+
+
+def _is_good(
+    path: Path, key: ec.EllipticCurvePrivateKey, host: str, now: datetime.datetime
+) -> bool:
+    """Say whether the certificate there is of this key and host, and lasts for a while."""
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (FileNotFoundError, ValueError, x509.ExtensionNotFound):
+        return False
+    return (
+        _public_bytes(certificate.public_key()) == _public_bytes(key.public_key())
+        and list(names) == [_alternative_name(host)]
+        and certificate.not_valid_before_utc <= now
+        and certificate.not_valid_after_utc - now > datetime.timedelta(days=RENEW_DAYS)
+    )
+
+
+def _public_bytes(key: object) -> bytes:
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return b""
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _sign(key: ec.EllipticCurvePrivateKey, host: str, now: datetime.datetime) -> x509.Certificate:
+    # RFC 5280 A.1: a common name has at most 64 characters; clients read the SAN.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A client's clock may be late.
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+        .add_extension(x509.SubjectAlternativeName([_alternative_name(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _alternative_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """
+    Write a file that appears whole or not at all, even after a power cut.
+
+    It belongs to whom its directory belongs to, also when root runs the command.
+    """
+    owner = path.parent.stat()
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            # Nobody else may, and in the unit's sandbox it is forbidden.
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
