@@ -132,7 +132,9 @@ def test_daemons_name_a_wrong_key_in_their_configuration(relay: Relay) -> None:
     """A mistyped setting stops the start with its name, in one sentence."""
     path = "/tmp/wrong.json"
     config = dict(relay.value.daemons)
-    config["sending"] = {"perMinut": 60, "burst": 10, "maxRecipients": 1000}
+    sending = dict(config["sending"])
+    sending["perMinut"] = sending.pop("perMinute")
+    config["sending"] = sending
     relay.machine.write(path, json.dumps(config))
 
     for daemon in ("chatmail-accounts", "chatmail-filter", "chatmail-web"):

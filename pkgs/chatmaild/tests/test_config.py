@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chatmaild.config import ConfigError, is_address, load
+from conftest import RENDERED
 
 
 def write(tmp_path: Path, value: object) -> Path:
@@ -40,8 +41,16 @@ def test_maps_operators_words_to_attributes(tmp_path: Path, settings: dict[str, 
     assert config.admission.max_load == 0.0
     assert config.metadata.iroh_relay is None
     assert config.dns[0].need == "required"
-    assert config.units == ("postfix.service",)
+    assert "postfix.service" in config.units
     assert config.paths.dkim_key == tmp_path / "dkim.pem"
+
+
+@pytest.mark.parametrize("name", ["smallest", "everything"])
+def test_reads_what_the_value_renders(tmp_path: Path, name: str) -> None:
+    """Neither an unknown key nor a missing one, with every optional part and without."""
+    config = load(write(tmp_path, RENDERED[name]))
+
+    assert (config.echo is None) == (config.metrics is None) == (name == "smallest")
 
 
 def test_cannot_be_changed_after_reading(tmp_path: Path, settings: dict[str, Any]) -> None:

@@ -17,15 +17,10 @@ PASSWORD = "the-bots-own-password"
 
 @pytest.fixture
 def with_echo(
-    start: Callable[[], Daemon], settings: dict[str, Any], tmp_path: Path
+    start: Callable[[], Daemon], settings: dict[str, Any], sections: dict[str, dict[str, Any]]
 ) -> Callable[[], Daemon]:
     """Start a daemon that knows of a bot."""
-    settings["echo"] = {
-        "state": str(tmp_path),
-        "invite": str(tmp_path / "invite"),
-        "server": "/s",
-        "socket": str(tmp_path / "echo.sock"),
-    }
+    settings["echo"] = sections["echo"]
     return start
 
 

@@ -204,23 +204,17 @@ def test_entries_come_from_the_configuration(tmp_path: Path, settings: dict[str,
 
 
 def test_turn_credentials_are_new_for_each_request(
-    tmp_path: Path, settings: dict[str, Any]
+    tmp_path: Path, settings: dict[str, Any], sections: dict[str, dict[str, Any]]
 ) -> None:
     """A client that asks later gets credentials that last longer; without a secret there is NIL."""
-    settings["metadata"]["turn"] = {
-        "host": "chat.example.org",
-        "port": 3478,
-        "secretFile": str(tmp_path / "secret"),
-        "settingsFile": "/s",
-        "serverFile": "/t",
-    }
+    settings["metadata"]["turn"] = sections["turn"]
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
     times = iter([1000.5, 2000.0, 3000.0])
     entry = server_entries(load(path), lambda: next(times))["turn"]
     assert entry() is None
 
-    (tmp_path / "secret").write_text("north\n")
+    (tmp_path / "secretFile").write_text("north\n")
 
     host, port, expiry, password = str(entry()).split(":")
     assert (host, port, expiry) == ("chat.example.org", "3478", str(2000 + 24 * 3600))

@@ -39,18 +39,11 @@ def test_an_empty_relay_has_numbers_too(tmp_path: Path) -> None:
 
 
 def test_the_daemon_tells_what_it_did_and_how_things_stand(
-    tmp_path: Path, start: Callable[[], Daemon], settings: dict[str, Any]
+    start: Callable[[], Daemon], settings: dict[str, Any], sections: dict[str, dict[str, Any]]
 ) -> None:
     """Numbers without a name, from the book, the disk, the last night and its own counters."""
-    place = tmp_path / "numbers.sock"
-    settings["metrics"] = {
-        "accountsSocket": str(place),
-        "filterSocket": "/nonexistent",
-        "postqueue": "/nonexistent",
-        "https": 1,
-        "submissions": 2,
-        "imaps": 3,
-    }
+    settings["metrics"] = sections["metrics"]
+    place = Path(sections["metrics"]["accountsSocket"])
     daemon = start()
     daemon.login("alice1234@chat.example.org", "password1")
     daemon.login("alice1234@chat.example.org", "another one")

@@ -5,16 +5,19 @@ from typing import Any
 import pytest
 
 from chatmaild.accounts.turn import ensure_secret, entry, main, password
-from chatmaild.config import Turn
+from chatmaild.config import Turn, load
 
 
 @pytest.fixture
-def turn(tmp_path: Path) -> Turn:
+def turn(settings: dict[str, Any], sections: dict[str, dict[str, Any]], tmp_path: Path) -> Turn:
     """Hand over a TURN server whose files are the test's."""
-    names = ("secret", "turnserver.settings", "turnserver.conf")
-    secret, settings, server = (tmp_path / name for name in names)
-    settings.write_text("listening-port=3478\n")
-    return Turn("chat.example.org", 3478, secret, settings, server)
+    settings["metadata"]["turn"] = sections["turn"]
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings))
+    turn = load(path).metadata.turn
+    assert turn
+    turn.settings_file.write_text("listening-port=3478\n")
+    return turn
 
 
 def test_a_password_is_the_one_that_servers_compute() -> None:
@@ -39,22 +42,11 @@ def test_a_secret_is_made_once_and_kept(turn: Turn) -> None:
     assert turn.secret_file.stat().st_mode & 0o777 == 0o640
 
 
-def test_the_server_reads_its_settings_and_the_secret(
-    tmp_path: Path, settings: dict[str, Any], turn: Turn
-) -> None:
+def test_the_server_reads_its_settings_and_the_secret(tmp_path: Path, turn: Turn) -> None:
     """Nobody else reads that file, and nothing half written is left beside it."""
-    settings["metadata"]["turn"] = {
-        "host": turn.host,
-        "port": turn.port,
-        "secretFile": str(turn.secret_file),
-        "settingsFile": str(turn.settings_file),
-        "serverFile": str(turn.server_file),
-    }
-    path = tmp_path / "chatmaild.json"
-    path.write_text(json.dumps(settings))
     before = set(tmp_path.iterdir())
 
-    assert main(["--config", str(path)]) == 0
+    assert main(["--config", str(tmp_path / "chatmaild.json")]) == 0
 
     secret = turn.secret_file.read_text().strip()
     written = turn.server_file.read_text()

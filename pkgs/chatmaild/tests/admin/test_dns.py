@@ -108,7 +108,7 @@ def test_prints_the_whole_zone_with_the_hosts_key(
     assert "chat.example.org. 3600 IN A 192.0.2.1" in lines
     assert "chat.example.org. 3600 IN AAAA 2001:db8::1" in lines
     assert "chat.example.org. 3600 IN MX 10 chat.example.org." in lines
-    (key,) = [line for line in lines if "_domainkey" in line]
+    (key,) = [line for line in lines if "opendkim._domainkey" in line]
     assert key.startswith('opendkim._domainkey.chat.example.org. 3600 IN TXT "v=DKIM1;k=rsa;p=')
 
 
@@ -122,7 +122,7 @@ def test_a_second_key_has_a_record_of_its_own(tmp_path: Path, settings: dict[str
 
     found = zone.records(load(config_file(tmp_path, settings)))
 
-    by_name = {record.name: record for record in found if "_domainkey" in record.name}
+    by_name = {record.name: record for record in found if "k=" in record.data}
     assert by_name.keys() == {f"{s}._domainkey.chat.example.org." for s in ("opendkim", "ed25519")}
     record = by_name["ed25519._domainkey.chat.example.org."]
     assert record.data.startswith("v=DKIM1;k=ed25519;p=")

@@ -18,18 +18,14 @@ HEADER = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1:3903\r\n\r\n"
 
 
 @pytest.fixture
-def config(tmp_path: Path, settings: dict[str, Any]) -> Config:
+def config(tmp_path: Path, settings: dict[str, Any], sections: dict[str, dict[str, Any]]) -> Config:
     """Hand over a relay of which only the filter runs."""
-    settings["metrics"] = {
-        "accountsSocket": str(tmp_path / "accounts.sock"),
-        "filterSocket": str(tmp_path / "filter.sock"),
-        "postqueue": "/nonexistent",
-        "https": 1,
-        "submissions": 1,
-        "imaps": 1,
-    }
+    # Where nothing listens.
+    ports = {"https": 1, "submissions": 1, "imaps": 1}
+    settings["metrics"] = sections["metrics"] | ports
     told = {"submission-accepted-encrypted": 5, "signed": 5}
-    numbers.tell_forever(sockets.listener("n", tmp_path / "filter.sock", {}), lambda: told)
+    listener = sockets.listener("n", Path(sections["metrics"]["filterSocket"]), {})
+    numbers.tell_forever(listener, lambda: told)
     (tmp_path / "chatmaild.json").write_text(json.dumps(settings))
     return load(tmp_path / "chatmaild.json")
 

@@ -1,3 +1,4 @@
+import copy
 import html.parser
 import io
 import json
@@ -14,13 +15,6 @@ from chatmaild.website.facts import CURRENT, ECHO_PICTURE, echo_invite
 from chatmaild.website.generate import main, publish, qr_png, site, size
 
 INVITE = "DCACCOUNT:https://chat.example.org/new"
-TURN = {
-    "host": "chat.example.org",
-    "port": 3478,
-    "secretFile": "/s",
-    "settingsFile": "/c",
-    "serverFile": "/r",
-}
 
 
 class Links(html.parser.HTMLParser):
@@ -123,22 +117,14 @@ def test_names_the_real_limits(tmp_path: Path, settings: dict[str, Any]) -> None
     assert "33 Tage" in pages["de/info.html"]
 
 
-SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "push": ({}, {"push": {"enable": False, "proxy": "http://127.0.0.1:9/notify"}}),
-    "turn": (
-        {"metadata": {"irohRelay": None, "turn": TURN, "appVersions": None}},
-        {"metadata": {"irohRelay": None, "turn": None, "appVersions": None}},
-    ),
-    "iroh": (
-        {"metadata": {"irohRelay": "https://iroh.test", "turn": None, "appVersions": None}},
-        {"metadata": {"irohRelay": None, "turn": None, "appVersions": None}},
-    ),
-    "echo": (
-        {"echo": {"state": "/e", "invite": "INVITE", "server": "/s", "socket": "/k"}},
-        {"echo": None},
-    ),
-    "grace": ({}, {"accounts": {"graceDays": 0}}),
-    "cleartext": ({"incoming": {"cleartext": True}}, {"incoming": {"cleartext": False}}),
+# A key of the configuration, its value for on (or the section to be there), and that for off.
+SWITCHES: dict[str, tuple[str, object, object]] = {
+    "push": ("push.enable", True, False),
+    "turn": ("metadata.turn", "turn", None),
+    "iroh": ("metadata.irohRelay", "https://iroh.test", None),
+    "echo": ("echo", "echo", None),
+    "grace": ("accounts.graceDays", 90, 0),
+    "cleartext": ("incoming.cleartext", True, False),
 }
 # What a visitor would read about each of them, in both languages.
 WORDS = {
@@ -153,21 +139,25 @@ WORDS = {
 
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_says_only_what_the_relay_does(
-    tmp_path: Path, settings: dict[str, Any], switch: str
+    tmp_path: Path, settings: dict[str, Any], sections: dict[str, dict[str, Any]], switch: str
 ) -> None:
     """Pages told of notifications that the relay had switched off."""
     (tmp_path / "invite").write_text("https://i.delta.chat/#ABC&a=b%40c&n=d\n")
+    key, on_value, off_value = SWITCHES[switch]
 
-    def sentences(change: dict[str, Any]) -> dict[str, int]:
-        text = json.dumps(change).replace("INVITE", str(tmp_path / "invite"))
-        mixed = settings | json.loads(text)
-        mixed["accounts"] = settings["accounts"] | mixed["accounts"]
+    def sentences(value: object) -> dict[str, int]:
+        *groups, last = key.split(".")
+        mixed = copy.deepcopy(settings)
+        group = mixed
+        for name in groups:
+            group = group[name]
+        group[last] = value
         return {
             name: len(re.findall(WORDS[switch], html, re.IGNORECASE))
             for name, html in pages_of(tmp_path, mixed).items()
         }
 
-    on, off = (sentences(change) for change in SWITCHES[switch])
+    on, off = sentences(sections.get(str(on_value), on_value)), sentences(off_value)
 
     for language in ("en", "de"):
         assert on[f"{language}/privacy.html"] > 0
@@ -283,11 +273,11 @@ def test_by_invitation_the_button_waits_for_an_invite(
 
 
 def test_the_echo_bot_is_offered_once_it_has_an_invite(
-    tmp_path: Path, settings: dict[str, Any]
+    tmp_path: Path, settings: dict[str, Any], sections: dict[str, dict[str, Any]]
 ) -> None:
     """Before that there is nothing to scan."""
     invite = tmp_path / "invite"
-    settings["echo"] = {"state": "/e", "invite": str(invite), "server": "/s", "socket": "/k"}
+    settings["echo"] = sections["echo"]
     assert "echo" not in pages_of(tmp_path, settings)["index.html"].lower()
 
     invite.write_text("https://i.delta.chat/#ABC&a=echo%40chat.example.org&n=Echo\n")
@@ -402,16 +392,14 @@ def test_sizes_read_as_people_write_them(number: int, text: str) -> None:
 
 
 def test_a_bot_that_comes_while_the_site_is_written_is_on_it(
-    tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    settings: dict[str, Any],
+    sections: dict[str, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No change is told of between the start and the end of what systemd started."""
     invite = tmp_path / "invite"
-    settings["echo"] = {
-        "state": str(tmp_path),
-        "invite": str(invite),
-        "server": "/s",
-        "socket": "/s",
-    }
+    settings["echo"] = sections["echo"]
     config_of(tmp_path, settings)
     rounds = []
 
