@@ -1,14 +1,27 @@
-{ config, lib, options, ... }:
+# The journal from the relay's value. An operator's own settings override it.
+{
+  config,
+  lib,
+  options,
+  ...
+}:
 let
-  # journald.conf(5) as one set since 26.11; before, two options.
-  structured = options.services.journald ? settings;
+  inherit (config.services.chatmail) relay;
+  others = removeAttrs relay.journal [ "Storage" ];
 in
 {
-  config = lib.mkIf config.services.chatmail.relay.active {
+  config = lib.mkIf relay.active {
     services.journald =
-      if structured then
-        { settings.Journal = { Storage = lib.mkDefault "volatile"; MaxRetentionSec = lib.mkDefault "3day"; }; }
+      # One option for all of journald.conf(5), since NixOS 26.11.
+      if options.services.journald ? settings then
+        { settings.Journal = lib.mapAttrs (_: lib.mkDefault) relay.journal; }
       else
-        { storage = lib.mkDefault "volatile"; extraConfig = lib.mkBefore "MaxRetentionSec=3day\n"; };
+        {
+          storage = lib.mkDefault relay.journal.Storage;
+          # Before the operator's lines, because the last one counts.
+          extraConfig = lib.mkBefore (
+            lib.concatStrings (lib.mapAttrsToList (key: v: "${key}=${v}\n") others)
+          );
+        };
   };
 }

@@ -1,4 +1,4 @@
-# The relay's own resolver. The host uses it too (services.unbound.resolveLocalQueries).
+# The relay's own resolver. The host uses it too.
 { config, lib, ... }:
 let
   inherit (config.services.chatmail) relay;
@@ -8,6 +8,8 @@ in
     services.unbound = {
       enable = true;
       settings = relay.unbound;
+      # 127.0.0.1 in resolv.conf, as the relay's value has it.
+      resolveLocalQueries = true;
     };
   };
 }

@@ -47,6 +47,7 @@ let
         ./nginx/discovery.nix
         ./nginx/web.nix
         ./unbound.nix
+        ./journal.nix
         ./daemons.nix
         ./chatmaild.nix
         ./certificate.nix

@@ -39,6 +39,9 @@ let
     "dovecot"
     "nginx"
     "unbound"
+    # journald.conf(5), section [Journal]; resolv.conf(5), keyword -> value.
+    "journal"
+    "resolver"
     # Prometheus: `scrapeConfig` and `rules`.
     "prometheus"
     # What an ACME client obtains: `domain`, `extraDomainNames`, and the `webroot` for its answers.

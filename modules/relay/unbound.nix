@@ -32,6 +32,9 @@
   };
   unbound.remote-control.control-enable = false;
 
+  # The host resolves names with it, too.
+  resolver.nameserver = "127.0.0.1";
+
   # Without it no mail comes in or goes out.
   dropins."unbound.service" = unit.addition { };
 }

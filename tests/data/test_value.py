@@ -276,6 +276,7 @@ def test_what_a_unit_reads_is_there() -> None:
 READ_OTHERWISE = {
     "/etc/chatmail/www/config-v1.1.xml": "nginx opens it for each request",
     "/etc/chatmail/www/mta-sts.txt": "nginx opens it for each request",
+    "/etc/resolv.conf": "the C library of each process looks whether it has changed",
     "/etc/sysusers.d/chatmail.conf": "systemd-sysusers runs before the units are restarted",
 }
 

@@ -101,5 +101,4 @@ def _lab_files(files: Mapping[str, File]) -> dict[str, File]:
     return {
         "/etc/unbound/unbound.conf": File(f"{unbound.text!s}{UNBOUND_IN_THE_LAB}"),
         HINTS_FILE: File(HINTS),
-        "/etc/resolv.conf": File("nameserver 127.0.0.1\n"),
     }

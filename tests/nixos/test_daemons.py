@@ -314,3 +314,55 @@ def test_users_are_fixed_and_postfix_reaches_the_filter(seen: Seen) -> None:
 def test_the_journal_is_in_memory_and_short(seen: Seen) -> None:
     """What is not written needs no promise to be deleted."""
     assert seen["journald"] == {"storage": "volatile", "extraConfig": "MaxRetentionSec=3day\n"}
+
+
+def journald(settings: str, *, next_release: bool) -> Seen:
+    """What services.journald amounts to, with more settings, on this NixOS or the next."""
+    next_journald = 'imports = [ (repository + "/tests/nixos/stand-in/next/journald.nix") ];'
+    found: Seen = nix(
+        host(
+            f"{{ {next_journald if next_release else ''} {settings} "
+            'services.chatmail = { enable = true; domain = "_lab.test"; }; }'
+        )
+        + ".config.services.journald"
+    )
+    return found
+
+
+def test_the_journal_is_the_same_on_the_next_nixos() -> None:
+    """26.11 has one option for journald.conf where 26.05 has two, and takes neither of those."""
+    seen = journald("", next_release=True)
+
+    assert seen == {"settings": {"Journal": {"Storage": "volatile", "MaxRetentionSec": "3day"}}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "next_release", "kept"),
+    [
+        (
+            'services.journald = { storage = "auto"; extraConfig = "MaxRetentionSec=1day"; };',
+            False,
+            {"storage": "auto", "extraConfig": "MaxRetentionSec=3day\n\nMaxRetentionSec=1day"},
+        ),
+        (
+            'services.journald.settings.Journal = { Storage = "auto"; MaxRetentionSec = "1day"; };',
+            True,
+            {"settings": {"Journal": {"Storage": "auto", "MaxRetentionSec": "1day"}}},
+        ),
+    ],
+    ids=["26.05", "26.11"],
+)
+def test_an_operator_keeps_another_journal(
+    settings: str, next_release: bool, kept: dict[str, Any]
+) -> None:
+    """Nothing has to be forced: of two lines in journald.conf the last one counts."""
+    assert journald(settings, next_release=next_release) == kept
+
+
+def test_the_host_asks_the_relays_resolver(seen: Seen) -> None:
+    """Without its answers about DNSSEC no destination has DANE."""
+    system = chatmail(GOOD)
+    unbound = nix(f"{system}.config.services.unbound.resolveLocalQueries")
+
+    assert nix(f"{system}.config.services.chatmail.relay.resolver") == {"nameserver": "127.0.0.1"}
+    assert unbound is True

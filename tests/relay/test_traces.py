@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -58,6 +59,21 @@ def minute(
         done.echo(core)
     done.scrape()
     return done
+
+
+def test_the_journal_is_in_memory_and_short(relay: Relay) -> None:
+    """What was not written to the disk needs no promise to be deleted from it."""
+    said = relay.machine.run(["systemd-analyze", "cat-config", "systemd/journald.conf"]).out
+    told = dict(re.findall(r"^(\w+)=(.*)$", said, re.MULTILINE))
+
+    assert (told["Storage"], told["MaxRetentionSec"]) == ("volatile", "3day")
+    assert relay.machine.run("ls /run/log/journal/*/system.journal").status == 0
+    assert relay.machine.run("find /var/log/journal -type f", check=False).out == ""
+
+
+def test_the_relay_resolves_names_itself(relay: Relay) -> None:
+    """No third party sees whom the relay's people write to."""
+    assert relay.machine.read("/etc/resolv.conf") == "nameserver 127.0.0.1\n"
 
 
 def test_the_journal_names_nobody(relay: Relay, minute: BusyMinute) -> None:

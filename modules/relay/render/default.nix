@@ -38,10 +38,22 @@ let
       }
     );
     "unbound.service"."/etc/unbound/unbound.conf".text = import ./unbound.nix relay.unbound;
-    "systemd-sysctl.service"."/etc/sysctl.d/60-chatmail.conf".text = concatStringsSep "" (
-      map (name: "${name} = ${toString relay.sysctl.${name}}\n") (attrNames relay.sysctl)
-    );
+    "systemd-journald.service"."/etc/systemd/journald.conf.d/60-chatmail.conf".text =
+      systemd.journald relay.journal;
+    "systemd-sysctl.service"."/etc/sysctl.d/60-chatmail.conf".text = lines " = " relay.sysctl;
   };
+
+  # For those who look when they need it.
+  others = {
+    "/etc/sysusers.d/chatmail.conf".text = systemd.sysusers { inherit (relay) users groups; };
+    "/etc/resolv.conf".text = lines " " relay.resolver;
+  };
+
+  lines =
+    between: set:
+    concatStringsSep "" (
+      map (name: "${name}${between}${toString set.${name}}\n") (attrNames set)
+    );
 
   written =
     from:
@@ -51,10 +63,7 @@ in
   # path -> { text; mode ? "0644"; }, all of them root's
   files = once "files" (
     written "a part" [ relay.files ]
-    ++ written "render/default.nix" (
-      [ { "/etc/sysusers.d/chatmail.conf".text = systemd.sysusers { inherit (relay) users groups; }; } ]
-      ++ attrValues configuration
-    )
+    ++ written "render/default.nix" ([ others ] ++ attrValues configuration)
     ++ written "a unit" (attrValues unitFiles)
     ++ written "a drop-in" (attrValues dropinFiles)
   );

@@ -1,5 +1,5 @@
-# Prints unit files and sysusers.d files (systemd.syntax(7), sysusers.d(5)). A section of a unit is key -> value; a list prints
-# one line per element.
+# Prints unit files, journald.conf and sysusers.d files (systemd.syntax(7), sysusers.d(5)). A section of a unit is key -> value; a
+# list prints one line per element.
 let
   inherit (builtins)
     attrNames
@@ -16,15 +16,13 @@ let
       [ "${name}=${value "${section}/${name}" v}" ];
   section =
     name: keys: [ "[${name}]" ] ++ concatLists (map (k: key name k keys.${k}) (attrNames keys));
+  sections = set: text (concatLists (map (name: section name set.${name}) (attrNames set)));
   text = lines: concatStringsSep "" (map (line: "${line}\n") lines);
 in
 {
-  unit =
-    unit:
-    let
-      sections = removeAttrs unit [ "reads" ];
-    in
-    text (concatLists (map (name: section name sections.${name}) (attrNames sections)));
+  unit = unit: sections (removeAttrs unit [ "reads" ]);
+
+  journald = keys: sections { Journal = keys; };
 
   sysusers =
     { users, groups }:

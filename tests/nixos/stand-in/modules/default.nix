@@ -4,6 +4,7 @@
   imports = [
     ./acme.nix
     ./dovecot.nix
+    ./journald.nix
     ./nginx.nix
     ./postfix.nix
     ./services.nix

@@ -1,27 +1,10 @@
-# Smaller services: journald, OpenSSH, Prometheus.
+# Smaller services: OpenSSH, Prometheus.
 { lib, ... }:
 let
   inherit (lib) mkOption types;
 in
 {
   options.services = {
-    # nixos/modules/system/boot/systemd/journald.nix
-    journald = {
-      storage = mkOption {
-        type = types.enum [
-          "persistent"
-          "volatile"
-          "auto"
-          "none"
-        ];
-        default = "persistent";
-      };
-      extraConfig = mkOption {
-        type = types.lines;
-        default = "";
-      };
-    };
-
     # nixos/modules/services/monitoring/prometheus/default.nix
     prometheus = {
       ruleFiles = mkOption {

@@ -15,6 +15,10 @@ in
 {
   options.services.unbound = {
     enable = lib.mkEnableOption "unbound";
+    resolveLocalQueries = mkOption {
+      type = types.bool;
+      default = true;
+    };
     settings = mkOption {
       default = { };
       type = types.submodule {

@@ -1,0 +1,22 @@
+# nixos/modules/system/boot/systemd/journald.nix of NixOS 26.05; 26.11 has ../next/journald.nix.
+{ lib, ... }:
+let
+  inherit (lib) mkOption types;
+in
+{
+  options.services.journald = {
+    storage = mkOption {
+      type = types.enum [
+        "persistent"
+        "volatile"
+        "auto"
+        "none"
+      ];
+      default = "persistent";
+    };
+    extraConfig = mkOption {
+      type = types.lines;
+      default = "";
+    };
+  };
+}
