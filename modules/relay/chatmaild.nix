@@ -69,6 +69,8 @@ in
         revoked
         exceptions
         arrivals
+        expiryHold
+        lastNight
         ;
       authorities = platform.caBundle;
       filterSocket = sockets.filter;

@@ -86,6 +86,9 @@ rec {
     mailboxes = "${state}/chatmail/mail";
     dkimKey = "${state}/chatmail-filter/dkim.pem";
     dkimEd25519Key = "${state}/chatmail-filter/dkim-ed25519.pem";
+    # What the nightly run did, and until when it spares mail after the relay was away.
+    lastNight = "${state}/chatmail/last-night.json";
+    expiryHold = "${state}/chatmail/expiry-hold.json";
     # Beside the account book and not in /etc, which may be read-only.
     nocreate = "${state}/chatmail/nocreate";
     revoked = "${runtime}/chatmail-revoked";

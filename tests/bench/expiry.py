@@ -87,7 +87,7 @@ def make(relay: Relay, accounts: int) -> None:
     relay.machine.run([*words, relay.domain], timeout=MAKING_SECONDS)
     today = int(time.time()) // DAY
     note = json.dumps({"last_run_day": today, "until_day": today})
-    path = str(Path(paths["accountBook"]).with_name("expiry.json"))
+    path = paths["expiryHold"]
     relay.machine.unpack({path: File(note, mode="0600")})
     relay.machine.run(["chown", "vmail:vmail", path])
 

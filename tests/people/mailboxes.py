@@ -55,7 +55,7 @@ def used(person: Person) -> int:
 def awake(relay: Relay) -> None:
     """Let the relay believe that it was never away, so that things expire at once."""
     today = int(time.time()) // DAY
-    path = relay.value.daemons["paths"]["accountBook"].rpartition("/")[0] + "/expiry.json"
+    path = relay.value.daemons["paths"]["expiryHold"]
     note = json.dumps({"last_run_day": today, "until_day": today})
     relay.machine.unpack({path: File(note, mode="0600")})
     relay.machine.run(["chown", "vmail:vmail", path])

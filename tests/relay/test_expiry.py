@@ -81,7 +81,7 @@ def test_the_operator_sees_when_it_last_ran(bob: Person, old: Callable[..., str]
     said = bob.relay.chatmail("status", check=False).out
     [line] = [line for line in said.splitlines() if "expiry" in line.split()]
     today = bob.relay.machine.run(["date", "-u", "+%Y-%m-%d"]).out.strip()
-    kept = bob.relay.machine.run(["cat", "/var/lib/chatmail/expired.json"]).out
+    kept = bob.relay.machine.read(bob.relay.value.daemons["paths"]["lastNight"])
     assert f"ran {today}" in line
     assert "removed 3 messages" in line
     assert "@" not in line + kept
@@ -159,7 +159,7 @@ def test_a_client_that_reads_meanwhile_is_not_cut(bob: Person, old: Callable[...
 def test_a_relay_that_was_away_waits_a_week(bob: Person, old: Callable[..., str]) -> None:
     """Switched off for a month, all its mail is old; people come first, then the night."""
     path = old(25)
-    bob.relay.machine.run(["rm", "-f", "/var/lib/chatmail/expiry.json"])
+    bob.relay.machine.run(["rm", "-f", bob.relay.value.daemons["paths"]["expiryHold"]])
 
     said = mailboxes.expire(bob.relay)
 

@@ -242,6 +242,8 @@ class Paths:
     revoked: Path
     exceptions: Path
     arrivals: Path
+    expiry_hold: Path
+    last_night: Path
     authorities: Path
 
 

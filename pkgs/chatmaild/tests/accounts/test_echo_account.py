@@ -135,7 +135,7 @@ def test_what_is_no_password_is_refused(
 
 def test_the_password_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
     """A start that was cut short leaves nothing that another could not continue."""
-    (tmp_path / "password.new").write_text("half")
+    (tmp_path / ".password.new").write_text("half")
     first = password(tmp_path)
 
     assert password(tmp_path) == first

@@ -322,7 +322,7 @@ def test_status_says_when_expiry_last_ran(
     last = Record(
         at, 12, 3_145_728, 1, 0, 4.5, held=False, fault="", stored_messages=3, stored_bytes=900
     )
-    write(tmp_path / "expired.json", dataclasses.replace(last, **change))
+    write(tmp_path / "last-night.json", dataclasses.replace(last, **change))
     main(["--config", config, "status", "--json"])
 
     [found] = [one for one in json.loads(capsys.readouterr().out) if one["name"] == "expiry"]
@@ -334,10 +334,10 @@ def test_status_names_a_record_that_is_none(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     """A half-restored directory must not end in a traceback."""
-    (tmp_path / "expired.json").write_text(text)
+    (tmp_path / "last-night.json").write_text(text)
     main(["--config", config, "status"])
 
-    assert "expired.json: is no record of a night" in capsys.readouterr().out
+    assert "last-night.json: is no record of a night" in capsys.readouterr().out
 
 
 SHOWN = """\

@@ -44,7 +44,7 @@ def test_says_what_would_go_and_lets_it_stay(
     assert "old mail            2 messages, 4.0 KiB" in shown
     assert f"idle accounts       1\n    {BOB}" in shown
     assert sorted((tmp_path / "mail").rglob("*")) == before
-    assert not (tmp_path / "expiry.json").exists()
+    assert not (tmp_path / "expiry-hold.json").exists()
 
 
 def test_a_missing_book_is_one_sentence(

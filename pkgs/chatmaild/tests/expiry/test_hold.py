@@ -41,7 +41,7 @@ def test_a_week_of_patience_ends() -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"last_run_day": 1}', "[" * 100_000])
 def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
     """Patience is the safe side."""
-    note = tmp_path / "expiry.json"
+    note = tmp_path / "expiry-hold.json"
     assert hold.read(note) is None
     note.write_text(text)
 
@@ -50,7 +50,7 @@ def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
 
 def test_a_note_is_read_as_it_was_written(tmp_path: Path) -> None:
     """From one night to the next."""
-    hold.write(tmp_path / "expiry.json", Hold(1, 2))
+    hold.write(tmp_path / "expiry-hold.json", Hold(1, 2))
 
-    assert hold.read(tmp_path / "expiry.json") == Hold(1, 2)
-    assert [path.name for path in tmp_path.iterdir()] == ["expiry.json"]
+    assert hold.read(tmp_path / "expiry-hold.json") == Hold(1, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["expiry-hold.json"]

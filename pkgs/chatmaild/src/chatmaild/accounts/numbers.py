@@ -79,7 +79,7 @@ def population(book: Book, day: int) -> dict[str, int]:
 
 def _last_night(config: Config) -> Mapping[str, Any] | None:
     try:
-        last = last_night.read(last_night.path_of(config))
+        last = last_night.read(config.paths.last_night)
     except (OSError, ValueError):
         return None
     return None if last is None else {**asdict(last), "fault": bool(last.fault)}

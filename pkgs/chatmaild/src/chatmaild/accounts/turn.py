@@ -11,14 +11,13 @@ import contextlib
 import hashlib
 import hmac
 import logging
-import os
 import secrets
 import sys
-import tempfile
 from pathlib import Path
 
 from chatmaild.config import Config, Turn
 from chatmaild.service import daemon
+from chatmaild.service.files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -76,20 +75,9 @@ def ensure_secret(path: Path) -> str:
     with contextlib.suppress(FileNotFoundError):
         return read_secret(path)
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    _write(path, f"{secret}\n", 0o640)
+    write_whole(path, f"{secret}\n".encode(), 0o640, durable=True)
     log.info("made a new secret for credentials")
     return secret
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    """Write a file so that it is there whole or not at all."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fchmod(descriptor, mode)
-        os.fsync(descriptor)
-    Path(name).replace(path)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,8 +97,8 @@ def _work(config: Config) -> None:
         raise TurnError("there is no TURN server in the configuration (`metadata.turn`)")
     try:
         secret = ensure_secret(turn.secret_file)
-        settings = turn.settings_file.read_text(encoding="ascii")
-        _write(turn.server_file, f"{settings}static-auth-secret={secret}\n", 0o600)
+        settings = turn.settings_file.read_bytes()
+        write_whole(turn.server_file, settings + f"static-auth-secret={secret}\n".encode())
     except (OSError, ValueError) as error:
         raise TurnError(str(error)) from None
 

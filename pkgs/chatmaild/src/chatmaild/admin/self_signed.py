@@ -7,8 +7,6 @@ they go on trusting a certificate that they cannot verify.
 
 import datetime
 import ipaddress
-import os
-import tempfile
 from pathlib import Path
 
 from cryptography import x509
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from chatmaild.admin.command import CommandError
+from chatmaild.service.files import write_whole
 
 # Clients ignore the dates of a self-signed certificate, and every renewal is a reload.
 VALID_DAYS = 3650
@@ -43,14 +42,12 @@ def ensure(certificate: Path, key: Path, host: str, now: datetime.datetime) -> b
         private = _load_key(key)
         if private is None:
             private = ec.generate_private_key(ec.SECP256R1())
-            _write(
-                key,
-                private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-                0o640,
-            )
+            pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            write_whole(key, pem, 0o640, durable=True)
         if _is_good(certificate, private, host, now):
             return False
-        _write(certificate, _sign(private, host, now).public_bytes(Encoding.PEM), 0o644)
+        signed = _sign(private, host, now).public_bytes(Encoding.PEM)
+        write_whole(certificate, signed, 0o644, durable=True)
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}") from None
     return True
@@ -121,31 +118,3 @@ def _alternative_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """
-    Write a file that appears whole or not at all, even after a power cut.
-
-    It belongs to whom its directory belongs to, also when root runs the command.
-    """
-    owner = path.parent.stat()
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            # Nobody else may, and in the unit's sandbox it is forbidden.
-            if os.geteuid() == 0:
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

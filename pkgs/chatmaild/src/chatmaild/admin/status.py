@@ -163,7 +163,7 @@ def _disk(config: Config) -> Check:
 def _expiry(config: Config) -> Check:
     from chatmaild.book import last_night
 
-    path = last_night.path_of(config)
+    path = config.paths.last_night
     try:
         last = last_night.read(path)
     except OSError as error:

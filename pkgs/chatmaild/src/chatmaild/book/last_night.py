@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from chatmaild.config import Config
+from chatmaild.service.files import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +32,9 @@ class Record:
     stored_bytes: int
 
 
-def path_of(config: Config) -> Path:
-    """Return the path of the record, beside the account book."""
-    return config.paths.account_book.with_name("expired.json")
-
-
 def write(path: Path, record: Record) -> None:
-    """
-    Write a record atomically.
-
-    Raises:
-        OSError: the record cannot be written.
-
-    """
-    draft = path.with_name(f"{path.name}.new")
-    draft.write_text(json.dumps(asdict(record)))
-    draft.replace(path)
+    """Write a record atomically; raises OSError."""
+    write_whole(path, json.dumps(asdict(record)).encode())
 
 
 def read(path: Path) -> Record | None:

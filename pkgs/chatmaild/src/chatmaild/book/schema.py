@@ -10,6 +10,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+from chatmaild.service.files import sync_directory
+
 APPLICATION_ID = int.from_bytes(b"chat")
 VERSION = 3
 
@@ -112,11 +114,7 @@ def create(path: Path, mailboxes: Path) -> None:
         # Unlike rename, link refuses to replace a book that has appeared in the meantime.
         os.link(draft, path)
         draft.unlink()
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(path.parent)
     except FileExistsError:
         draft.unlink(missing_ok=True)
     except (OSError, sqlite3.Error) as error:

@@ -6,12 +6,12 @@ cut short is only begun again.
 """
 
 import http
-import os
 import secrets
 from enum import Enum
 from pathlib import Path
 
 from chatmaild.service import http_client
+from chatmaild.service.files import write_whole
 
 PASSWORD_BYTES = 32
 FILE = "password"
@@ -37,14 +37,7 @@ def password(state: Path) -> str:
     except FileNotFoundError:
         pass
     word = secrets.token_urlsafe(PASSWORD_BYTES)
-    draft = state / f"{FILE}.new"
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{word}\n")
-        file.flush()
-        os.fsync(descriptor)
-    draft.replace(path)
+    write_whole(path, f"{word}\n".encode(), durable=True)
     return word
 
 

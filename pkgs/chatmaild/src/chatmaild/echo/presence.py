@@ -1,8 +1,6 @@
 """The bot is connected, and its invite published, exactly as long as the relay lets it in."""
 
 import logging
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from chatmaild.config import Echo as EchoConfig
 from chatmaild.echo.account import OutError, Standing, claim
+from chatmaild.service.files import write_whole
 from chatmaild.website.facts import CURRENT, ECHO_PICTURE
 
 if TYPE_CHECKING:
@@ -72,7 +71,8 @@ class Presence:
         return False
 
     def _publish(self) -> None:
-        publish(self._echo.invite, self._account.get_qr_code())
+        # Everybody may read it.
+        write_whole(self._echo.invite, f"{self._account.get_qr_code()}\n".encode(), 0o644)
         self._published = self._clock()
 
     def _is_shown(self) -> bool:
@@ -81,12 +81,3 @@ class Presence:
             return True
         current = self._site / CURRENT
         return not current.exists() or (current / ECHO_PICTURE).exists()
-
-
-def publish(path: Path, link: str) -> None:
-    """Write the link so that a reader sees all of it or nothing; everybody may read it."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{link}\n")
-        os.fchmod(descriptor, 0o644)
-    Path(name).replace(path)

@@ -10,6 +10,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from chatmaild.service.files import write_whole
+
 # Two nights may be missed by a reboot or an update at the wrong hour.
 ABSENCE_DAYS = 3
 HOLD_DAYS = 7
@@ -49,7 +51,5 @@ def read(path: Path) -> Hold | None:
 
 
 def write(path: Path, hold: Hold) -> None:
-    """Note this run, whole or not at all."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.write_text(json.dumps(asdict(hold)))
-    draft.replace(path)
+    """Note this run; raises OSError."""
+    write_whole(path, json.dumps(asdict(hold)).encode())

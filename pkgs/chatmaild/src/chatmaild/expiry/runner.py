@@ -9,7 +9,6 @@ import logging
 import time
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 
 from chatmaild.book import last_night
 from chatmaild.book.accounts import Book, BookError
@@ -27,11 +26,6 @@ class ExpiryError(Exception):
     """The night did not end as it should; the text is one sentence for the operator."""
 
 
-def note_path(config: Config) -> Path:
-    """Return where the last run is noted: beside the account book."""
-    return config.paths.account_book.with_name("expiry.json")
-
-
 def night(config: Config, now: float, *, rehearsal: bool = False) -> Report:
     """
     Expire everything that is due at `now`, or, in a rehearsal, only say what is.
@@ -42,12 +36,12 @@ def night(config: Config, now: float, *, rehearsal: bool = False) -> Report:
 
     """
     today = int(now) // SECONDS_PER_DAY
-    patience = hold.decide(hold.read(note_path(config)), today)
+    patience = hold.decide(hold.read(config.paths.expiry_hold), today)
     held = today < patience.until_day
     book = Book.open_reader(config.paths.account_book)
     try:
         if not rehearsal:
-            hold.write(note_path(config), patience)
+            hold.write(config.paths.expiry_hold, patience)
         run = Night(config, book, now, held=held and not rehearsal, rehearsal=rehearsal)
         run.mailboxes()
         run.idle()
@@ -110,7 +104,7 @@ def _work(config: Config) -> None:
         fault = str(error)
     try:
         done = _record(report, time.time(), fault)
-        last_night.write(last_night.path_of(config), done)
+        last_night.write(config.paths.last_night, done)
     except OSError as error:
         fault = fault or f"{error.filename}: {error.strerror}"
     if fault:

@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from chatmaild.service.files import write_whole
+
 log = logging.getLogger(__name__)
 
 # An address is at most 254 octets long (RFC 5321 4.5.3.1.3); so many may wait at once.
@@ -25,7 +27,7 @@ class ArrivalLog:
         """Keep it at `path`."""
         self._path = path
         self._file = -1
-        self._written = 0
+        self._empty = False
         self._failed = False
 
     def left(self) -> list[str]:
@@ -46,23 +48,22 @@ class ArrivalLog:
         """Add one."""
         try:
             if self._file < 0:
-                self._open(self._path)
-            self._written += os.write(self._file, _line(address))
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                self._file = os.open(self._path, flags, 0o600)
+            self._empty = False
+            os.write(self._file, _line(address))
         except OSError as error:
             self._tell(error)
 
     def keep(self, addresses: Iterable[str]) -> None:
         """Let it hold these and no others, the old content or the new one whatever happens."""
         content = b"".join(_line(address) for address in dict.fromkeys(addresses))
-        if not content and not self._written and self._file >= 0:
+        if not content and self._empty:
             return
-        draft = self._path.with_name(f"{self._path.name}.new")
+        self.close()
         try:
-            self.close()
-            draft.unlink(missing_ok=True)
-            self._open(draft)
-            self._written = os.write(self._file, content) if content else 0
-            draft.replace(self._path)
+            write_whole(self._path, content)
+            self._empty = not content
         except OSError as error:
             self._tell(error)
 
@@ -72,9 +73,6 @@ class ArrivalLog:
             with contextlib.suppress(OSError):
                 os.close(self._file)
         self._file = -1
-
-    def _open(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def _tell(self, error: OSError) -> None:
         if not self._failed:

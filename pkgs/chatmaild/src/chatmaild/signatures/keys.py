@@ -5,8 +5,6 @@ RSA because every verifier knows it; Ed25519 (RFC 8463) beside it where the oper
 """
 
 import base64
-import os
-import tempfile
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from chatmaild.config import ConfigError
+from chatmaild.service.files import write_whole
 
 RSA_BITS = 2048
 """RFC 8301 3.2 asks for 2048; the record still fits one DNS answer over UDP."""
@@ -71,18 +70,7 @@ def make(path: Path, kind: str = "rsa") -> PrivateKey:
     )
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
-        # mkstemp creates with 0600 whatever the umask.
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).rename(path)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_whole(path, pem, durable=True)
     except OSError as error:
         raise ConfigError(f"{path}: the DKIM key cannot be made: {error.strerror}.") from None
     return key
