@@ -138,7 +138,8 @@ def test_blocked_it_is_offered_to_nobody_until_it_may_answer_again(
     relay.chatmail("accounts", "block", f"echo@{relay.domain}")
 
     wait_until(lambda: not shown(relay), "a website without the bot", timeout=90)
-    assert "shut out: the account is blocked" in relay.machine.journal("chatmail-echo")
+    journal = relay.machine.journal("chatmail-echo")
+    assert "the relay refuses the bot: the account is blocked" in journal
     assert relay.machine.run(["systemctl", "is-active", "chatmail-echo"]).out.strip() == "active"
 
     relay.chatmail("accounts", "unblock", f"echo@{relay.domain}")

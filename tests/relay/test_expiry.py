@@ -164,7 +164,7 @@ def test_a_relay_that_was_away_waits_a_week(bob: Person, old: Callable[..., str]
     said = mailboxes.expire(bob.relay)
 
     assert mailboxes.files(bob.relay, bob.address) == {path}
-    assert "the relay was away" in said
+    assert "the relay was offline" in said
 
 
 def test_the_operator_can_look_before(bob: Person, old: Callable[..., str]) -> None:

@@ -136,9 +136,9 @@ def test_what_goes_on_in_spite_of_a_fault_is_a_warning(relay: Relay) -> None:
 
     awaits(relay, "chatmail-accounts", cursor, WARNING, "connection closed")
     awaits(relay, "chatmail-tls", cursor, WARNING, "policies cannot be read")
-    awaits(relay, "chatmail-trim", cursor, WARNING, "not understood")
+    awaits(relay, "chatmail-trim", cursor, WARNING, "ignored an invalid request")
     awaits(relay, "chatmail-expire", cursor, WARNING, "a mailbox cannot be read")
-    awaits(relay, "chatmail-echo", cursor, WARNING, "shut out")
+    awaits(relay, "chatmail-echo", cursor, WARNING, "refuses the bot")
 
 
 def test_a_peer_outside_the_protocol_is_an_error_of_the_filter(relay: Relay) -> None:

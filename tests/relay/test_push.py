@@ -265,7 +265,7 @@ def test_the_journal_names_no_token(
     wait_until(lambda: registered(bob) == "", "the token is forgotten", timeout=10)
 
     journal = relay.machine.run(["journalctl", "--no-pager", f"--after-cursor={cursor}"]).out
-    assert "push: the proxy does not take notifications (HTTP status 500)" in journal
+    assert "push: the proxy does not accept notifications (HTTP status 500)" in journal
     assert "openpgp:" not in journal
     assert bob.address.partition("@")[0] not in journal
 

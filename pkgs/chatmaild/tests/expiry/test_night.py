@@ -131,7 +131,7 @@ def test_nothing_expires_by_age_after_an_absence(config: Config, accounts: Accou
     assert report.idle == []
     assert report.old.messages == 0
     assert box.names() == kept
-    assert "the relay was away" in report.sentence()
+    assert "the relay was offline" in report.sentence()
 
 
 def test_a_mailbox_without_an_account_goes_after_the_idle_days(

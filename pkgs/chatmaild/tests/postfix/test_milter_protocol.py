@@ -61,7 +61,7 @@ def test_asks_postfix_for_what_it_needs_and_no_more() -> None:
 )
 def test_does_not_run_with_half_of_it(version: int, actions: int, options: int) -> None:
     """A mail server that would not delete a field must not be told to."""
-    with pytest.raises(ProtocolError, match="is too little"):
+    with pytest.raises(ProtocolError, match="is not enough"):
         milter_protocol.negotiated(struct.pack("!III", version, actions, options))
 
 

@@ -325,7 +325,7 @@ def test_the_operators_pages_go_before_ours(tmp_path: Path, settings: dict[str, 
     ("text", "fault"),
     [
         ("# No front matter", "must begin with front matter"),
-        ("---\ntitle: x\nlayout: y\n---\n", "line 3 is not one of"),
+        ("---\ntitle: x\nlayout: y\n---\n", "line 3 must be one of"),
         ("---\nmenu: x\n---\n", "has no `title:`"),
         ("---\ntitle: x\n---\n{{ domian }}", "'domian' is undefined"),
         ("---\ntitle: x\n---\n{% if %}", "Expected an expression"),

@@ -1,1 +1,1 @@
-"""The echo bot: an account that answers everyone, to try a new address with."""
+"""The echo bot: an account that repeats every message, so that users can test a new address."""

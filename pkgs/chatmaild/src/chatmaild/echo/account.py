@@ -1,8 +1,8 @@
 """
-How the bot gets its account: by a password of its own, on a socket that only the bot can open.
+How the bot gets its account: with its own password, on a socket that only the bot can open.
 
-The password lies in the bot's state directory and is written before it is used, so a start that is
-cut short is only begun again.
+The password is in the bot's state directory. It is written before it is used, so that an
+interrupted start can simply be repeated.
 """
 
 import http
@@ -18,7 +18,7 @@ FILE = "password"
 
 
 class Standing(Enum):
-    """How the relay sees the bot's account."""
+    """The state of the bot's account on the relay."""
 
     GOOD = "good"
     NEW = "new"
@@ -26,11 +26,11 @@ class Standing(Enum):
 
 
 class OutError(Exception):
-    """The relay does not let the bot in; the text says why."""
+    """The relay refuses the bot; the message is the reason."""
 
 
 def password(state: Path) -> str:
-    """Return the bot's password, made up the first time; only its owner may read the file."""
+    """Return the bot's password; create it at first use, readable only by its owner."""
     path = state / FILE
     try:
         return path.read_text(encoding="ascii").strip()
@@ -43,10 +43,10 @@ def password(state: Path) -> str:
 
 def claim(socket: Path, word: str) -> Standing:
     """
-    Ask for the account, which is made where there is none; UNKNOWN when nobody can say.
+    Claim the account, which is created if necessary; return UNKNOWN if the relay does not answer.
 
     Raises:
-        OutError: the account is blocked, or somebody else's.
+        OutError: the account is blocked, or belongs to another user.
 
     """
     try:

@@ -1,9 +1,9 @@
 """
-What the echo bot answers, to whom and how often, and how it forgets.
+The echo bot's policy: which messages it answers and how often, and when it forgets them.
 
-Whoever writes is a stranger: the bot answers encrypted messages of single people only, never
-another bot (RFC 3834 2: no automatic answer to an automatic message), at a measured pace,
-and keeps nothing of what it was told.
+Every sender is a stranger. So the bot answers only encrypted messages in single chats, never
+another bot (RFC 3834 2: no automatic answer to an automatic message), and at a limited rate. It
+keeps none of the messages.
 """
 
 import time
@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-# Longer texts are no test of whether messages arrive.
+# Longer texts are not needed to test an address.
 MAX_TEXT = 2000
 NO_TEXT = "Your message has arrived. It has no text that I could repeat."
-# Per person and for all together; the relay's own limit is above the second (checked below).
+# For each sender, and for all together. The relay's limit must exceed the second (checked below).
 PERSON_PER_MINUTE = 10
 ALL_PER_MINUTE = 40
-# People that are remembered for the limit at the same time; who comes beyond waits.
+# The number of senders remembered for the limit; further senders have to wait.
 MAX_PEOPLE = 10_000
 FORGET_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message as core shows it; `sender` is a number that core gave to a contact."""
+    """A message as Delta Chat core shows it; `sender` is core's number of the contact."""
 
     sender: int
     text: str
@@ -35,16 +35,16 @@ class Incoming:
 
 
 class Allowance:
-    """At most so many answers per minute, refilled evenly (a token bucket per key)."""
+    """A limit on the answers per minute, refilled evenly (a token bucket per key)."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
-        """Begin with a full bucket for everybody."""
+        """Start with full buckets."""
         self._per_minute = per_minute
         self._clock = clock
         self._spent: dict[int, tuple[float, float]] = {}
 
     def take(self, key: int) -> bool:
-        """Take one; False when there is none."""
+        """Take one token; return False if there is none."""
         now = self._clock()
         if key not in self._spent and len(self._spent) >= MAX_PEOPLE:
             self._forget_the_refilled(now)
@@ -65,15 +65,15 @@ class Allowance:
 
 
 class Echo:
-    """Decides about answers."""
+    """Decides whether and what to answer."""
 
     def __init__(self, relay_per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Stay below what the relay lets an account send (messages per minute)."""
+        """Stay below the relay's sending limit, in messages per minute."""
         self._people = Allowance(PERSON_PER_MINUTE, clock)
         self._all = Allowance(max(1, min(ALL_PER_MINUTE, relay_per_minute // 2)), clock)
 
     def answer(self, message: Incoming) -> str | None:
-        """Return the answer, None for silence."""
+        """Return the answer, or None for no answer."""
         if message.is_info or message.from_bot:
             return None
         if not message.encrypted or not message.one_to_one:
@@ -84,17 +84,17 @@ class Echo:
 
 
 class Chat(Protocol):
-    """What is asked of a chat before it is forgotten."""
+    """The operations on a chat that is to be forgotten."""
 
     def last_activity(self) -> float:
-        """Return the time of the last message, 0 when there is none."""
+        """Return the time of the last message, or 0 if there is none."""
 
     def forget(self) -> None:
-        """Delete it with its contact."""
+        """Delete the chat and its contact."""
 
 
 def forget_old(chats: Iterable[Chat], now: float) -> int:
-    """Forget every chat that has been silent for an hour; how many those were."""
+    """Forget every chat without a message for an hour; return their number."""
     old = [chat for chat in chats if chat.last_activity() < now - FORGET_SECONDS]
     for chat in old:
         chat.forget()

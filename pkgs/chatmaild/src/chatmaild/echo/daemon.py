@@ -1,9 +1,9 @@
 """
 `chatmail-echo`: Delta Chat core as a client of its own relay, over loopback.
 
-Its account is `echo@` the relay's domain (echo.account). Certificates are not verified, because
-nothing of it leaves the host. The invite link goes into a file, from where the website takes it;
-while the bot is shut out, there is none.
+Its account is `echo@` and the relay's domain (echo.account). It does not verify certificates,
+because its connections do not leave the host. It writes its invite link to a file for the website.
+While the relay refuses the bot, the file is missing.
 """
 
 import contextlib
@@ -33,33 +33,33 @@ log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 SETTINGS = {
-    # Answers are marked as automatic, and strangers need not be accepted one by one.
+    # Answers are marked as automatic, and the bot accepts chat requests from all strangers.
     "bot": "1",
     "displayname": "Echo",
-    # No receipts: a pace is held for answers alone.
+    # No read receipts: the rate limit covers answers only.
     "mdns_enabled": "0",
-    # One device: what it has read is deleted from the server.
+    # There is only one device, so messages are deleted from the server once they are read.
     "bcc_self": "0",
     # Seconds.
     "delete_device_after": str(FORGET_SECONDS),
 }
-# Cores before 2.5x have this in its place; newer ones refuse it.
+# The equivalent setting of cores before 2.5x; newer ones reject it.
 OLD_SETTINGS = {"delete_server_after": "1"}
-# Core's connectivity is below this while it is not connected and not about to be.
+# Core's connectivity is below this when it is not connected and not about to connect.
 CONNECTING = 2000
-# As core names it now, and as it numbered it before 2.0.
+# The name in current core, and the number before core 2.0.
 SINGLE = frozenset({"Single", 100})
 
 
 class EchoError(Exception):
-    """The bot cannot work; the text is one sentence for the operator."""
+    """The bot cannot work; the message is one sentence for the operator."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Answer until told to stop."""
+    """Answer messages until stopped."""
     return daemon.run(
         "chatmail-echo",
-        "Answer everybody who writes to the echo bot.",
+        "Run the echo bot, which repeats every message it receives.",
         _work,
         (EchoError,),
         arguments,
@@ -68,14 +68,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _work(config: Config) -> None:
     if config.echo is None:
-        raise ConfigError("there is no echo bot in the configuration (`echo`)")
+        raise ConfigError("the configuration has no echo bot (`echo`)")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     environment = {**os.environ, "RUST_LOG": "error", "HOME": str(config.echo.state)}
     rpc = Rpc(
         str(config.echo.state / "accounts"),
         rpc_server_path=str(config.echo.server),
         env=environment,
-        # What core tells names people.
+        # Core's log contains addresses.
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -119,7 +119,7 @@ def _serve(config: Config, echo: EchoConfig, rpc: Rpc) -> None:
 
 
 def _account(address: str, word: str, echo: EchoConfig, deltachat: DeltaChat) -> Account:
-    """Return core's account of the bot, made if there is none yet, whatever its address."""
+    """Return core's account of the bot, with whatever address; create it if there is none."""
     for account in deltachat.get_all_accounts():
         if account.is_configured():
             _configure(account)
@@ -158,13 +158,13 @@ def _configure(account: Account) -> None:
 
 
 def _is_cut_off(rpc: Rpc, account: Account) -> bool:
-    """Whether core cannot log in: the account may be blocked or deleted."""
+    """Return whether core cannot log in: the account may be blocked or deleted."""
     return int(rpc.get_connectivity(account.id)) < CONNECTING
 
 
 def _answer_new(account: Account, bot: Echo, counts: Counter[str]) -> None:
     for message in account.get_next_messages():
-        # Before the answer: a message that is the end of this program must not be so twice.
+        # Recorded before the answer: a message that crashes this program must not do so twice.
         account.set_config("last_msg_id", str(message.id))
         counts["answered" if _answer(account, bot, message) else "silent"] += 1
 
@@ -201,8 +201,8 @@ class _Chat:
         contacts = self._chat.get_contacts()
         addresses = {contact.get_snapshot().address for contact in contacts}
         self._chat.delete()
-        # Of whoever came by the invite core has another contact, for the address before there was a
-        # key. It is in no list; core hands it out when asked to make it.
+        # For a sender who came by the invite, core has a second contact, for the address before it
+        # had a key. It is in no list, but core returns it when asked to create it.
         contacts += [self._account.create_contact(address) for address in addresses]
         for contact in contacts:
             with contextlib.suppress(JsonRpcError):  # still in another chat

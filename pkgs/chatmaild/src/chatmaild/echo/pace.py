@@ -1,8 +1,8 @@
 """
-When the bot looks again how things stand: soon after a change, and ever less often.
+When the bot checks the state of its account again: soon after a change, then less and less often.
 
-What is blocked or deleted by mistake is put right within seconds, and whoever does it looks whether
-the bot is back; what has stood for long will go on standing.
+An operator who blocks or deletes the bot by mistake corrects this within seconds, and then checks
+whether the bot is back. A state that has lasted for long will probably continue.
 """
 
 import time
@@ -13,23 +13,23 @@ LONGEST_SECONDS = 30.0
 
 
 class Pace:
-    """The time of the next look: 1, 2, 4 … 30 s after the last."""
+    """The time of the next check: 1, 2, 4 … 30 s after the last."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin as after a change that has just been seen."""
+        """Start as if a change has just happened."""
         self._clock = clock
         self._looked = clock()
         self._wait = SOONEST_SECONDS
 
     def left(self) -> float:
-        """Return the seconds until the next look, 0 when it is due."""
+        """Return the seconds until the next check, or 0 if it is due."""
         return max(0.0, self._looked + self._wait - self._clock())
 
     def looked(self, *, changed: bool) -> None:
-        """Count from now: from the beginning after a change, else twice as long as before."""
+        """Schedule the next check: after 1 s if there was a change, else after twice the wait."""
         self._looked = self._clock()
         self._wait = SOONEST_SECONDS if changed else min(2 * self._wait, LONGEST_SECONDS)
 
     def hurry(self) -> None:
-        """Something has happened: look as soon as after a change."""
+        """Check as soon as after a change, because something has happened."""
         self._wait = SOONEST_SECONDS

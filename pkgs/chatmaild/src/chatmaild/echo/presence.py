@@ -1,4 +1,4 @@
-"""The bot is connected, and its invite published, exactly as long as the relay lets it in."""
+"""Keeps the bot connected and its invite published exactly while the relay accepts it."""
 
 import logging
 import time
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# The website is given that long to show an invite before it is written once more.
+# If the website does not show the invite after this time, it is written again.
 WEBSITE_SECONDS = 5.0
 
 
 class Presence:
-    """Connected, with its invite published, as long as the relay lets the bot in."""
+    """The state of the bot: connected with a published invite, or neither."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Presence:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
-        Ask with the password; None for a bot that has had another address from before.
+        Use this password, or None for a bot that keeps an address from earlier.
 
         `site` is the directory of the website.
         """
@@ -45,22 +45,22 @@ class Presence:
         self._here: bool | None = None
 
     def look(self) -> bool:
-        """Ask how the relay sees the account, and follow; whether that has changed."""
+        """Query the state of the account and act on it; return whether it has changed."""
         try:
             standing = claim(self._echo.socket, self._word) if self._word else Standing.GOOD
         except OutError as error:
             if self._here is False:
                 return False
-            log.warning("shut out: %s", error)
+            log.warning("the relay refuses the bot: %s", error)
             self._here = False
             self._account.stop_io()
             self._echo.invite.unlink(missing_ok=True)
             return True
         if standing is Standing.NEW and self._here:
-            # Core waits long after a login that was refused.
+            # Stop core, because after a refused login it waits long before it tries again.
             self._account.stop_io()
             self._here = False
-        # At the start a relay that does not answer yet is given the benefit of the doubt.
+        # At the start, a relay that does not answer yet counts as accepting the bot.
         if not self._here and (standing is not Standing.UNKNOWN or self._here is None):
             self._account.start_io()
             self._here = True
@@ -76,7 +76,7 @@ class Presence:
         self._published = self._clock()
 
     def _is_shown(self) -> bool:
-        """Whether the website has it, or soon: systemd may have missed that it was written."""
+        """Return whether the website shows the invite; systemd may have missed the change."""
         if self._clock() - self._published < WEBSITE_SECONDS:
             return True
         current = self._site / CURRENT

@@ -1,1 +1,1 @@
-"""How things end: old mail, full mailboxes, accounts that nobody uses."""
+"""Expiry: deletes old mail and unused accounts, and trims full mailboxes."""

@@ -1,9 +1,9 @@
 """
-Patience after an absence.
+Pauses expiry after the relay was offline.
 
-A relay that was switched off for a month, was restored from a backup, or believes a wrong clock
-would throw away everything in its first minutes: all mail is old and nobody has logged in lately.
-So whoever comes back gets a week to fetch mail and to log in before anything expires by its age.
+After a month offline, a restored backup or with a wrong clock, everything looks old: all messages
+have expired, and no account has logged in lately. So users get a week to fetch their mail and to
+log in before anything is deleted because of its age.
 """
 
 import json
@@ -12,14 +12,14 @@ from pathlib import Path
 
 from chatmaild.service.files import write_whole
 
-# Two nights may be missed by a reboot or an update at the wrong hour.
+# A reboot or an update at the wrong hour can cause two missed runs.
 ABSENCE_DAYS = 3
 HOLD_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The day of the last run, and the day from which things expire again; days since 1970."""
+    """The day of the last run, and the day on which expiry resumes; both since 1970."""
 
     last_run_day: int
     until_day: int
@@ -27,10 +27,10 @@ class Hold:
 
 def decide(last: Hold | None, today: int) -> Hold:
     """
-    Say until when to hold off, knowing the last run; None when there was none.
+    Return until when to pause, given the last run, or None if there was none.
 
-    A last run in the future, or a hold that ends too late for any absence, was written by a wrong
-    clock and counts as an absence.
+    A last run in the future, or a pause longer than any absence causes, comes from a wrong clock
+    and counts as an absence.
     """
     if (
         last is None
@@ -42,7 +42,7 @@ def decide(last: Hold | None, today: int) -> Hold:
 
 
 def read(path: Path) -> Hold | None:
-    """Read what the last run has noted; None when there is nothing that can be read."""
+    """Read the note of the last run; return None if it is missing or unreadable."""
     try:
         found = json.loads(path.read_bytes())
         return Hold(int(found["last_run_day"]), int(found["until_day"]))
@@ -51,5 +51,5 @@ def read(path: Path) -> Hold | None:
 
 
 def write(path: Path, hold: Hold) -> None:
-    """Note this run; raises OSError."""
+    """Write the note of this run; raises OSError."""
     write_whole(path, json.dumps(asdict(hold)).encode())

@@ -1,8 +1,8 @@
 """
-One night: every mailbox gently, and the report at the end.
+One expiry run over all mailboxes, with a report.
 
-It streams: one mailbox at a time, nothing of the ones before is kept but sums and the addresses of
-idle accounts. What fails in one mailbox does not keep the others waiting.
+The run handles one mailbox at a time. It keeps only totals and the addresses of idle accounts, so
+its memory does not grow with the relay. An error in one mailbox does not stop the others.
 """
 
 import logging
@@ -28,10 +28,10 @@ log = logging.getLogger("chatmail-expire")
 
 
 class Accounts(Protocol):
-    """The account book; both may raise BookError, which ends the night."""
+    """The account book; both methods may raise BookError, which ends the run."""
 
     def find(self, address: str) -> Account | None:
-        """Look an account up."""
+        """Look up an account."""
 
     def idle(self, before_day: int) -> list[str]:
         """List the accounts not used since a day."""
@@ -39,7 +39,7 @@ class Accounts(Protocol):
 
 @dataclass(slots=True)
 class Report:
-    """What a night has seen and done; `idle` and `orphans` are addresses, never logged."""
+    """The results of a run; `idle` and `orphans` are addresses and are never logged."""
 
     mailboxes: int = 0
     seen: Amount = field(default_factory=Amount)
@@ -59,7 +59,7 @@ class Report:
     failure: str = ""
 
     def sentence(self) -> str:
-        """Say it in one line, without any address."""
+        """Summarize the run in one line, without addresses."""
         mailboxes = f"{self.mailboxes} mailboxes with {_amount(self.seen)} seen"
         removed = (
             f"removed {_amount(self.old)} as old, {_amount(self.large)} as large,"
@@ -70,12 +70,12 @@ class Report:
         )
         notes = f"{self.undated} messages without a date, {self.faults} mailboxes unreadable"
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        held = "; nothing expires by age yet, for the relay was away" if self.held else ""
+        held = "; age-based deletion is paused because the relay was offline" if self.held else ""
         return f"{mailboxes}; {removed}; {notes}; {self.seconds:.1f} s, {peak} MB{held}"
 
 
 class Night:
-    """Goes through the mailboxes of a relay."""
+    """Processes the mailboxes of a relay."""
 
     def __init__(
         self,
@@ -87,10 +87,10 @@ class Night:
         rehearsal: bool = False,
     ) -> None:
         """
-        Prepare a night at `now`, seconds since 1970 UTC.
+        Prepare a run at `now`, in seconds since 1970 UTC.
 
-        `held` leaves what is only old (see `hold`); `rehearsal` removes nothing and reports what
-        would go.
+        With `held`, nothing is deleted because of its age (see `hold`). With `rehearsal`, nothing
+        is deleted at all; the report says what would be.
         """
         self._config = config
         self._accounts = accounts
@@ -108,7 +108,7 @@ class Night:
         started = time.monotonic()
         with os.scandir(self._config.paths.mailboxes) as entries:
             for entry in entries:
-                # No address begins with a dot.
+                # Addresses never begin with a dot.
                 if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
                     continue
                 account = self._accounts.find(entry.name)
@@ -143,22 +143,23 @@ class Night:
             return
         self.report.trimmed_mailboxes += 1
         if self._rehearsal:
-            # Without removing what is old, a rehearsal cannot know which messages would be left.
+            # A rehearsal deletes no old messages, so it cannot know which ones would remain to be
+            # trimmed.
             self.report.trimmed.add_all(Amount(*policy.to_trim(left.messages, left.bytes, mailbox)))
         else:
             self.report.trimmed.add_all(trim(home, mailbox, self._now))
 
     def idle(self) -> None:
-        """Find the accounts that nobody uses."""
+        """Find the unused accounts."""
         before_day = self._today - self._config.retention.idle_account_days
         self.report.idle = [] if self._held else self._accounts.idle(before_day)
 
     def delete(self, delete: Callable[[str, int], bool]) -> None:
         """
-        Have the idle accounts deleted, one after the other.
+        Delete the idle accounts, one after the other.
 
-        `delete` takes an address and a day, and says whether the account was deleted; it was not
-        if it has been used since that day after all.
+        `delete` takes an address and a day, and returns whether the account was deleted. It is not
+        deleted if it has been used since that day after all.
         """
         before_day = self._today - self._config.retention.idle_account_days
         for address in self.report.idle:
@@ -175,7 +176,7 @@ class Night:
 
 
 def _last_change(home: str) -> float:
-    """Return when a mailbox was last changed: mail delivered, moved or deleted."""
+    """Return when a mailbox last changed by delivery, move or deletion."""
     return max(
         maildir.changed(f"{home}{part}") or 0.0
         for part in ("", "/Maildir", "/Maildir/new", "/Maildir/cur")

@@ -1,7 +1,7 @@
 """
-What goes, and when. Pure decisions on numbers: no clock, no disk.
+Decides what expires and when. Pure functions: no clock, no disk.
 
-Time is seconds since 1970-01-01 UTC, or days of it; sizes are bytes.
+Times are seconds since 1970-01-01 UTC, or days; sizes are bytes.
 """
 
 import enum
@@ -11,17 +11,17 @@ from typing import Self
 from chatmaild.config import Mailbox, Retention
 
 SECONDS_PER_DAY = 86400
-# A delivery has its file in tmp/ for a moment. Maildir's author gives a stray one 36 hours
-# (maildir(5)), clients that upload to a relay are done within one day.
+# A delivery keeps its file in tmp/ for a moment only. maildir(5) gives stray files 36 hours; on a
+# relay, clients finish their uploads within a day.
 LEFTOVER_SECONDS = SECONDS_PER_DAY
-# Earlier than this no relay of ours has received anything: whoever says so had no clock.
+# No relay has received mail before this date; an earlier time comes from a missing clock.
 EARLIEST = 1_577_836_800  # 2020-01-01
-# Clocks of a machine before and after a reboot differ by that much at most, unless one was wrong.
+# The maximum difference of a machine's clock before and after a reboot, unless one was wrong.
 CLOCK_SKEW_SECONDS = SECONDS_PER_DAY
 
 
 class Verdict(enum.Enum):
-    """What happens to a message."""
+    """What is done with a message."""
 
     KEEP = enum.auto()
     OLD = enum.auto()
@@ -38,7 +38,7 @@ class Limits:
 
     @classmethod
     def of(cls, retention: Retention) -> Self:
-        """Take them from the configuration."""
+        """Convert the limits of the configuration."""
         return cls(
             retention.mail_days * SECONDS_PER_DAY,
             retention.large_mail_days * SECONDS_PER_DAY,
@@ -47,7 +47,7 @@ class Limits:
 
 
 def judge(size: int, age: float, limits: Limits) -> Verdict:
-    """Say whether a message of this age in seconds stays; read or not, in whatever folder."""
+    """Return what to do with a message of this age in seconds, in any folder, read or unread."""
     if age > limits.mail_seconds:
         return Verdict.OLD
     if size >= limits.large_mail_size and age > limits.large_mail_seconds:
@@ -57,12 +57,12 @@ def judge(size: int, age: float, limits: Limits) -> Verdict:
 
 def received(stamp: float | None, changed: float | None, now: float) -> float | None:
     """
-    Say when a message arrived, from the stamp in its file name and the file's time of change.
+    Return when a message arrived, from its file name's time stamp and the file's mtime.
 
-    The stamp counts, because nothing makes it later: neither a backup nor a restored mailbox, and
-    no client, which may choose the file's time (APPEND, RFC 3501 6.3.11). The file's time
-    stands in for a stamp that is missing or cannot be. None when both cannot be: such a message
-    came while the clock was wrong, and when is unknown.
+    The stamp has priority, because nothing changes it: no backup, no restored mailbox, and no
+    client. (A client may choose the mtime: APPEND, RFC 3501 6.3.11.) The mtime is used if the stamp
+    is missing or impossible. If both are impossible, the message arrived while the clock was wrong,
+    and the result is None.
     """
     for time in (stamp, changed):
         if time is not None and EARLIEST <= time <= now + CLOCK_SKEW_SECONDS:
@@ -72,12 +72,12 @@ def received(stamp: float | None, changed: float | None, now: float) -> float | 
 
 def since(arrived: float, internal_date: float | None) -> float:
     """
-    Say from when a message's age counts: its arrival, or its internal date if that is earlier.
+    Return from when the age of a message counts: its arrival, or an earlier internal date.
 
-    A copy has a file name, and so a stamp, of its own; what it keeps is the internal date, which is
-    the file's time of change (RFC 3501 2.3.3 and 6.4.7). It is as old as its original,
-    or mail that is copied now and then would stay for ever. A client that chooses the date (APPEND)
-    can only have its own mail go earlier.
+    A copy has a new file name with a new stamp, but it keeps the internal date, which is the file's
+    mtime (RFC 3501 2.3.3 and 6.4.7). So it is as old as its original. Otherwise a message that is
+    copied now and then would stay forever. A client that chooses the date (APPEND) can only make
+    its own messages expire earlier.
     """
     if internal_date is not None and EARLIEST <= internal_date < arrived:
         return internal_date
@@ -85,12 +85,12 @@ def since(arrived: float, internal_date: float | None) -> float:
 
 
 def is_leftover(age: float) -> bool:
-    """Say whether a file in tmp/ belongs to no delivery any more."""
+    """Return whether a file in tmp/ is too old to belong to a delivery in progress."""
     return age > LEFTOVER_SECONDS
 
 
 def needs_trimming(messages: int, size: int, mailbox: Mailbox) -> bool:
-    """Say whether a mailbox with so many messages and bytes is too full for its oldest mail."""
+    """Return whether a mailbox with this number of messages and bytes must be trimmed."""
     return (
         size * 100 >= mailbox.max_size * mailbox.trim_from
         or messages * 100 >= mailbox.max_messages * mailbox.trim_from
@@ -98,7 +98,7 @@ def needs_trimming(messages: int, size: int, mailbox: Mailbox) -> bool:
 
 
 def to_trim(messages: int, size: int, mailbox: Mailbox) -> tuple[int, int]:
-    """Return by how many messages and bytes at least trimming makes a mailbox smaller."""
+    """Return the minimum number of messages and bytes that trimming must delete."""
     return (
         max(0, messages - mailbox.max_messages * mailbox.trim_to // 100),
         max(0, size - mailbox.max_size * mailbox.trim_to // 100),

@@ -1,8 +1,8 @@
 """
-chatmail-expire: what a timer starts each night.
+chatmail-expire: the nightly expiry, started by a timer.
 
-It removes mail that is older than the operator's limits and makes room in full mailboxes itself,
-and asks chatmail-accounts, the one writer of the account book, to delete idle accounts.
+It deletes messages that exceed the operator's limits and trims full mailboxes itself. To delete
+idle accounts, it asks chatmail-accounts, the only writer of the account book.
 """
 
 import logging
@@ -23,12 +23,12 @@ log = logging.getLogger("chatmail-expire")
 
 
 class ExpiryError(Exception):
-    """The night did not end as it should; the text is one sentence for the operator."""
+    """The run failed or is incomplete; the message is one sentence for the operator."""
 
 
 def night(config: Config, now: float, *, rehearsal: bool = False) -> Report:
     """
-    Expire everything that is due at `now`, or, in a rehearsal, only say what is.
+    Expire everything that is due at `now`, or in a rehearsal only report it.
 
     Raises:
         BookError: the account book cannot be read.
@@ -65,16 +65,16 @@ def _delete(config: Config, address: str, before_day: int) -> bool:
             socket, "/accounts/expire", address=address, before_day=before_day
         )
     except (PermissionError, http_client.UnreachableError) as error:
-        raise ExpiryError(f"chatmail-accounts cannot be asked at {socket}: {error}") from None
+        raise ExpiryError(f"chatmail-accounts cannot be reached at {socket}: {error}") from None
     if status >= HTTPStatus.BAD_REQUEST:
         raise ExpiryError(str(answer["reason"]))
     if warning := answer.get("warning"):
-        log.warning("connections of a deleted account may be open: %s", warning)
+        log.warning("a deleted account may still have open connections: %s", warning)
     return bool(answer["deleted"])
 
 
 def _record(report: Report, at: float, fault: str) -> last_night.Record:
-    """Sum up a night; `mailboxes` are those without an account that went."""
+    """Summarize a run; `mailboxes` counts the deleted ones without an account."""
     removed = Amount()
     for amount in (report.old, report.large, report.trimmed):
         removed.add_all(amount)
@@ -115,7 +115,7 @@ def main() -> int:
     """Run chatmail-expire; see `chatmail-expire --help`."""
     return daemon.run(
         "chatmail-expire",
-        "Delete old mail and idle accounts, once.",
+        "Delete old mail and unused accounts once.",
         _work,
         (BookError, ExpiryError),
     )

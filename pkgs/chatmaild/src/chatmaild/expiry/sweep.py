@@ -1,4 +1,4 @@
-"""One mailbox at a time: what is too old goes, and what makes a mailbox too full."""
+"""Expiry of one mailbox: delete old messages, and trim the mailbox if it is too full."""
 
 import heapq
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ from chatmaild.dovecot.maildir import Message
 from chatmaild.expiry import policy
 from chatmaild.expiry.policy import Limits, Verdict
 
-# A mailbox may hold millions of tiny messages; so many of them are remembered at once, 300 bytes
-# each, and a mailbox is gone through again for more.
+# A mailbox may contain millions of tiny messages. This many are kept in memory at once, 300 bytes
+# each; for more, the mailbox is scanned again.
 BATCH = 20_000
-# Dovecot renames what it is told of (new/ to cur/, flags), so a path may be stale; not for long.
+# Dovecot renames files (new/ to cur/, changed flags), so a path may be outdated, but not for long.
 ROUNDS_WITHOUT_SUCCESS = 3
 
 Remove = Callable[[str], bool]
@@ -21,7 +21,7 @@ Remove = Callable[[str], bool]
 
 @dataclass(slots=True)
 class Amount:
-    """How many messages, and their bytes."""
+    """A number of messages and their bytes."""
 
     messages: int = 0
     bytes: int = 0
@@ -32,14 +32,14 @@ class Amount:
         self.bytes += size
 
     def add_all(self, other: "Amount") -> None:
-        """Count all of another amount."""
+        """Count all messages of another amount."""
         self.messages += other.messages
         self.bytes += other.bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What was in a mailbox, what went from it, and what the quota counts of the rest."""
+    """The content of a mailbox, the deleted part, and what the quota counts of the rest."""
 
     seen: Amount
     old: Amount
@@ -51,10 +51,10 @@ class Swept:
 
 def sweep(home: str, now: float, limits: Limits, remove: Remove = maildir.remove) -> Swept:
     """
-    Remove what is too old from a mailbox; `home` is the account's directory.
+    Delete old messages from a mailbox; `home` is the account's directory.
 
-    `remove` deletes a path and says whether it was there. A rehearsal gives one that does not
-    delete.
+    `remove` deletes a path and returns whether it existed. A rehearsal passes a function that
+    deletes nothing.
     """
     seen, old, large, left = Amount(), Amount(), Amount(), Amount()
     undated = 0
@@ -80,10 +80,10 @@ def sweep(home: str, now: float, limits: Limits, remove: Remove = maildir.remove
 
 def trim(home: str, mailbox: Mailbox, now: float, remove: Remove = maildir.remove) -> Amount:
     """
-    Remove the oldest messages of all folders until `policy.to_trim` wants no more of them gone.
+    Delete the oldest messages of all folders until `policy.to_trim` asks for no more.
 
-    The newest message stays, however large. What nobody can date goes first, since it would stay
-    for ever otherwise.
+    The newest message stays, however large it is. Messages of unknown age are deleted first,
+    because otherwise they would stay forever.
     """
     gone = Amount()
     failures = 0
@@ -108,7 +108,7 @@ def trim(home: str, mailbox: Mailbox, now: float, remove: Remove = maildir.remov
 
 
 class _Survey:
-    """Every message with the time it came, counted as they pass."""
+    """Iterates over all messages with their time of arrival, and counts them."""
 
     def __init__(self, path: str, now: float) -> None:
         self._path = path
@@ -129,5 +129,5 @@ def _received(message: Message, now: float) -> float | None:
 
 
 def _maildir(home: str) -> str:
-    # As mail_path in modules/relay/dovecot.nix.
+    # This matches mail_path in modules/relay/dovecot.nix.
     return f"{home}/Maildir"

@@ -1,12 +1,14 @@
 """
-chatmail-trim: makes room in mailboxes that Dovecot finds too full.
+chatmail-trim: deletes the oldest messages of mailboxes that Dovecot reports as too full.
 
-Dovecot tells a UNIX socket when mail lifts a mailbox over 75 % of its quota, in bytes or in
-messages, in the protocol of its `script` service (src/util/script.c), and does not wait for an
-answer. systemd listens, this program starts with the first request and ends when there are no more,
-so that it costs nothing at rest. As many requests as the socket's backlog wait; those for one
-mailbox, of which a flood makes one for each delivery, are served as one. A request that is lost all
-the same is made good by the next delivery or login, or in the night.
+When a message lifts a mailbox over 75 % of its quota, in bytes or in messages, Dovecot sends a
+request to a UNIX socket and does not wait for an answer. The protocol is that of its `script`
+service (src/util/script.c). systemd listens on the socket. This program starts with the first
+request and exits when there are no more, so it costs nothing when idle.
+
+Requests wait in the socket's backlog. A flood makes one request per delivery, so requests for the
+same mailbox are handled together. If a request is lost, the next delivery or login repeats it, or
+the nightly run trims the mailbox.
 """
 
 import logging
@@ -22,19 +24,20 @@ from chatmaild.service import daemon, sockets, systemd
 log = logging.getLogger("chatmail-trim")
 
 IDLE_SECONDS = 30.0
-# Dovecot sends all of a request at once.
+# Dovecot sends a request in one piece.
 REQUEST_SECONDS = 2.0
-# So many requests are read before any is served.
+# The number of requests that are read before the first is handled.
 MAX_AT_ONCE = 1000
 MAX_REQUEST_BYTES = 4096
 
 
 def parse(request: bytes) -> str | None:
     """
-    Read the address out of a request; None for anything else.
+    Return the address in a request, or None if the request is invalid.
 
-    A request is lines, ended by an empty one: `VERSION`, tab, `script`; environment variables as
-    `env_NAME=value`; the word `noreply`; one line for each argument, of which there is one.
+    A request consists of lines and ends with an empty line: `VERSION`, tab, `script`; environment
+    variables as `env_NAME=value`; the word `noreply`; and one line per argument. There is one
+    argument.
     """
     if not request.endswith(b"\n\n"):
         return None
@@ -51,7 +54,7 @@ def parse(request: bytes) -> str | None:
 
 
 def home(mailboxes: Path, address: str) -> str | None:
-    """Return the directory of an existing mailbox; None for what is none, or lies elsewhere."""
+    """Return the directory of an existing mailbox; None if it is missing or outside."""
     if "/" in address or "@" not in address or address.startswith("."):
         return None
     path = mailboxes / address
@@ -59,14 +62,14 @@ def home(mailboxes: Path, address: str) -> str | None:
 
 
 class Trimmer:
-    """Serves requests until there are none for a while."""
+    """Handles requests until there are none for a while."""
 
     def __init__(self, config: Config) -> None:
-        """Take limit and place of the mailboxes from the configuration."""
+        """Take the limits and the directory of the mailboxes from the configuration."""
         self._config = config
 
     def serve(self, listener: socket.socket, idle_seconds: float = IDLE_SECONDS) -> None:
-        """Answer on the listener; return after `idle_seconds` without a request."""
+        """Handle requests from the listener; return after `idle_seconds` without one."""
         while True:
             try:
                 addresses = {_request(listener, idle_seconds)}
@@ -79,14 +82,14 @@ class Trimmer:
                 self.trim(address)
 
     def trim(self, address: str) -> None:
-        """Trim one mailbox, if there is one; a fault of the disk is told and survived."""
+        """Trim one mailbox, if it exists; log disk errors and continue."""
         path = home(self._config.paths.mailboxes, address)
         if path is None:
             return
         try:
             gone = trim(path, self._config.mailbox, time.time())
         except OSError as error:
-            log.error("a mailbox cannot be trimmed: %s", error.strerror)  # noqa: TRY400 - as said
+            log.error("a mailbox cannot be trimmed: %s", error.strerror)  # noqa: TRY400 - brief
             return
         if gone.messages:
             log.info("trimmed a mailbox by %d messages, %d bytes", gone.messages, gone.bytes)
@@ -94,10 +97,10 @@ class Trimmer:
 
 def _request(listener: socket.socket, seconds: float) -> str:
     """
-    Wait so long for a request; the address in it, "" if there is none.
+    Wait up to `seconds` for a request and return its address, or "" if it has none.
 
     Raises:
-        TimeoutError: nobody has come; BlockingIOError, if no time was given.
+        TimeoutError: no request arrived. With 0 seconds it is BlockingIOError.
 
     """
     listener.settimeout(seconds)
@@ -106,12 +109,12 @@ def _request(listener: socket.socket, seconds: float) -> str:
         connection.settimeout(REQUEST_SECONDS)
         address = parse(_read(connection))
     if address is None:
-        log.warning("a request was not understood")
+        log.warning("ignored an invalid request")
     return address or ""
 
 
 def _read(connection: socket.socket) -> bytes:
-    """Read a request up to its empty line; what is late, too long or broken comes back short."""
+    """Read a request up to its empty line; return what there is if it is late or too long."""
     received = b""
     try:
         while not received.endswith(b"\n\n") and len(received) < MAX_REQUEST_BYTES:
@@ -127,11 +130,11 @@ def _read(connection: socket.socket) -> bytes:
 def _run(config: Config) -> None:
     passed = systemd.listen_fds()
     if "trim" not in passed:
-        raise sockets.SocketError("is started by chatmail-trim.socket and not by itself")
+        raise sockets.SocketError("must be started by chatmail-trim.socket")
     systemd.notify("READY=1")
     Trimmer(config).serve(passed["trim"])
 
 
 def main() -> int:
     """Run chatmail-trim; see `chatmail-trim --help`."""
-    return daemon.run("chatmail-trim", "Make room in full mailboxes.", _run, (sockets.SocketError,))
+    return daemon.run("chatmail-trim", "Trim full mailboxes.", _run, (sockets.SocketError,))

@@ -1,9 +1,10 @@
 """
-The milter protocol, version 6, as Postfix speaks it: packets and their fields, nothing of mail.
+The milter protocol, version 6, as Postfix speaks it: encodes and decodes packets.
 
-A packet is a length (32 bits, network order, of what follows), a command of one octet, and its
-data. No RFC has it: Sendmail's `include/libmilter/mfdef.h` names the numbers, Postfix's
-`src/milter/milter8.c` is the other end.
+A packet consists of a length (32 bits, network byte order), a command of one octet, and the
+command's data. The length counts command and data. No RFC defines the protocol: the numbers are in
+Sendmail's `include/libmilter/mfdef.h`, and Postfix implements the other side in
+`src/milter/milter8.c`.
 """
 
 import struct
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 
 VERSION = 6
 
-# What the MTA says.
+# Commands of the MTA.
 ABORT = ord("A")
 BODY = ord("B")
 CONNECT = ord("C")
@@ -24,14 +25,14 @@ QUIT = ord("Q")
 QUIT_FOR_NEXT = ord("K")
 RCPT = ord("R")
 
-# What it may be asked for at the end of a message.
+# Actions that a milter may request at the end of a message.
 MAY_ADD_HEADERS = 0x01
 MAY_CHANGE_HEADERS = 0x10
 MAY_CHANGE_FROM = 0x40
 ACTIONS = MAY_ADD_HEADERS | MAY_CHANGE_HEADERS | MAY_CHANGE_FROM
 
-# What it shall not say, and what it shall not wait for an answer to. A round trip for each field of
-# the header would cost the filter 0.25 ms a message, and cleanup(8) 0.3 ms.
+# Steps that the MTA skips, and steps for which it does not wait for an answer. A round trip for
+# each header field would cost the filter 0.25 ms per message, and cleanup(8) 0.3 ms.
 NO_HELO = 0x02
 NO_END_OF_HEADER = 0x40
 NO_UNKNOWN = 0x100
@@ -40,7 +41,7 @@ NO_REPLY_TO_HEADER = 0x80
 NO_REPLY_TO_CONNECT = 0x1000
 NO_REPLY_TO_MAIL = 0x4000
 NO_REPLY_TO_BODY = 0x80000
-# Field values with the space after the colon, or nobody's "simple" signature could be verified.
+# Values include the space after the colon, because "simple" signatures cover it.
 LEADING_SPACE = 0x100000
 OPTIONS = (
     NO_HELO
@@ -55,16 +56,16 @@ OPTIONS = (
 )
 
 MAX_PACKET_BYTES = 262_144
-"""Postfix sends a body in pieces of 64 KB, and a field of at most `header_size_limit`, 100 KB."""
+"""Postfix sends a body in chunks of 64 KB, and a field of up to `header_size_limit`, 100 KB."""
 _LENGTH_BYTES = 4
 
 
 class ProtocolError(Exception):
-    """What came is not the milter protocol; the text says why without repeating it."""
+    """The MTA violates the protocol; the message does not repeat the data."""
 
 
 class Reader:
-    """Cuts what arrives on one connection into packets."""
+    """Splits the data of a connection into packets."""
 
     def __init__(self) -> None:
         """Start at the beginning of a packet."""
@@ -73,12 +74,12 @@ class Reader:
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """
-        Yield (command, data) of each packet that is complete with this piece.
+        Yield (command, data) of each packet that this chunk completes.
 
-        A piece is looked at once however many of them a packet takes.
+        Each chunk is scanned only once, even if a packet consists of many chunks.
 
         Raises:
-            ProtocolError: a packet is empty or above the limit.
+            ProtocolError: a packet is empty or too large.
 
         """
         if len(data) < self._missing:
@@ -107,7 +108,7 @@ class Reader:
 
 
 def packet(command: bytes, data: bytes = b"") -> bytes:
-    """Write one packet."""
+    """Encode one packet."""
     return (1 + len(data)).to_bytes(_LENGTH_BYTES) + command + data
 
 
@@ -117,52 +118,53 @@ ACCEPT = packet(b"a")
 
 def negotiated(offer: bytes) -> bytes:
     """
-    Answer what the MTA offers: (version, actions, options), 32 bits each.
+    Answer the MTA's offer: (version, actions, options), 32 bits each.
 
     Raises:
-        ProtocolError: it offers less than this filter needs. Postfix has offered all since 2.6.
+        ProtocolError: the offer lacks something that the filter needs. Postfix has supported
+            all of it since 2.6.
 
     """
     try:
         version, actions, options = struct.unpack_from("!III", offer)
     except struct.error:
-        raise ProtocolError("an offer that is too short") from None
+        raise ProtocolError("the offer is too short") from None
     if version < VERSION or ACTIONS & ~actions or OPTIONS & ~options:
-        raise ProtocolError(f"version {version} with 0x{actions:x} and 0x{options:x} is too little")
+        raise ProtocolError(f"version {version} with 0x{actions:x} and 0x{options:x} is not enough")
     return packet(b"O", struct.pack("!III", VERSION, ACTIONS, OPTIONS))
 
 
 def strings(data: bytes) -> list[bytes]:
     """
-    Split data that is nothing but strings, each ended by an octet of zero.
+    Split data that consists only of NUL-terminated strings.
 
     Raises:
-        ProtocolError: the last one has no end.
+        ProtocolError: the last string is not terminated.
 
     """
     *whole, rest = data.split(b"\0")
     if rest:
-        raise ProtocolError("a string without its end")
+        raise ProtocolError("a string is not terminated")
     return whole
 
 
 def macros(data: bytes) -> dict[bytes, bytes]:
-    """Read the names and values that follow the command they belong to; raises `ProtocolError`."""
+    """Decode the macros for a command, names and values; raises `ProtocolError`."""
     words = strings(data)
     if len(words) % 2:
-        raise ProtocolError("a macro without a value")
+        raise ProtocolError("a macro has no value")
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def client(data: bytes) -> tuple[str, int] | None:
     """
-    Read where the MTA's client comes from: (address, port), or None where that is no IP address.
+    Decode the address of the MTA's client as (address, port), or None if it is not an IP address.
 
-    Mail that came without SMTP has port 0. Raises `ProtocolError`.
+    Mail that did not arrive by SMTP has port 0. Raises `ProtocolError`.
     """
     _name, end, rest = data.partition(b"\0")
     if not end or not rest:
-        raise ProtocolError("a connection from nowhere")
+        raise ProtocolError("a connection has no address")
     if rest[:1] not in (b"4", b"6"):
         return None
     (address,) = strings(rest[3:])[:1] or (b"",)
@@ -170,20 +172,20 @@ def client(data: bytes) -> tuple[str, int] | None:
 
 
 def reply(code: str, text: str) -> bytes:
-    """Refuse with this SMTP reply; the MTA takes its text for a format of printf(3)."""
+    """Refuse with this SMTP reply; `%` is escaped, because the MTA uses the text as a format."""
     return packet(b"y", f"{code} {text.replace('%', '%%')}".encode() + b"\0")
 
 
 def change_header(index: int, name: bytes, value: bytes) -> bytes:
-    """Change the `index`th field (from 1) of that name; an empty value deletes it."""
+    """Change the `index`th field (from 1) of this name; an empty value deletes it."""
     return packet(b"m", index.to_bytes(4) + name + b"\0" + value + b"\0")
 
 
 def insert_header(index: int, name: bytes, value: bytes) -> bytes:
-    """Put a field before the `index`th (from 0) of the header."""
+    """Insert a field before the `index`th (from 0) field of the header."""
     return packet(b"i", index.to_bytes(4) + name + b"\0" + value + b"\0")
 
 
 def change_from(sender: bytes) -> bytes:
-    """Put another envelope sender in place of the first, in angle brackets."""
+    """Replace the envelope sender; `sender` is in angle brackets."""
     return packet(b"e", sender + b"\0")

@@ -1,1 +1,1 @@
-"""Push notifications: which are due, the proxy, and the log that survives a crash."""
+"""Push notifications: the notifier, its proxy, and a log that survives a crash."""

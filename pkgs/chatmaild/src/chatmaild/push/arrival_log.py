@@ -1,9 +1,9 @@
 """
-Whose new mail is not yet told: one address a line, in a file that outlives this process.
+The addresses with new mail that is not notified yet: a file with one address per line.
 
-It lies in memory (/run), so noting an arrival costs microseconds and no disk; a daemon that is
-killed finds there what it had not handed on. What waits longer than a moment is in the account
-book, which outlives the machine too.
+The file is in memory (/run), so an entry costs microseconds and no disk access. A daemon that was
+killed finds the entries again. Notifications that wait longer than a moment are in the account
+book, which also survives a reboot.
 """
 
 import contextlib
@@ -16,22 +16,22 @@ from chatmaild.service.files import write_whole
 
 log = logging.getLogger(__name__)
 
-# An address is at most 254 octets long (RFC 5321 4.5.3.1.3); so many may wait at once.
+# An address has at most 254 octets (RFC 5321 4.5.3.1.3). This is enough for 10,000 of them.
 MAX_BYTES = 10_000 * 255
 
 
 class ArrivalLog:
-    """The file, used from one thread; a fault of the file is told once and costs nothing else."""
+    """The file, used by one thread; errors are logged once and have no other effect."""
 
     def __init__(self, path: Path) -> None:
-        """Keep it at `path`."""
+        """Use the file at `path`."""
         self._path = path
         self._file = -1
         self._empty = False
         self._failed = False
 
     def left(self) -> list[str]:
-        """Return the addresses that the process before has left, each once."""
+        """Return the addresses left by the previous process, without duplicates."""
         try:
             with self._path.open("rb") as file:
                 lines = file.read(MAX_BYTES).split(b"\n")
@@ -40,7 +40,7 @@ class ArrivalLog:
         except OSError as error:
             self._tell(error)
             return []
-        # Without its end a line was cut short.
+        # A last line without LF is incomplete.
         found = (line.decode("utf-8", "surrogateescape") for line in lines[:-1])
         return list(dict.fromkeys(address for address in found if "@" in address))
 
@@ -56,7 +56,7 @@ class ArrivalLog:
             self._tell(error)
 
     def keep(self, addresses: Iterable[str]) -> None:
-        """Let it hold these and no others, the old content or the new one whatever happens."""
+        """Replace the content by these addresses atomically."""
         content = b"".join(_line(address) for address in dict.fromkeys(addresses))
         if not content and self._empty:
             return
@@ -68,7 +68,7 @@ class ArrivalLog:
             self._tell(error)
 
     def close(self) -> None:
-        """Close the file; what is in it stays."""
+        """Close the file; its content remains."""
         if self._file >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._file)

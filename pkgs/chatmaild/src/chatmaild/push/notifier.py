@@ -1,11 +1,13 @@
 """
-Waking sleeping phones: for each new message one notification to each device of its account.
+Wakes sleeping phones: each new message triggers one notification to each device of its account.
 
-A notification is sent at once. Whom it is for is noted in a file in memory first, for a daemon that
-is killed meanwhile (arrival_log). One that the proxy has not taken within half a second is written
-to the book, so it survives a restart of the machine; most never touch the disk. What failed
-is tried again after 1, 8, 64, 512 and then every 3600 s, and given up five hours after the newest
-message it is about. Memory is bounded: beyond a thousand, what is to be sent waits in the book.
+A notification is sent immediately. Its address is first noted in a file in memory, in case the
+daemon is killed (arrival_log). If the proxy has not accepted the notification within half a second,
+it is written to the account book and survives a reboot. Most notifications never touch the disk.
+
+A failed notification is tried again after 1, 8, 64, 512 and then every 3600 s. It is given up five
+hours after the newest message that it is about. Memory is bounded: beyond a thousand notifications,
+the others wait in the account book.
 """
 
 import asyncio
@@ -35,25 +37,26 @@ type Post = Callable[[str], Awaitable[tuple[Outcome, str]]]
 
 
 def pause(attempts: int) -> int:
-    """Return how many seconds to wait after so many failed attempts (from 1)."""
+    """Return the pause in seconds after this number of failed attempts (from 1)."""
     return int(min(8.0 ** (attempts - 1), MAX_PAUSE_SECONDS))
 
 
 class Arrivals:
     """
-    Which of Dovecot's marks is a new message from somebody else.
+    Recognises which of Dovecot's status updates is a new message from somebody else.
 
-    A mark carries INBOX' next UID and the envelope sender, a space between (`notify_status_value`).
-    Dovecot marks a message once more when it has also gone to others in the same transaction, so
-    the same UID from the same sender counts once. A client's own copies wake nobody.
+    A status contains INBOX' next UID and the envelope sender, separated by a space
+    (`notify_status_value`). If a message went to several recipients in one transaction, Dovecot
+    sends its status twice, so the same UID and sender count once. Copies of the user's own messages
+    trigger no notification.
     """
 
     def __init__(self) -> None:
-        """Start without a memory."""
+        """Start without any known status."""
         self._seen: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def is_news(self, address: str, mark: str) -> bool:
-        """Say whether this mark is to be notified."""
+        """Return whether to notify the account about this status."""
         uid, _, sender = mark.partition(" ")
         if sender.lower() == address.lower():
             return False
@@ -68,7 +71,7 @@ class Arrivals:
 
 
 class Notifier:
-    """Sends notifications; `run` it as long as the daemon lives."""
+    """Sends notifications; `run` must run as long as the daemon."""
 
     def __init__(
         self,
@@ -78,7 +81,7 @@ class Notifier:
         counts: Counter[str],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Hand tokens of the `book` to the proxy by `post`."""
+        """Send the tokens in `book` to the proxy with `post`."""
         self._post = post
         self._book = book
         self._outbox = book.outbox
@@ -91,12 +94,12 @@ class Notifier:
         self._unsent: OrderedDict[tuple[str, str], Notification] = OrderedDict()
         self._flying: dict[asyncio.Task[None], Notification] = {}
         self._news = asyncio.Event()
-        # Those of them that are in the book too.
+        # Unsent notifications that are also in the book.
         self._kept: dict[tuple[str, str], Notification] = {}
-        # Those the book may forget: done together, it costs one disk sync for all.
+        # Keys to remove from the book; removing them together costs one disk sync for all.
         self._finished: set[tuple[str, str]] = set()
-        # Whether the book holds a notification, which spares most statements; and how many are
-        # just being written.
+        # Whether the book may contain notifications, which avoids most queries; and the number that
+        # is being written.
         self._stored = True
         self._putting = 0
         self._stored_news = asyncio.Event()
@@ -104,7 +107,7 @@ class Notifier:
         self._stopping = False
 
     def notify(self, address: str) -> None:
-        """Wake the devices of an account; returns at once."""
+        """Wake the devices of an account; returns immediately."""
         if len(self._arrived) >= MAX_ARRIVALS:
             self._counts["push dropped"] += 1
             return
@@ -113,7 +116,7 @@ class Notifier:
         self._news.set()
 
     async def run(self) -> None:
-        """Work until cancelled; then write to the book what is not done."""
+        """Send notifications until cancelled, then write the remaining ones to the book."""
         for address in self._left:
             self.notify(address)
         try:
@@ -137,7 +140,7 @@ class Notifier:
                     await self._add(devices)
                 except BookError as error:
                     self._counts["push dropped"] += size
-                    log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+                    log.error("%s", error)  # noqa: TRY400 - the message is complete
                 self._looked_up = ()
 
     async def _add(self, devices: Sequence[tuple[str, str]]) -> None:
@@ -145,7 +148,7 @@ class Notifier:
         surplus = []
         for address, token in devices:
             one = Notification(address, token, now)
-            # What has not left yet will wake the device for this message too.
+            # A notification that is not sent yet will wake the device for this message too.
             if one.key in self._unsent:
                 self._counts["push merged"] += 1
             elif len(self._unsent) < MAX_UNSENT:
@@ -182,7 +185,7 @@ class Notifier:
             else:
                 await self._failed(one)
         except BookError as error:
-            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            log.error("%s", error)  # noqa: TRY400 - the message is complete
 
     async def _failed(self, one: Notification) -> None:
         now = int(self._clock())
@@ -201,12 +204,12 @@ class Notifier:
             self._finished.add(one.key)
 
     def _tell(self, outcome: Outcome, fault: str) -> None:
-        """Log when the proxy begins to fail and when it works again, not each time."""
+        """Log when the proxy starts to fail and when it works again, but not every failure."""
         failing = outcome is Outcome.FAILED
         if failing and not self._failing:
-            log.warning("push: the proxy does not take notifications (%s); they are kept", fault)
+            log.warning("push: the proxy does not accept notifications (%s); will retry", fault)
         elif self._failing and not failing:
-            log.info("push: the proxy takes notifications again")
+            log.info("push: the proxy accepts notifications again")
         self._failing = failing
 
     async def _put(self, waiting: Sequence[tuple[Notification, int]]) -> None:
@@ -225,7 +228,7 @@ class Notifier:
             try:
                 delay = await self._retry()
             except BookError as error:
-                log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+                log.error("%s", error)  # noqa: TRY400 - the message is complete
                 delay = 5.0
             try:
                 async with asyncio.timeout(delay):
@@ -234,12 +237,12 @@ class Notifier:
                 pass
 
     async def _retry(self) -> float | None:
-        """Send what is due; return the seconds until there is more, None when nothing waits."""
+        """Send what is due; return the seconds until the next is due, or None if none waits."""
         if not self._stored or len(self._unsent) >= BATCH:
             return None
         due = await self._book.run(self._outbox.next_due)
         if due is None:
-            # Unless one was written since the question.
+            # Unless another one was written after the query.
             self._stored = bool(self._putting) or self._stored_news.is_set()
             return None
         now = self._clock()
@@ -277,11 +280,11 @@ class Notifier:
                     await self._put([(one, lease) for one in late.values()])
                     self._kept |= late
             except BookError as error:
-                log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+                log.error("%s", error)  # noqa: TRY400 - the message is complete
             self._log.keep(self._only_here())
 
     def _only_here(self) -> Iterator[str]:
-        """Go through the addresses whose news is neither told nor in the book."""
+        """Yield the addresses whose notifications are neither sent nor in the book."""
         yield from self._arrived
         yield from self._looked_up
         for one in (*self._flying.values(), *self._unsent.values()):
@@ -305,5 +308,5 @@ class Notifier:
             await self._book.run(self._outbox.put, [(one, now) for one in left])
             self._log.keep(())
         except BookError as error:
-            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            log.error("%s", error)  # noqa: TRY400 - the message is complete
         self._log.close()

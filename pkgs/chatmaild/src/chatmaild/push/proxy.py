@@ -1,9 +1,9 @@
 """
-The push proxy's HTTP interface: a POST whose body is a device token, and nothing else.
+The push proxy's HTTP interface: a POST request whose body is a device token and nothing else.
 
-The proxy (https://notifications.delta.chat/notify, or one that speaks like it) learns that some
-device should wake, from which relay, and when. 200 means done and 410 that the token is dead;
-everything else may pass.
+The proxy (https://notifications.delta.chat/notify or a compatible one) learns only that a device
+should wake, from which relay, and when. Status 200 means success, and 410 that the token is no
+longer valid. All other errors are considered temporary.
 """
 
 import enum
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import aiohttp
 
-# Longer than a proxy needs on a bad day, shorter than what blocks all connections for long.
+# Longer than a slow proxy needs, but short enough not to block all connections for long.
 TIMEOUT_SECONDS = 15.0
 DNS_CACHE_SECONDS = 60
 
 
 class Outcome(enum.Enum):
-    """What became of a notification."""
+    """The result of a notification."""
 
     DONE = enum.auto()
     TOKEN_DEAD = enum.auto()
@@ -27,10 +27,10 @@ class Outcome(enum.Enum):
 
 
 class PushProxy:
-    """Connections to the proxy, kept open between notifications."""
+    """Persistent connections to the proxy."""
 
     def __init__(self, url: str, authorities: Path, connections: int) -> None:
-        """Trust the certificate authorities in a PEM file; to be called inside the running loop."""
+        """Trust the CA certificates in a PEM file; call this inside the running event loop."""
         self._url = url
         trust = ssl.create_default_context(cafile=authorities) if url.startswith("https:") else True
         self._session = aiohttp.ClientSession(
@@ -43,15 +43,15 @@ class PushProxy:
         )
 
     async def post(self, token: str) -> tuple[Outcome, str]:
-        """Hand one token over; the text says for the operator what went wrong, without it."""
+        """Send one token; return the outcome and an error message that does not contain it."""
         try:
             try:
                 status = await self._status(token)
             except aiohttp.ServerDisconnectedError:
-                # The proxy closed a connection that was idle, just as we used it again.
+                # The proxy closed an idle connection just as it was used again.
                 status = await self._status(token)
         except TimeoutError:
-            return Outcome.FAILED, f"no answer within {TIMEOUT_SECONDS:.0f} s"
+            return Outcome.FAILED, f"no response within {TIMEOUT_SECONDS:.0f} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Outcome.FAILED, type(error).__name__
         if status == HTTPStatus.OK:

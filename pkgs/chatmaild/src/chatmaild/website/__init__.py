@@ -1,1 +1,1 @@
-"""The website: Markdown pages and the relay's own figures in, static files out."""
+"""Generates the website: static HTML from Markdown pages and facts about the relay."""

@@ -1,8 +1,8 @@
 """
-What the pages may say about the relay: its real limits, its contacts, its invite.
+The facts about the relay that pages can use: its real limits, contacts and invite.
 
-Every value comes from the configuration the daemons themselves run with, so that a page cannot
-promise what the relay does not keep.
+All values come from the configuration that the daemons use, so pages cannot promise what the relay
+does not do.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from pathlib import Path
 from chatmaild.config import Config
 from chatmaild.web.credentials import by_login_link
 
-# An invite link of core is about 200 characters; what is longer is no invite.
+# An invite link of core has about 200 characters; anything much longer is not an invite.
 MAX_INVITE_BYTES = 2000
-# Where the site that is shown lies in its directory, and what it has while it shows the echo bot.
+# The link to the current website in its directory, and the QR code that exists while the bot runs.
 CURRENT = "current"
 ECHO_PICTURE = "qr-echo.png"
 INVITE_BEGINNINGS = ("https://i.delta.chat/#", "OPENPGP4FPR:")
@@ -22,13 +22,13 @@ INVITE_BEGINNINGS = ("https://i.delta.chat/#", "OPENPGP4FPR:")
 @dataclass(frozen=True, slots=True)
 class Facts:
     """
-    The names a page may use.
+    The names that pages can use.
 
-    `domain` is what stands right of the @, `host` the name or address that people open. Sizes are
-    bytes (`size()` writes them), `*_days` are days. `invite` is the link that makes an account,
-    None where none is given to everybody; `login_by_script` is true where only a script can fetch
-    it. `echo` is the link to the echo bot. `iroh` is the relay for apps inside chats that clients
-    are told of, which may be somebody else's.
+    `domain` is the part after the @, and `host` is the name or IP address to open in a browser.
+    Sizes are in bytes (`size()` prints them), and `*_days` are days. `invite` is the link that
+    creates an account, or None if there is no public one. `login_by_script` is true if only a
+    script can fetch a login. `echo` is the link to the echo bot. `iroh` is the iroh relay that
+    clients use, which may belong to others.
     """
 
     host: str
@@ -63,7 +63,7 @@ class Facts:
 
 
 def facts(config: Config) -> Facts:
-    """Collect what is true of this relay now."""
+    """Collect the current facts about this relay."""
     self_signed = config.certificate.source == "self-signed"
     by_script = by_login_link(config)
     is_open = config.registration == "open"
@@ -101,7 +101,7 @@ def facts(config: Config) -> Facts:
 
 
 def echo_invite(path: Path) -> str | None:
-    """Return the link the echo bot has published, or None while it has not."""
+    """Return the link that the echo bot has published, or None if there is none."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_INVITE_BYTES + 1)

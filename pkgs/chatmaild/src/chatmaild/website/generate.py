@@ -1,9 +1,9 @@
 """
-`chatmail-website`: write the site into a new directory, then let nginx see it in one step.
+`chatmail-website`: renders the website into a new directory, then publishes it atomically.
 
-Visitors get the old site or the new one, never half of one. A fault in a page of the operator's
-does not take the site away: our page stands in for it and the exit code says that something is
-wrong.
+Visitors see either the old website or the new one, never a mixture. An error in one of the
+operator's pages does not take the website down: the relay's own page replaces the broken one, and
+the exit code reports the error.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).with_name("static")
 SCRIPT = "dclogin.js"
-# Pictures of the operator's; a website is no file server.
+# For the operator's pictures. The website is not meant as a file server.
 MAX_STATIC_BYTES = 5_000_000
 MAX_STATIC_FILES = 500
 ROBOTS = "User-agent: *\nDisallow: /new\nDisallow: /cgi-bin/\n"
@@ -40,7 +40,7 @@ Files = dict[str, bytes]
 
 
 class WebsiteError(Exception):
-    """The site has faults; the text is one sentence each for the operator."""
+    """The website has errors; the message is one sentence for each, for the operator."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,7 +58,7 @@ def _work(config: Config) -> None:
     faults: list[str] = []
     shown: Facts | None = None
     for _ in range(MAX_ROUNDS):
-        # The echo bot comes and goes, and systemd forgets what changes while this runs.
+        # The echo bot's invite may change while this runs, and systemd would ignore the trigger.
         if (about := facts(config)) == shown:
             break
         shown = about
@@ -70,12 +70,12 @@ def _work(config: Config) -> None:
             raise WebsiteError(f"{config.website.site}: cannot be written: {error}") from None
         log.info("wrote %d files", len(files))
     if faults:
-        # A page that stands in for a translation has its fault in every language.
+        # A page that replaces a missing translation reports its error in every language.
         raise WebsiteError("; ".join(dict.fromkeys(faults)))
 
 
 def site(config: Config, faults: list[str]) -> Files:
-    """Render every file of the site, by its path; faults of the operator's pages are told."""
+    """Render all files of the website by path; append errors in the operator's pages."""
     about = facts(config)
     spoken = languages(config.website.pages, faults)
     files: Files = {"robots.txt": ROBOTS.encode()}
@@ -99,7 +99,7 @@ def site(config: Config, faults: list[str]) -> Files:
 
 
 def publish(files: Files, directory: Path) -> None:
-    """Write the files below a new directory, point `current` to it, remove the one before."""
+    """Write the files to a new directory, switch `current` to it, and remove the old one."""
     directory.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix="site-", dir=directory))
     fresh.chmod(0o755)
@@ -116,12 +116,12 @@ def publish(files: Files, directory: Path) -> None:
 
 
 def qr_name(host: str) -> str:
-    """Name the picture of the invite as clients' pages have always linked it."""
+    """Return the file name of the invite's QR code, which other websites link to."""
     return f"qr-chatmail-invite-{host}.png"
 
 
 def qr_png(link: str) -> bytes:
-    """Draw a link; a quiet zone of four modules is part of the code (ISO/IEC 18004, 5.3.8)."""
+    """Draw a QR code; its quiet zone is four modules wide (ISO/IEC 18004, 5.3.8)."""
     picture = io.BytesIO()
     segno.make(link, error="m", micro=False).save(
         picture, kind="png", scale=PIXELS_PER_MODULE, border=4
@@ -130,7 +130,7 @@ def qr_png(link: str) -> bytes:
 
 
 def size(number: int, decimal: str) -> str:
-    """Write a number of bytes as people read it: at most one decimal, units of 1024."""
+    """Format a number of bytes in units of 1024, with at most one decimal."""
     value, unit = float(number), "B"
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if value < 1000 or unit == "TB":  # noqa: PLR2004 - so that 1000 kB are about 1 MB
@@ -173,13 +173,13 @@ def _render(
 
 
 def _block(layout: str, names: dict[str, Any]) -> Markup:
-    """Fill in a part of a page; a blank line would end the HTML block (CommonMark 4.6)."""
+    """Render a part of a page; a blank line would end its HTML block (CommonMark 4.6)."""
     lines = fill_layout(layout, names).splitlines()
     return Markup("\n".join(line.strip() for line in lines if line.strip()))  # noqa: S704
 
 
 def _ours(code: str, name: str) -> Page:
-    """Our own page in place of a broken one; an apology where we have none of that name."""
+    """Return our page to replace a broken one, or our index page if we have none of that name."""
     for folder in (code, DEFAULT):
         if (OURS / folder / name).exists():
             return read_page(OURS / folder / name)

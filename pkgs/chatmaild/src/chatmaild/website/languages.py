@@ -1,8 +1,8 @@
 """
-The languages of the site: a folder each, of pages and of the words around them.
+The languages of the website: one folder each, with pages and with the texts around them.
 
-A folder that lacks a page shows the English one, a folder that lacks words has English words; so a
-translation may begin with one file, and an operator's folder may hold only what differs.
+If a folder lacks a page, the English page is shown, and the same holds for texts. So a translation
+can start with a single file, and the operator's folder needs only what differs.
 """
 
 import re
@@ -15,7 +15,7 @@ from chatmaild.website.markdown import Page, PageError, read_page
 OURS = Path(__file__).with_name("pages")
 DEFAULT = "en"
 WORDS = "words.toml"
-# ISO 639: what browsers ask for and nginx looks for.
+# ISO 639 codes: browsers send them, and nginx looks for them.
 _CODE = re.compile("[a-z]{2}", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}\.md", re.ASCII)
 FIRST = ("index.md", "info.md", "privacy.md")
@@ -23,7 +23,7 @@ FIRST = ("index.md", "info.md", "privacy.md")
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language with its pages by file name, in the order of the navigation."""
+    """A language with its pages by file name, in the order of the menu."""
 
     code: str
     words: dict[str, str]
@@ -32,9 +32,9 @@ class Language:
 
 def languages(own: Path | None, faults: list[str]) -> list[Language]:
     """
-    Read every language, English first; the operator's files in `own` go before ours.
+    Read all languages, English first; the operator's files in `own` override ours.
 
-    What cannot be read is told in `faults`, one sentence each, and ours stands in for it.
+    A file that cannot be read is reported in `faults`, one sentence each, and ours is used instead.
     """
     codes = {DEFAULT} | _codes(OURS)
     if own is not None:
@@ -79,7 +79,7 @@ def _language(
                     pages[path.name] = read_page(path)
                 elif path.suffix == ".md":
                     faults.append(
-                        f"{path}: the name of a page is of lower-case letters, digits and hyphens"
+                        f"{path}: name pages with lower-case letters, digits and hyphens only"
                     )
             except PageError as fault:
                 faults.append(str(fault))
@@ -94,5 +94,5 @@ def _read_words(path: Path, known: dict[str, str]) -> dict[str, str]:
         raise PageError(f"{path}: cannot be read: {error}") from None
     for name, value in words.items():
         if not isinstance(value, str) or (len(known) > 1 and name not in known):
-            raise PageError(f"{path}: `{name}` is not a text that the site uses")
+            raise PageError(f"{path}: `{name}` is not a text of the website")
     return words

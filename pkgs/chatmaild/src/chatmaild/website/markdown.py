@@ -1,5 +1,5 @@
 """
-One page: front matter, then Markdown in which `{{ name }}` and `{% if %}` speak of the relay.
+One page: front matter, then Markdown with `{{ name }}` and `{% if %}` for facts about the relay.
 
     ---
     title: Privacy
@@ -7,9 +7,9 @@ One page: front matter, then Markdown in which `{{ name }}` and `{% if %}` speak
     ---
     # Privacy
 
-Values are escaped for Markdown, so that an underscore in a domain is an underscore. The operator
-writes pages and is trusted like any author of a website, yet the template language has no way out
-of itself (Jinja's sandbox), because pages are copied from elsewhere.
+Values are escaped for Markdown, so an underscore in a domain remains an underscore. The operator is
+trusted as the author of the pages. Templates nevertheless run in Jinja's sandbox, because pages are
+often copied from elsewhere.
 """
 
 import re
@@ -32,12 +32,12 @@ _PUNCTUATION = re.compile(f"([{re.escape(string.punctuation)}])")
 
 
 class PageError(Exception):
-    """A page cannot be used; the text is one sentence for whoever wrote it."""
+    """A page cannot be used; the message is one sentence for its author."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as written: `menu` is its name in the navigation, "" keeps it out of there."""
+    """A page; `menu` is its name in the menu, and "" hides it there."""
 
     path: Path
     title: str
@@ -48,10 +48,10 @@ class Page:
 
 def read_page(path: Path) -> Page:
     """
-    Read a page and its front matter.
+    Read a page with its front matter.
 
     Raises:
-        PageError: naming the file and what is wrong with it.
+        PageError: names the file and the error.
 
     """
     try:
@@ -73,7 +73,7 @@ def read_page(path: Path) -> Page:
         name, colon, value = line.partition(":")
         if not colon or name.strip() not in _KEYS:
             known = ", ".join(sorted(_KEYS))
-            raise PageError(f"{path}: line {number} is not one of `{known}` with a colon")
+            raise PageError(f"{path}: line {number} must be one of `{known}` with a colon")
         front[name.strip()] = value.strip()
     if not front.get("title"):
         raise PageError(f"{path}: has no `title:` in its front matter")
@@ -88,26 +88,26 @@ def read_page(path: Path) -> Page:
 
 def to_html(page: Page, names: Mapping[str, Any]) -> Markup:
     """
-    Fill in the values, then turn the Markdown into HTML.
+    Insert the values, then convert the Markdown to HTML.
 
     Raises:
-        PageError: for a name that does not exist or a template that does not parse.
+        PageError: the template uses an unknown name or cannot be parsed.
 
     """
     try:
         text = _pages.from_string(page.body).render(names)
     except TemplateError as error:
         raise PageError(f"{page.path}: {error}") from None
-    return Markup(_markdown.render(text))  # noqa: S704 - made of Markdown just now
+    return Markup(_markdown.render(text))  # noqa: S704 - generated from Markdown
 
 
 def fill_layout(name: str, names: Mapping[str, Any]) -> str:
-    """Fill in one of our own HTML templates; here values are escaped for HTML."""
+    """Render one of our HTML templates; values are escaped for HTML."""
     return _layouts.get_template(name).render(names)
 
 
 def for_markdown(value: Any) -> Any:
-    """Escape a text for Markdown (CommonMark 2.4: any punctuation may be escaped); keep HTML."""
+    """Escape text for Markdown (CommonMark 2.4: any punctuation may be escaped); keep HTML."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return _PUNCTUATION.sub(r"\\\1", value)
     return value
