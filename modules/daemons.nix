@@ -88,6 +88,7 @@ in
     ) relay.files;
     environment.systemPackages = [ cfg.package ];
 
-    boot.kernel.sysctl = relay.sysctl;
+    # Above NixOS' own defaults (mkDefault is 1000), and below what an operator writes.
+    boot.kernel.sysctl = lib.mapAttrs (_: lib.mkOverride 900) relay.sysctl;
   };
 }

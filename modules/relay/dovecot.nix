@@ -311,11 +311,15 @@ in
     };
   };
 
-  sysctl = {
-    # Each idle IMAP client needs one instance, and all of them belong to the mailbox user.
-    "fs.inotify.max_user_instances" = 2 * settings.connections.imap + 1024;
-    "fs.inotify.max_user_watches" = 16 * settings.connections.imap + 8192;
-  };
+  # Never below what the host has by itself.
+  sysctl =
+    builtins.mapAttrs
+      (name: needed: if needed > platform.sysctl.${name} then needed else platform.sysctl.${name})
+      {
+        # Each idle IMAP client needs one instance, and all of them belong to the mailbox user.
+        "fs.inotify.max_user_instances" = 2 * settings.connections.imap + 1024;
+        "fs.inotify.max_user_watches" = 16 * settings.connections.imap + 8192;
+      };
 
   ports = { inherit (ports) imap imaps; };
 }

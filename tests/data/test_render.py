@@ -68,6 +68,12 @@ def test_nginx_quotes_words_that_need_it() -> None:
     assert text == 'map $a {\n    ~\\bx "y z";\n    "q\\"" "a;b" "";\n}\nlisten 80;\n'
 
 
+def test_nginx_takes_no_word_with_a_line_end() -> None:
+    """NixOS formats nginx.conf: the body of the 429 answer got the indentation of a second line."""
+    with pytest.raises(EvaluationError, match=r"nginx: a word has a line end \(\"too\\nmany\"\)"):
+        render("nginx", r'[ [ "return" "429" "too\nmany" ] ]')
+
+
 @pytest.mark.parametrize(
     ("renderer", "expression", "place"),
     [

@@ -116,6 +116,17 @@ def test_every_program_that_a_unit_starts_is_in_the_package(value: Value) -> Non
     assert started <= set(project["project"]["scripts"]) | {"turnserver"}
 
 
+def test_the_package_builds_after_february_2027() -> None:
+    """Until then setuptools takes the license as a table; as a name it takes it since 77."""
+    project = tomllib.loads(
+        (RELAY.parents[1] / "pkgs" / "chatmaild" / "pyproject.toml").read_text()
+    )
+
+    assert project["project"]["license"] == "MIT"
+    (needed,) = (r for r in project["build-system"]["requires"] if r.startswith("setuptools"))
+    assert int(needed.removeprefix("setuptools>=")) >= 77
+
+
 def test_no_daemon_of_ours_runs_as_root_or_outside_a_sandbox(value: Value) -> None:
     """Every unit starts from the same sandbox; a new exception has to be named here."""
     baseline = nix('import (relay + "/hardening.nix")')
@@ -254,6 +265,14 @@ def test_a_self_signed_relay_promises_no_mta_sts() -> None:
     names = {r["name"] for r in evaluate({"domain": "_lab.test"}, pick=".dns.records")}
 
     assert not any("mta-sts" in name for name in names)
+
+
+def test_inotify_limits_of_a_host_are_not_lowered() -> None:
+    """Its kernel gives up to a million watches by itself; other programs may need them."""
+    limits = evaluate(GOOD, pick=".sysctl")
+
+    assert limits["fs.inotify.max_user_watches"] == 1048576
+    assert limits["fs.inotify.max_user_instances"] == 2 * 10000 + 1024
 
 
 def test_durability_is_the_default_and_can_be_given_up() -> None:

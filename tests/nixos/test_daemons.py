@@ -359,6 +359,31 @@ def test_an_operator_keeps_another_journal(
     assert journald(settings, next_release=next_release) == kept
 
 
+INSTANCES, WATCHES = "fs.inotify.max_user_instances", "fs.inotify.max_user_watches"
+
+
+def test_the_hosts_inotify_limits_are_not_lowered(seen: Seen) -> None:
+    """NixOS' own are above what a usual relay needs, and served others on the host, too."""
+    assert seen["sysctl"] == {INSTANCES: 524288, WATCHES: 524288}
+
+
+def test_a_large_relay_raises_the_hosts_inotify_limits() -> None:
+    """Otherwise the clients above the limit would not be told of new mail."""
+    large = chatmail(GOOD | {"connections": {"imap": 1000000}})
+
+    assert nix(f"(see.outcome {large}).sysctl") == {INSTANCES: 2001024, WATCHES: 16008192}
+
+
+def test_an_operator_sets_inotify_limits_without_a_conflict() -> None:
+    """An ordinary definition on the host stands, whether it is more or less."""
+    system = host(
+        '{ services.chatmail = { enable = true; domain = "_lab.test"; }; '
+        f'boot.kernel.sysctl = {{ "{INSTANCES}" = 9000000; "{WATCHES}" = 70000; }}; }}'
+    )
+
+    assert nix(f"(see.outcome {system}).sysctl") == {INSTANCES: 9000000, WATCHES: 70000}
+
+
 def test_the_host_asks_the_relays_resolver(seen: Seen) -> None:
     """Without its answers about DNSSEC no destination has DANE."""
     system = chatmail(GOOD)

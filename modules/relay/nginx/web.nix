@@ -28,7 +28,7 @@ in
       [
         "return"
         "429"
-        "{\"reason\": \"Too many requests came from your network. Please try again in a few minutes.\"}\n"
+        "{\"reason\": \"Too many requests came from your network. Please try again in a few minutes.\"}"
       ]
     ];
 

@@ -115,6 +115,13 @@ rec {
     webroot = "${state}/acme/acme-challenge";
   };
 
+  # Kernel limits that the system has by itself; the relay never lowers them. For watches the kernel takes a share of the memory,
+  # up to this.
+  sysctl = {
+    "fs.inotify.max_user_instances" = 128;
+    "fs.inotify.max_user_watches" = 1048576;
+  };
+
   # Networks with non-public addresses that calls may nevertheless use.
   turn.allowedPeers = [ ];
 

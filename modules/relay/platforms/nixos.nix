@@ -46,6 +46,12 @@
     webroot = "/var/lib/acme/acme-challenge";
   };
 
+  # Kernel limits that the system has by itself; the relay never lowers them.
+  sysctl = {
+    "fs.inotify.max_user_instances" = 524288;
+    "fs.inotify.max_user_watches" = 524288;
+  };
+
   # Networks with non-public addresses that calls may nevertheless use.
   turn.allowedPeers = [ ];
 

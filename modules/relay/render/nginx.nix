@@ -25,7 +25,14 @@ let
 
   # Backslashes are not escaped, because nginx passes them to regular expressions unchanged.
   quote =
-    w: if match "[^[:space:]\"'{};#]+" w != null then w else "\"${replaceStrings [ "\"" ] [ "\\\"" ] w}\"";
+    w:
+    if match "[^[:space:]\"'{};#]+" w != null then
+      w
+    else if match "[^\n]*" w != null then
+      "\"${replaceStrings [ "\"" ] [ "\\\"" ] w}\""
+    else
+      # The program that formats nginx.conf on NixOS would indent the second line.
+      throw "nginx: a word has a line end (${builtins.toJSON w})";
 
   word =
     w:

@@ -193,5 +193,9 @@ in
       drvPath = "${outPath}.drv";
     };
     users.users.root.group = "root";
+    boot.kernel.sysctl = {
+      "fs.inotify.max_user_instances" = lib.mkDefault 524288;
+      "fs.inotify.max_user_watches" = lib.mkDefault 524288;
+    };
   };
 }
