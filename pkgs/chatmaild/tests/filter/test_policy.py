@@ -222,7 +222,7 @@ def test_refuses_a_bounce_from_a_user() -> None:
         (f"{ALICE}, x@evil.example", "500 Invalid FROM header: not exactly one address"),
         (f"x: {ALICE};", "500 Invalid FROM header: not exactly one address"),
         ("", "500 Invalid FROM header: not exactly one address"),
-        ("\u212aim@chat.example.org", f"500 Invalid FROM <?im@chat.example.org> for <{ALICE}>"),
+        ("\u212aim@chat.example.org", "500 Invalid FROM header: an address that is not ASCII"),
         ("a" * 200 + "@b.example", "500 Invalid FROM <aaaaaaaa"),
     ],
 )
