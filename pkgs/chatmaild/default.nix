@@ -7,12 +7,12 @@
   bcrypt,
   cryptography,
   deltachat-rpc-client,
-  dkimpy,
   dnspython,
   jinja2,
   markdown-it-py,
   prometheus-client,
   segno,
+  dkimpy,
   hypothesis,
   pytestCheckHook,
 }:
@@ -39,7 +39,6 @@ buildPythonApplication {
     bcrypt
     cryptography
     deltachat-rpc-client
-    dkimpy
     dnspython
     jinja2
     markdown-it-py
@@ -48,6 +47,7 @@ buildPythonApplication {
   ];
 
   nativeCheckInputs = [
+    dkimpy
     hypothesis
     pytestCheckHook
   ];

@@ -23,6 +23,7 @@ from harness.pki import authority
 from harness.places import CHECKOUT, HARNESS, UNUSED_SECONDS, cache, locked
 from harness.process import execute
 
+# python3-dkim, python3-pytest and python3-hypothesis are for chatmaild's own tests.
 # fmt: off
 PACKAGES = [
     "systemd", "systemd-sysv", "dbus", "iproute2", "ca-certificates",

@@ -83,6 +83,7 @@ future._domainkey TXT "v=DKIM2; k=rsa; p={good[:100]}" "{good[100:]}"
 twice._domainkey TXT "v=DKIM1; p={good[:100]}" "{good[100:]}; p={good[:100]}" "{good[100:]}"
 web._domainkey TXT "v=DKIM1; s=web; p={good[:100]}" "{good[100:]}"
 sha1only._domainkey TXT "v=DKIM1; h=sha1; p={good[:100]}" "{good[100:]}"
+tagged._domainkey TXT "v=DKIM1;; x-foo=1; p={good[:100]}" "{good[100:]}"
 strict._domainkey TXT "v=DKIM1; t=s; p={good[:100]}" "{good[100:]}"
 foreign._domainkey TXT "v=spf1 -all"
 address._domainkey A 192.0.2.1
@@ -198,8 +199,6 @@ ROWS = [
     Row("in-the-victims-name", WRONG, lambda keys, mail: sign(mail, keys.good, VICTIM)),
     # Time.
     Row("expired", WRONG, by(tags=(f"t={NOW - 2 * HOUR}", f"x={NOW - HOUR}"))),
-    Row("expires-before-signed", WRONG, by(tags=(f"t={NOW}", f"x={NOW - 1}"))),
-    Row("from-the-future", WRONG, by(tags=(f"t={NOW + HOUR}",))),
     Row("time-is-no-number", WRONG, by(tags=("x=never",))),
     # Changed on the way.
     Row("body-altered", WRONG, then(swap(b"-----BEGIN", b"----- BEGIN"))),
@@ -216,17 +215,10 @@ ROWS = [
     Row(
         "second-from-below", author("2 From fields, wanted one"), then(after(f"From: <x@{VICTIM}>"))
     ),
-    Row("second-subject-above", WRONG, then(before("Subject: buy this"))),
     Row("second-subject-below", WRONG, then(after("Subject: buy this"))),
-    Row("second-to", WRONG, then(before(f"To: <x@{VICTIM}>"))),
-    Row("second-content-type", WRONG, then(before("Content-Type: text/html"))),
-    Row("second-message-id", WRONG, then(before("Message-ID: <other@forged.test>"))),
     # l= leaves room for more.
     Row("l-and-more", WRONG, then(lambda mail: mail + APPENDED, by(length=200))),
     Row("l-of-nothing", WRONG, by(length=0)),
-    Row(
-        "l-of-everything", WRONG, lambda keys, mail: by(length=len(messages.body(mail)))(keys, mail)
-    ),
     Row("l-is-no-number", WRONG, by(tags=("l=all",))),
     # Tags.
     Row("sha1", WRONG, by(algorithm="rsa-sha1")),
@@ -263,6 +255,8 @@ ROWS = [
     Row("two-pairs-of-brackets", author(""), written(f"From: <x@{VICTIM}> <{SOMEBODY}>")),
     Row("address-in-local-part", author(""), written(f'From: "x@{VICTIM}"@{DOMAIN}')),
     Row("victim-in-comment", WRONG, written(f"From: x@{VICTIM} ({SOMEBODY})")),
+    Row("umlaut-in-domain", author("an address"), written("From: <someone@f\u00f6rged.test>")),
+    Row("sharp-s-in-domain", author("an address"), written("From: <x@stra\u00dfe.test>")),
     Row("nul-in-from", author(""), written(f"From: <x@{VICTIM}\x01> <{SOMEBODY}>")),
     # Odd, and good.
     Row("plain", TAKEN, by()),
@@ -286,6 +280,12 @@ ROWS = [
     Row("two-keys-one-right", TAKEN, by("two")),
     Row("not-expired", TAKEN, by(tags=(f"t={NOW - HOUR}", f"x={NOW + 24 * HOUR}"))),
     Row("unsigned-field-added", TAKEN, then(before("X-Spam: no"))),
+    Row("signed-by-a-wrong-clock", TAKEN, by(tags=(f"t={NOW + HOUR}",))),
+    Row("unknown-tags", TAKEN, by(tags=("x-mailru-src=smtp", "darn=corp.test"))),
+    Row("key-with-unknown-tags", TAKEN, by("tagged")),
+    Row(
+        "l-of-everything", TAKEN, lambda keys, mail: by(length=len(messages.body(mail)))(keys, mail)
+    ),
     # DNS that does not answer says nothing about the message.
     Row("closed-name-server", LATER, lambda keys, mail: _of_silent(keys, mail, "closed")),
 ]
@@ -325,6 +325,40 @@ def test_forgery_table(reader: Person, keys: Keys, row: Row) -> None:
         assert reply is not None, "it was taken"
         assert reply[0] == row.reply[0]
         assert reply[1].startswith(row.reply[1]), reply
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "Subject: buy this",
+        f"To: <x@{VICTIM}>",
+        "Content-Type: text/html",
+        "Message-ID: <other@forged.test>",
+        "MIME-Version: 2.0",
+        "References: <other@forged.test>",
+        "In-Reply-To: <other@forged.test>",
+        "Autocrypt: addr=someone@forged.test; keydata=AAAA",
+        "Secure-Join: vc-request",
+        "Chat-Group-ID: abcdefghijk",
+        f"Reply-To: <x@{VICTIM}>",
+        f"Sender: <x@{VICTIM}>",
+        "List-Id: <friends.forged.test>",
+        "Auto-Submitted: auto-generated",
+        "X-Spam: no",
+    ],
+)
+def test_a_field_that_was_added_on_the_way_does_not_arrive(
+    reader: Person, keys: Keys, field: str
+) -> None:
+    """Anybody who has a signed message can hand it over once more with more above it."""
+    mail = messages.encrypted(SOMEBODY, reader.address)
+    changed = before(field)(by()(keys, mail))
+    name, _, value = field.partition(": ")
+
+    assert reply_to(reader, changed) is None
+    arrived = reader.wait_for(mail)
+    assert value not in messages.header(arrived, name)
+    assert messages.header(arrived, name) == messages.header(mail, name)
 
 
 def test_a_name_server_that_says_nothing_puts_mail_off_and_holds_up_nobody(

@@ -110,20 +110,6 @@ def test_refuses_what_was_changed_after_signing(
     assert refused(bob.relay, altered, stranger.address(), bob.address) == NO_VALID_SIGNATURE
 
 
-def test_refuses_a_field_twice_that_may_be_there_once(bob: Person, stranger: Stranger) -> None:
-    """The signature covers one of them, and a reader may show the other."""
-    message = stranger.signed(messages.encrypted(stranger.address(), bob.address))
-    for field in (
-        b"Subject: other\r\n",
-        b"Content-Type: text/plain\r\n",
-        b"To: <other@elsewhere.test>\r\n",
-    ):
-        assert (
-            refused(bob.relay, field + message, stranger.address(), bob.address)
-            == NO_VALID_SIGNATURE
-        )
-
-
 def test_refuses_the_signature_of_another_domain(bob: Person, stranger: Stranger, lab: Lab) -> None:
     """Everybody can sign as themselves; that says nothing about the address a reader sees."""
     other = Stranger.at(lab.dns, "other.test")

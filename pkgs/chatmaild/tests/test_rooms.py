@@ -1,6 +1,8 @@
 """The packages of chatmaild import in one direction, and none of them is crowded."""
 
 import ast
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +68,25 @@ def test_no_room_is_crowded() -> None:
         lines[_room(path)] = lines.get(_room(path), 0) + len(path.read_text().splitlines())
 
     assert {room: count for room, count in lines.items() if count > MAX_LINES} == {}
+
+
+def test_every_import_is_a_dependency() -> None:
+    """What only the tests need is not part of a relay; the machine of these tests has both."""
+    project = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text())["project"]
+    distributions = {"dnspython": "dns", "markdown-it-py": "markdown_it"}
+    part_of = {"markupsafe": "jinja2"}
+    modules = {distributions.get(name, name.replace("-", "_")) for name in project["dependencies"]}
+    imported = {
+        name.partition(".")[0]
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+        )
+    }
+
+    others = imported - sys.stdlib_module_names - {"chatmaild"}
+    assert {part_of.get(name, name) for name in others} == modules

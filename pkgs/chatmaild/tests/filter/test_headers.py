@@ -2,8 +2,11 @@
 
 import pytest
 
-from chatmaild.filter.headers import Edit, clean_incoming, clean_submission
+from chatmaild.filter.headers import Edit, clean_incoming, clean_submission, lowest
+from chatmaild.filter.policy import Kind
 from mails import encrypted, split
+
+from .edits import apply
 
 SURVIVING = [
     b"Message-ID",
@@ -59,7 +62,7 @@ def test_keeps_what_clients_read(name: bytes) -> None:
     field = (name, b" value")
 
     assert clean_submission([field]).headers == [field]
-    assert clean_incoming([field]).headers == [field]
+    assert clean_incoming([field], None, Kind.ENCRYPTED).headers == [field]
 
 
 @pytest.mark.parametrize("name", TELLING)
@@ -74,7 +77,7 @@ def test_a_submission_loses_what_tells_of_its_client(name: bytes) -> None:
 @pytest.mark.parametrize("name", [*HISTORY, *TELLING])
 def test_an_incoming_message_loses_its_history(name: bytes) -> None:
     """Every mailbox would store it, and a careless relay's word of where its people are."""
-    assert clean_incoming([(name, b" value")]).headers == []
+    assert clean_incoming([(name, b" value")], None, Kind.CLEARTEXT).headers == []
 
 
 def test_a_submission_shows_no_subject() -> None:
@@ -95,7 +98,95 @@ def test_a_subject_that_shows_nothing_needs_no_edit() -> None:
 
 def test_an_incoming_subject_stays() -> None:
     """It belongs to whoever wrote it, and newsletters have nothing else."""
-    assert clean_incoming([(b"Subject", b" news")]).headers == [(b"Subject", b" news")]
+    field = (b"Subject", b" news")
+    assert clean_incoming([field], None, Kind.CLEARTEXT).headers == [field]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"Autocrypt",
+        b"Autocrypt-Gossip",
+        b"Secure-Join",
+        b"Secure-Join-Fingerprint",
+        b"Chat-Group-ID",
+        b"Chat-Disposition-Notification-To",
+        b"Reply-To",
+        b"Sender",
+        b"List-Id",
+        b"In-Reply-To",
+        b"References",
+        b"Auto-Submitted",
+        b"Precedence",
+        b"Ephemeral-Timer",
+    ],
+)
+def test_what_the_author_did_not_sign_is_not_acted_on(name: bytes) -> None:
+    """Anybody can add such a field to a signed message and hand it over again."""
+    signed = [(b"From", b" <a@b>"), (name, b" theirs")]
+    added = [(name, b" added"), *signed]
+
+    for headers, covered, kept in (
+        (signed, {b"from": 1}, signed[:1]),
+        (signed, {b"from": 1, name.lower(): 1}, signed),
+        (added, {b"from": 1, name.lower(): 1}, signed),
+        (added, {b"from": 1}, signed[:1]),
+    ):
+        edited = clean_incoming(headers, covered, Kind.ENCRYPTED)
+        assert edited.headers == kept
+        assert apply(headers, edited.edits) == kept
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"To",
+        b"Subject",
+        b"Date",
+        b"Message-ID",
+        b"MIME-Version",
+        b"Content-Type",
+        b"Content-Transfer-Encoding",
+        b"X-Microsoft-Original-Message-ID",
+        b"Chat-Version",
+        b"Chat-Is-Post-Message",
+    ],
+)
+def test_what_many_servers_do_not_sign_stays(name: bytes) -> None:
+    """OpenDKIM's default covers neither Message-ID nor MIME nor chat fields."""
+    headers = [(b"From", b" <a@b>"), (name, b" value")]
+
+    assert clean_incoming(headers, {b"from": 1}, Kind.CLEARTEXT).headers == headers
+
+
+@pytest.mark.parametrize("covered", [{b"from": 1}, {b"from": 1, b"mime-version": 1}])
+def test_a_second_field_above_the_signed_one_goes(covered: dict[bytes, int]) -> None:
+    """Mail with two of them exists, and a client must not take the one that was added."""
+    headers = [
+        (b"MIME-Version", b" 2.0"),
+        (b"To", b" <c@d>"),
+        (b"From", b" <a@b>"),
+        (b"To", b" <e@f>"),
+        (b"Mime-Version", b" 1.0"),
+    ]
+    edited = clean_incoming(headers, covered, Kind.CLEARTEXT)
+
+    assert edited.headers == headers[2:]
+    assert apply(headers, edited.edits) == headers[2:]
+    assert lowest(headers) == headers[2:]
+
+
+def test_a_request_to_join_keeps_its_fields_unsigned() -> None:
+    """The signed body says what it is, and relays with OpenDKIM do not sign them."""
+    headers = [
+        (b"From", b" <a@b>"),
+        (b"Secure-Join", b" vc-request"),
+        (b"Secure-Join-Invitenumber", b" abc"),
+        (b"Auto-Submitted", b" auto-generated"),
+    ]
+
+    assert clean_incoming(headers, {b"from": 1}, Kind.SECURE_JOIN).headers == headers[:3]
+    assert clean_incoming(headers, {b"from": 1}, Kind.REPORT).headers == [headers[0], headers[3]]
 
 
 def test_a_message_without_subject_gets_none() -> None:
@@ -116,14 +207,6 @@ def test_the_edits_give_the_edited_header() -> None:
         encrypted(extra="Received: a\nX-Mailer: b\nReceived: c\nSubject: d\nReceived: e\n")
     )
     edited = clean_submission(headers)
-    result = list(headers)
-    for edit in edited.edits:
-        at = [i for i, (name, _) in enumerate(result) if name.lower() == edit.name.lower()]
-        position = at[edit.index - 1]
-        if edit.value is None:
-            del result[position]
-        else:
-            result[position] = (result[position][0], edit.value)
 
-    assert result == edited.headers
-    assert len(result) == len(headers) - 5
+    assert apply(headers, edited.edits) == edited.headers
+    assert len(edited.headers) == len(headers) - 5

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatmaild.signatures import verifying
+from chatmaild.signatures import canonicalization, records, verifying
+from chatmaild.signatures.tags import UnusableError
 from chatmaild.signatures.verifying import DnsUnavailableError, Outcome, verify
 from mails import BOB, Header, encrypted, split
 
@@ -96,7 +97,7 @@ def outcome(
         lambda name, seconds: zone.get(name, []),
         now=now,
         clock=time.monotonic,
-    )
+    ).outcome
 
 
 @pytest.mark.parametrize("header", [b"relaxed", b"simple"])
@@ -162,9 +163,7 @@ def test_asks_dns_about_aligned_signatures_only() -> None:
         lambda headers, body: (headers, body + b"more\r\n"),
         lambda headers, body: (headers, body.replace(b"Version: 1", b"Version: 2")),
         lambda headers, body: ([*headers, (b"Subject", b" forged")], body),
-        lambda headers, body: ([(b"Subject", b" forged"), *headers], body),
         lambda headers, body: ([(b"From", b" <x@evil.example>"), *headers], body),
-        lambda headers, body: ([(b"Content-Type", b" text/plain"), *headers], body),
         lambda headers, body: (
             [(n, b" <eve@other.example>" if n == b"From" else v) for n, v in headers],
             body,
@@ -190,7 +189,8 @@ def test_refuses_a_partly_signed_body() -> None:
     """Behind l= anybody may append anything (RFC 6376 8.2)."""
     headers, body = sign(length=True)
 
-    assert outcome((headers, body)) is Outcome.INVALID
+    assert outcome((headers, body + b"more\r\n")) is Outcome.INVALID
+    assert outcome((headers, body)) is Outcome.VALID
 
 
 def test_the_hand_made_signature_is_sound() -> None:
@@ -209,7 +209,6 @@ def test_the_hand_made_signature_is_sound() -> None:
         lambda f: f.replace(b"v=1;", b"v=1; x=%d;" % (NOW - 3600)),
         lambda f: f.replace(b"v=1;", b"v=1; x=9;"),
         lambda f: f.replace(b"v=1;", b"v=1; x=soon;"),
-        lambda f: f.replace(b" t=", b" t=9"),
         lambda f: f.replace(b"i=@other", b"i=@another"),
         lambda f: f.replace(b"i=@other", b"i=other"),
         lambda f: f.replace(b"from", b"x-from"),
@@ -218,7 +217,6 @@ def test_the_hand_made_signature_is_sound() -> None:
         lambda f: f.replace(b"v=1;", b"v=1; d=other.example;"),
         lambda f: f.replace(b"v=1;", b"v=1; hello;"),
         lambda f: f.replace(b"s=sel", b"s=s/../el"),
-        lambda f: f.replace(b"v=1;", b"v=1;" + b" " * 500),
         lambda f: f.replace(b"v=1;", b"v=1; note=" + b"x" * 9000 + b";"),
     ],
 )
@@ -235,6 +233,9 @@ def test_refuses_signatures_with_wrong_tags(change: Callable[[bytes], bytes]) ->
     [
         lambda f: f.replace(b"v=1;", b"v=1; x=%d;" % (NOW + 3600)),
         lambda f: f.replace(b"v=1;", b"v=1; unknown=tag;"),
+        lambda f: f.replace(b"v=1;", b"v=1; x-with-hyphen=tag;"),
+        lambda f: f.replace(b"v=1;", b"v=1;;" + b" " * 500),
+        lambda f: f.replace(b" t=", b" t=9"),
         lambda f: f.replace(b"i=@other.example", b"i=bob@sub.other.example"),
         lambda f: f.replace(b"d=other.example", b"d=Other.Example"),
         lambda f: f.replace(b"h=from", b"h=From"),
@@ -257,6 +258,8 @@ def test_accepts_unusual_tags(change: Callable[[bytes], bytes]) -> None:
         b" v = DKIM1 ; k = rsa ; p = " + public(KEY)[:80] + b" " + public(KEY)[80:] + b" ",
         RECORD + b"; t=s:y; s=email; h=sha1:sha256; n=hello",
         RECORD + b"; s=*",
+        RECORD + b"; x-foo=1",
+        b"v=DKIM1;; k=rsa; p=" + public(KEY),
     ],
 )
 def test_accepts_key_records_as_people_write_them(record: bytes) -> None:
@@ -312,11 +315,25 @@ RSA_8192 = base64.b64encode(
 @pytest.mark.parametrize("key", [RSA_768, RSA_8192], ids=["768", "8192"])
 def test_refuses_rsa_keys_of_other_sizes(key: bytes) -> None:
     """Short ones can be broken, long ones are there to cost us time; nothing is computed."""
-    headers, _ = sign()
-    signature = verifying._read_signature(0, verifying.parse_tags(headers[0][1]), headers, NOW)
+    with pytest.raises(UnusableError, match="permitted size"):
+        records.read(b"p=" + key, b"rsa-sha256", same_domain=True)
 
-    with pytest.raises(verifying.UnusableError, match="permitted size"):
-        verifying._read_key({b"p": key}, signature)
+
+def integer(number: int) -> bytes:
+    """Write a number as DER does."""
+    octets = number.to_bytes(number.bit_length() // 8 + 1)
+    length = len(octets)
+    return b"\x02" + (bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2)) + octets
+
+
+@pytest.mark.parametrize("exponent", [1, 2**33 + 1])
+def test_refuses_rsa_exponents_that_nobody_uses(exponent: int) -> None:
+    """With 1 everybody can sign, and a long one takes as long as signing does."""
+    numbers = integer(KEY.public_key().public_numbers().n) + integer(exponent)
+    key = base64.b64encode(b"\x30\x82" + len(numbers).to_bytes(2) + numbers)
+
+    with pytest.raises(UnusableError, match="exponent"):
+        records.read(b"p=" + key, b"rsa-sha256", same_domain=True)
 
 
 def test_a_key_with_strict_flag_refuses_a_subdomain_identity() -> None:
@@ -372,7 +389,7 @@ def test_a_silent_dns_is_not_a_wrong_signature(position: int) -> None:
 
     headers = fields + good[1:]
     found = verify(headers, body, DOMAIN, lookup, now=NOW, clock=time.monotonic)
-    assert found is Outcome.UNKNOWN
+    assert found.outcome is Outcome.UNKNOWN
 
 
 def test_a_good_signature_needs_no_answer_for_the_others() -> None:
@@ -386,7 +403,8 @@ def test_a_good_signature_needs_no_answer_for_the_others() -> None:
         return [RECORD]
 
     headers = [dead[0], *good]
-    assert verify(headers, body, DOMAIN, lookup, now=NOW, clock=time.monotonic) is Outcome.VALID
+    found = verify(headers, body, DOMAIN, lookup, now=NOW, clock=time.monotonic)
+    assert found.outcome is Outcome.VALID
 
 
 def test_all_lookups_share_one_budget() -> None:
@@ -399,9 +417,24 @@ def test_all_lookups_share_one_budget() -> None:
         raise DnsUnavailableError
 
     headers, body = sign()
-    verify([headers[0]] * 4 + headers[1:], body, DOMAIN, lookup, now=NOW, clock=lambda: next(ticks))
+    dead = [sign(selector=b"s%d" % n)[0][0] for n in range(4)]
+    verify([*dead, *headers[1:]], body, DOMAIN, lookup, now=NOW, clock=lambda: next(ticks))
 
-    assert given_seconds == [11, 2, 0, 0]
+    assert given_seconds == [20, 11, 2, 0]
+
+
+def test_a_name_is_looked_up_once() -> None:
+    """All signatures of a message may have the same selector."""
+    asked: list[str] = []
+
+    def lookup(name: str, _seconds: float) -> list[bytes]:
+        asked.append(name)
+        raise DnsUnavailableError
+
+    headers, body = sign()
+    verify([headers[0]] * 8 + headers[1:], body, DOMAIN, lookup, now=NOW, clock=time.monotonic)
+
+    assert asked == [KEY_NAME]
 
 
 def test_a_wrong_body_needs_no_lookup() -> None:
@@ -412,7 +445,7 @@ def test_a_wrong_body_needs_no_lookup() -> None:
 
     headers, body = sign()
     found = verify(headers, body + b"x\r\n", DOMAIN, lookup, now=NOW, clock=time.monotonic)
-    assert found is Outcome.INVALID
+    assert found.outcome is Outcome.INVALID
 
 
 @given(st.binary(max_size=300), st.binary(max_size=120))
@@ -422,6 +455,127 @@ def test_answers_any_bytes_with_an_outcome(field: bytes, record: bytes) -> None:
     hostile = b" v=1; a=rsa-sha256; d=other.example; s=sel;" + field
     assert outcome(([(b"DKIM-Signature", hostile), *headers[1:]], body)) is Outcome.INVALID
     assert outcome((headers, body), {KEY_NAME: [record]}) is Outcome.INVALID
+
+
+def attack(header_bytes: int, signatures: int) -> tuple[list[Header], bytes, Records]:
+    """Build a message with many good-looking signatures by keys that are not the published ones."""
+    filler = encrypted(
+        author=f"<{BOB}>", extra=f"X-Fill: {' a' * 20_000}\n" * (header_bytes // 40_000)
+    )
+    headers, body = sign(filler, include_headers=[b"from", *[b"x-fill"] * 20])
+    fields = [
+        (b"DKIM-Signature", headers[0][1].replace(b"s=sel", b"s=s%d" % n))
+        for n in range(signatures)
+    ]
+    zone = {
+        f"s{n}._domainkey.other.example.": [b"v=DKIM1; p=" + public(STRANGER)] * 4
+        for n in range(signatures)
+    }
+    return [*fields, *headers[1:]], body, zone
+
+
+def test_many_signatures_over_a_long_header_are_hashed_within_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """48 such messages, 22 MB from one address, cost 21 s; each form is made and hashed once."""
+    made: list[int] = []
+    write = canonicalization.relaxed_field
+
+    def counting(name: bytes, value: bytes) -> bytes:
+        made.append(len(value))
+        return write(name, value)
+
+    monkeypatch.setattr(canonicalization, "relaxed_field", counting)
+    headers, body, zone = attack(455_000, 8)
+    result = verify(
+        headers,
+        body,
+        DOMAIN,
+        lambda name, _seconds: zone.get(name, []),
+        now=NOW,
+        clock=time.monotonic,
+    )
+
+    size = sum(len(value) for _, value in headers)
+    assert size > 440_000
+    assert result.outcome is Outcome.INVALID
+    assert 800_000 < result.hashed <= verifying.MAX_HASHED_BYTES
+    assert sum(made) < 2 * size
+
+
+def test_the_number_of_keys_tried_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four keys for each of eight signatures were 32 operations for one message."""
+    tried: list[object] = []
+
+    def fail(*one: object) -> bool:
+        tried.append(one)
+        return False
+
+    monkeypatch.setattr(verifying, "_is_signature", fail)
+    headers, body, zone = attack(0, 8)
+
+    assert outcome((headers, body), zone) is Outcome.INVALID
+    assert len(tried) == verifying.MAX_TRIES
+
+
+def test_a_body_is_hashed_once_in_each_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty megabytes take a good part of a second."""
+    forms: list[bool] = []
+    hash_body = canonicalization.hash_body
+
+    def counting(body: bytes, *, relaxed: bool) -> tuple[bytes, int]:
+        forms.append(relaxed)
+        return hash_body(body, relaxed=relaxed)
+
+    monkeypatch.setattr(canonicalization, "hash_body", counting)
+    fields = [sign(canonicalize=(b"relaxed", form))[0][0] for form in (b"simple", b"relaxed")]
+    headers, body = sign()
+    outcome((fields * 4 + headers[1:], body + b"x\r\n"))
+
+    assert sorted(forms) == [False, True]
+
+
+def test_only_waiting_counts_against_the_budget_for_dns() -> None:
+    """Else hashing for long would look like a name server that does not answer."""
+    given_seconds: list[float] = []
+    now = [0.0]
+
+    def lookup(name: str, seconds: float) -> list[bytes]:
+        given_seconds.append(seconds)
+        now[0] += 1
+        return [b"v=DKIM1; p=" + public(STRANGER)]
+
+    def clock() -> float:
+        return now[0]
+
+    def slow(*_: object) -> bool:
+        now[0] += 100
+        return False
+
+    headers, body = sign()
+    fields = [sign(selector=b"s%d" % n)[0][0] for n in range(3)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verifying, "_is_signature", slow)
+        verify([*fields, *headers[1:]], body, DOMAIN, lookup, now=NOW, clock=clock)
+
+    assert given_seconds == [20, 19, 18]
+
+
+def test_says_what_the_signature_covers() -> None:
+    """The lowest fields of a name are covered; what is above them was added on the way."""
+    headers, body = sign(include_headers=[b"from", b"to", b"to", b"chat-version", b"x-none"])
+    zone = {KEY_NAME: [RECORD]}
+    found = verify(
+        [(b"Subject", b" new"), *headers],
+        body,
+        DOMAIN,
+        lambda name, _seconds: zone[name],
+        now=NOW,
+        clock=time.monotonic,
+    )
+
+    assert found.outcome is Outcome.VALID
+    assert found.covered == {b"from": 1, b"to": 1, b"chat-version": 1}
 
 
 @pytest.mark.parametrize(

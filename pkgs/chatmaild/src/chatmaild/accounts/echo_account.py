@@ -1,12 +1,11 @@
 """
-The echo bot's account. Only the bot can open the socket on which it is claimed.
+The echo bot's account, given to whoever can open the bot's socket, which is the bot alone.
 
     echo        /account   {password}     200 {created}, 403 or 503 {reason}
 
-A first login cannot create this account (`login.RESERVED_NAMES`). So the bot does not depend on
-open registration, and no stranger can take the name first. The password of an existing account is
-never changed, because a user may have had the name before it was reserved. The account refuses
-unencrypted mail.
+No first login makes this account (`login.RESERVED_NAMES`), so the bot needs no registration to be
+open and no stranger is faster. The password of an account that exists is never changed: a person
+may have had the name before it was reserved. Nobody writes to the bot in the clear.
 """
 
 import asyncio
@@ -24,13 +23,13 @@ from chatmaild.service import http_server
 
 BLOCKED = "the account is blocked"
 NOT_ITS_OWN = (
-    "the account exists with another password; if nobody uses it, run `chatmail accounts delete`"
-    " so that the bot can have it"
+    "the account exists with another password; if it is nobody's, `chatmail accounts delete` lets"
+    " the bot have it"
 )
 
 
 class EchoAccount:
-    """Creates the bot's account and keeps it from expiring."""
+    """Sees to it that the bot has its account."""
 
     def __init__(
         self,
@@ -51,7 +50,7 @@ class EchoAccount:
     async def _account(self, fields: Fields) -> web.Response:
         password = text_of(fields, "password").encode("utf-8", "replace")
         if not passwords.usable(password):
-            raise BadRequest("This is not a valid password.")
+            raise BadRequest("This is no password.")
         loop = asyncio.get_running_loop()
         account = await self._book.find(self._address)
         created = False
@@ -65,7 +64,7 @@ class EchoAccount:
                     own=True,
                 )
                 if created:
-                    # The bot would not answer such mail, and core would leave it on the server.
+                    # It would answer none of it, and core leaves it on the server.
                     await self._keeper.choose_cleartext(self._address, allowed=False)
             except OSError:
                 return http_server.json_response({"reason": LATER}, 503)
@@ -75,7 +74,7 @@ class EchoAccount:
             self._hashing, passwords.verify, password, account.password
         ):
             return http_server.json_response({"reason": NOT_ITS_OWN}, 403)
-        # A bot that stays connected for weeks rarely logs in, but is not idle.
+        # A bot that is connected for weeks logs in seldom and is not idle.
         self._book.note_login(self._address)
         self._counts["echo created"] += created
         return web.json_response({"created": created}, headers={"Cache-Control": "no-store"})

@@ -7,13 +7,43 @@ one that leaves, nor one that arrives from a relay that is not as careful. What 
 X-Microsoft-Original-Message-ID) is in no table below.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from chatmaild.filter.policy import Kind
 from chatmaild.message.structure import Header
+from chatmaild.signatures.fields import (
+    ACCEPTED_UNSIGNED,
+    ACCEPTED_UNSIGNED_PREFIXES,
+    OVERSIGNED,
+)
 
 SUBJECT = b" [...]"
 """What every submitted Subject becomes: in encrypted mail the real one is inside."""
+
+READ = frozenset(
+    {
+        b"from",
+        b"sender",
+        b"reply-to",
+        b"to",
+        b"cc",
+        b"subject",
+        b"date",
+        b"message-id",
+        b"x-microsoft-original-message-id",
+        b"in-reply-to",
+        b"references",
+        b"mime-version",
+        b"auto-submitted",
+        b"precedence",
+        b"ephemeral-timer",
+    }
+)
+"""What chat clients read of mail from elsewhere, by core's `mimeparser` and `receive_imf`."""
+READ_PREFIXES = (b"autocrypt", b"secure-join", b"chat-", b"content-", b"list-")
+"""Fields that begin like this are read, too."""
 
 # Fields that say where a message has been; whoever adds them again is nearer to the reader.
 TRANSPORT_FIELDS = frozenset(
@@ -146,9 +176,58 @@ def clean_submission(headers: list[Header]) -> Edited:
     return _edit(headers, _is_telltale, hide_subject=True)
 
 
-def clean_incoming(headers: list[Header]) -> Edited:
-    """Take out of a verified message where it has been, and what its author's relay left in it."""
-    return _edit(headers, _is_telltale, hide_subject=False)
+def lowest(headers: list[Header]) -> list[Header]:
+    """
+    Leave out all but the lowest of fields that may occur once.
+
+    A signature covers the lowest; those above have been added on the way, and are what some clients
+    show. Senders that write one of them twice mean the same by both.
+    """
+    last = {name.lower(): place for place, (name, _) in enumerate(headers)}
+    return [
+        header
+        for place, header in enumerate(headers)
+        if (name := header[0].lower()) not in OVERSIGNED or last[name] == place
+    ]
+
+
+def clean_incoming(
+    headers: list[Header], covered: Mapping[bytes, int] | None, kind: Kind
+) -> Edited:
+    """
+    Leave of a message from elsewhere what clients read, and of that what its author vouches for.
+
+    `covered` says how many fields of each name (lower case) the author's signature covers, the
+    lowest of them; None means all of all names. A mailbox keeps nothing else: where a message has
+    been, and with what it was written, is of no use to its reader.
+    """
+    total = Counter(name.lower() for name, _ in headers)
+    # Known by the signed body, whoever signs the fields as well.
+    unsigned = {Kind.SECURE_JOIN: b"secure-join", Kind.REPORT: b"auto-submitted"}.get(kind)
+    kept: list[Header] = []
+    edits: list[Edit] = []
+    seen: Counter[bytes] = Counter()
+    for name, value in headers:
+        key = name.lower()
+        seen[key] += 1
+        left = total[key] - seen[key] + 1  # how many from here to the lowest
+        if (
+            (key in READ or key.startswith(READ_PREFIXES))
+            and (key not in OVERSIGNED or left == 1)
+            and (
+                covered is None
+                or left <= covered.get(key, 0)
+                or key in ACCEPTED_UNSIGNED
+                or key.startswith(ACCEPTED_UNSIGNED_PREFIXES)
+                or (unsigned is not None and key.startswith(unsigned))
+            )
+        ):
+            kept.append((name, value))
+        else:
+            edits.append(Edit(name, seen[key], None))
+    # Postfix renumbers after a deletion, so the last field of a name goes first.
+    edits.reverse()
+    return Edited(kept, edits)
 
 
 def _is_telltale(name: bytes) -> bool:

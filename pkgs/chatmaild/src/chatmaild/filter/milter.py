@@ -66,7 +66,7 @@ def _signer(config: Config) -> signing.Signer | None:
     if config.dkim.ed25519_selector is not None:
         path = config.paths.dkim_ed25519_key
         private[config.dkim.ed25519_selector] = keys.load(path, "ed25519")
-    return signing.load(config.domain, private)
+    return signing.Signer(config.domain, private)
 
 
 def main(arguments: list[str] | None = None) -> int:

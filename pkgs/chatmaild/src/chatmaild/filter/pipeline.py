@@ -39,6 +39,13 @@ class Pass:
     unanswered: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """An author is who the From field says; `covered` is as `cleaning.clean_incoming` has it."""
+
+    covered: dict[bytes, int] | None
+
+
 class Pipeline:
     """
     Everything the filter decides; safe to share between threads.
@@ -62,6 +69,7 @@ class Pipeline:
         self._cleartext = config.incoming.cleartext
         self._revoked = Marks(config.paths.revoked)
         self._exceptions = Marks(config.paths.exceptions)
+        self._domain = config.domain
         self._signer = signer
         self._lookup = lookup
         self._limit = RateLimit(per_minute=config.sending.per_minute, burst=config.sending.burst)
@@ -120,21 +128,25 @@ class Pipeline:
         author = policy.author_of(headers)
         if isinstance(author, Refuse):
             return author
-        if refused := self._authenticate(envelope, author, headers, body):
-            return refused
+        proof = self._authenticate(envelope, author, headers, body)
+        if isinstance(proof, Refuse):
+            return proof
         verdict = policy.incoming(
             author,
-            headers,
+            cleaning.lowest(headers),
             body,
             cleartext_allowed=lambda: self._all_take_cleartext(envelope.recipients),
         )
         if isinstance(verdict, Refuse):
             return verdict
+        if author.domain == self._domain and (refused := policy.check_return(verdict.kind)):
+            return refused
         self.counters.count(f"incoming-accepted-{verdict.kind.value}")
         unanswered = not policy.may_answer(envelope, author)
         if unanswered:
             self.counters.count("unanswered")
-        return Pass(cleaning.clean_incoming(headers).edits, [], unanswered)
+        edited = cleaning.clean_incoming(headers, proof.covered, verdict.kind)
+        return Pass(edited.edits, [], unanswered)
 
     def _all_take_cleartext(self, recipients: Iterable[str]) -> bool:
         """All, because a message has one answer at its end."""
@@ -142,21 +154,21 @@ class Pipeline:
 
     def _authenticate(
         self, envelope: Envelope, author: Address, headers: list[Header], body: bytes
-    ) -> Refuse | None:
+    ) -> _Proof | Refuse:
         if author.literal is not None:
-            return policy.check_origin(envelope, author)
-        outcome = verifying.verify(
+            return policy.check_origin(envelope, author) or _Proof(None)
+        result = verifying.verify(
             headers, body, author.domain, self._lookup, now=self._wall(), clock=self._monotonic
         )
-        if outcome is Outcome.VALID:
+        if result.outcome is Outcome.VALID:
             self.counters.count("verified")
-            return None
+            return _Proof(result.covered)
         return Refuse(
             {
                 Outcome.MISSING: replies.NO_DKIM_SIGNATURE,
                 Outcome.INVALID: replies.NO_VALID_DKIM_SIGNATURE,
                 Outcome.UNKNOWN: replies.DKIM_KEY_UNAVAILABLE,
-            }[outcome]
+            }[result.outcome]
         )
 
     def _sign_own(self, headers: list[Header], body: bytes) -> list[bytes]:

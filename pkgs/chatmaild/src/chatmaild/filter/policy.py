@@ -124,6 +124,20 @@ def check_origin(envelope: Envelope, author: Address) -> Refuse | None:
     return Refuse(replies.literal_mismatch(literal, envelope.peer))
 
 
+def check_return(kind: Kind) -> Refuse | None:
+    """
+    Judge mail from outside with a good signature of this very relay.
+
+    Classic servers forward it, and mailing lists that change nothing hand it back to members here,
+    so what this relay sends to others is taken: encrypted mail and Secure-Join requests. The one
+    thing that it signs beside these are bounces. Nobody forwards them, and they hold words of
+    whoever caused them.
+    """
+    if kind in (Kind.ENCRYPTED, Kind.SECURE_JOIN):
+        return None
+    return Refuse(replies.OWN_FROM_OUTSIDE)
+
+
 def may_answer(envelope: Envelope, author: Address) -> bool:
     """
     Whether a bounce may go to the envelope sender of a message whose `author` is authenticated.

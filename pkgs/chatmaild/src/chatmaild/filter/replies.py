@@ -34,6 +34,9 @@ NO_VALID_DKIM_SIGNATURE = Reply("554", "5.7.1 No valid DKIM signature found", "d
 DKIM_KEY_UNAVAILABLE = Reply(
     "451", "4.7.5 The DKIM key of the sending domain cannot be looked up now", "dkim-dns"
 )
+OWN_FROM_OUTSIDE = Reply(
+    "550", "5.7.1 Unencrypted mail of this relay's own does not come from outside", "own-returned"
+)
 ACCOUNT_REVOKED = Reply("554", "5.7.1 This account is blocked or has been deleted", "revoked")
 MESSAGE_TOO_LARGE = Reply("552", "Message exceeds maximum size", "too-large")
 NO_ROOM = Reply("452", "4.3.1 Too many messages at once, try again later", "no-room")

@@ -1,34 +1,95 @@
 """
-Field values and bodies as DKIM hashes them (RFC 6376 3.4), in time linear in their size.
+Header fields and bodies as DKIM hashes them (RFC 6376 3.4), in time linear in their size.
 
-dkimpy's own versions walk trailing empty lines one by one and search for white space with a
-pattern that is quadratic on long runs of it: a stranger's 30 MB of blanks would hold the filter
-for hours. These give the same bytes.
+A stranger chooses what is written down here, so no octets may cost much more than others: with
+regular expressions, and line by line, 30 MB of blanks took minutes to hours. A body is hashed in
+pieces, because a single call on 30 MB keeps every other thread waiting for a second.
 """
 
-import re
+from collections.abc import Iterator
+from hashlib import sha256
 
-_PAIRS = re.compile(rb"(?:\n\r)*+")
-_RUNS = re.compile(rb"[ \t\r\n]+")
+PIECE_BYTES = 262_144
+"""Of a body, at once: relaxed, the worst octets take 8 ms."""
+
+_MANY = b" " * 32
+_EMPTY_LINES = b"\r\n" * 4096
 
 
 def relaxed_value(value: bytes) -> bytes:
     """RFC 6376 3.4.2: unfolded, runs of white space one space, none around; CRLF not added."""
-    return _RUNS.sub(b" ", value).strip(b" ")
+    return _single_spaced(value.replace(b"\r\n", b"").replace(b"\t", b" ")).strip(b" ")
 
 
-def simple_body(body: bytes) -> bytes:
-    """RFC 6376 3.4.3: exactly one CRLF after the last line that is not empty."""
-    ends = body[len(body.rstrip(b"\r\n")) :]
-    # Only whole CRLF pairs at the very end are empty lines, so the line ends are read backwards.
-    pairs = _PAIRS.match(ends[::-1])
-    return body[: len(body) - (pairs.end() if pairs else 0)] + b"\r\n"
+def relaxed_field(name: bytes, value: bytes) -> bytes:
+    """Write a field in relaxed form (RFC 6376 3.4.2), CRLF at its end."""
+    return name.lower().rstrip(b" \t") + b":" + relaxed_value(value) + b"\r\n"
 
 
-def relaxed_body(body: bytes) -> bytes:
-    """RFC 6376 3.4.4: runs of white space become one space, those at line ends vanish."""
-    text = body.replace(b"\t", b" ")
-    while b"  " in text:
-        text = text.replace(b"  ", b" ")
-    text = simple_body(text.replace(b" \r\n", b"\r\n"))
-    return b"" if text == b"\r\n" else text
+def simple_field(name: bytes, value: bytes) -> bytes:
+    """Write a field as it is (RFC 6376 3.4.1), CRLF at its end."""
+    return name + b":" + value + b"\r\n"
+
+
+def hash_body(body: bytes, *, relaxed: bool) -> tuple[bytes, int]:
+    """
+    Hash a body in one of its two forms (RFC 6376 3.4.3 and 3.4.4) with SHA-256.
+
+    Return the digest, and of how many octets it is.
+    """
+    hashed = sha256()
+    length = 0
+    for piece in _relaxed_pieces(body) if relaxed else _simple_pieces(body):
+        hashed.update(piece)
+        length += len(piece)
+    return hashed.digest(), length
+
+
+def _simple_pieces(body: bytes) -> Iterator[bytes | memoryview]:
+    """Yield the body with exactly one CRLF after its last line that is not empty."""
+    yield memoryview(body)[: _text_end(body)]
+    yield b"\r\n"
+
+
+def _relaxed_pieces(body: bytes) -> Iterator[bytes]:
+    """Yield the body with one space for a run of white space, and none at the ends of lines."""
+    begun = False
+    line_ends = 0  # which are empty lines at the end unless something follows
+    space = b""  # which vanishes if a line end follows
+    at = 0
+    while at < len(body):
+        end = at + PIECE_BYTES
+        if body[end - 1 : end + 1] == b"\r\n":
+            end += 1
+        text = _single_spaced(space + body[at:end].replace(b"\t", b" "))
+        text = text.replace(b" \r\n", b"\r\n")
+        at = end
+        space = b" " if text.endswith(b" ") else b""
+        text = text.removesuffix(b" ")
+        text_end = _text_end(text)
+        if text_end:
+            yield b"\r\n" * line_ends
+            yield text[:text_end]
+            begun, line_ends = True, 0
+        line_ends += (len(text) - text_end) // 2
+    if space:
+        yield b"\r\n" * line_ends + space
+    if begun or space:
+        yield b"\r\n"
+
+
+def _text_end(text: bytes) -> int:
+    """Where the empty lines at the end begin; a line end is a whole CRLF."""
+    end = len(text)
+    for ending in (_EMPTY_LINES, b"\r\n"):
+        while text.endswith(ending, 0, end):
+            end -= len(ending)
+    return end
+
+
+def _single_spaced(text: bytes) -> bytes:
+    if b"  " in text:
+        for run in (_MANY, b"  "):
+            while run in text:
+                text = text.replace(run, b" ")
+    return text

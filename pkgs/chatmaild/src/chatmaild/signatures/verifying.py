@@ -3,49 +3,47 @@ DKIM verification (RFC 6376) of incoming mail with strict alignment.
 
 A message counts as authenticated when one valid signature's d= is exactly the domain of its From
 address; signatures of other domains say nothing about the author and are not even looked up.
-dkimpy contributes header selection and canonicalization. Its own `verify` is not used, because it
-accepts l=, SHA-1, ten hours of expired x=, unsigned duplicates of signed fields and key records of
-any shape, takes a DNS failure for a wrong signature, and computes with keys of any size.
+
+A stranger decides how long a header is, how many signatures it has and how many keys each of them
+names. So every canonical form is made once, each signature is hashed once whatever the number of
+its keys, and one message may cost `MAX_HASHED_BYTES` of header and `MAX_TRIES` public-key
+operations.
 """
 
-import base64
-import binascii
 import re
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
 
-import dkim
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-from dkim.canonicalization import CanonicalizationPolicy, InvalidCanonicalizationPolicyError
 
 from chatmaild.message.structure import Header
-from chatmaild.signatures.canonicalization import relaxed_body, simple_body
-from chatmaild.signatures.fields import SINGULAR
+from chatmaild.signatures import canonicalization, records, tags
+from chatmaild.signatures.records import Key
+from chatmaild.signatures.tags import UnusableError
 
 MAX_SIGNATURES = 8
 """Aligned signatures tried; honest mail has one or two."""
-MAX_SIGNATURE_BYTES = 8192
+MAX_TRIES = 16
+"""Public-key operations for one message: 0.1 ms each with the largest keys."""
+MAX_HASHED_BYTES = 1_048_576
+"""Header octets hashed for all signatures of a message, twice what a header may have."""
 MAX_SIGNED_NAMES = 150
 MAX_RECORDS = 4
 """Key records tried per name: RFC 6376 3.6.2.2 wants one, key changes leave two."""
-MIN_RSA_BITS = 1024  # RFC 8301 3.2
-MAX_RSA_BITS = 4096  # RFC 8301 3.2; larger ones only cost time
 CLOCK_SKEW_SECONDS = 300
 DNS_BUDGET_SECONDS = 20.0
-"""For all look-ups of one message; Postfix waits 60 s for a milter's answer at end of message."""
+"""Of waiting for all look-ups of one message; Postfix waits 60 s for the answer to a message."""
 
-_TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
 _DOMAIN = re.compile(rb"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _NUMBER = re.compile(rb"[0-9]{1,12}")
-_WHITE_SPACE = b" \t\r\n"
-# dkimpy's pattern for b= takes time quadratic in the length of one run of white space.
-_LONG_SPACE = re.compile(rb"[ \t\r\n]{200}")
+_CANONICALIZATION = re.compile(rb"(simple|relaxed)(?:/(simple|relaxed))?")
+_PADDING = padding.PKCS1v15()
+_PREHASHED = utils.Prehashed(SHA256())
 
 
 class Outcome(Enum):
@@ -59,6 +57,20 @@ class Outcome(Enum):
     """No signature is valid, but a key could not be looked up: ask again later."""
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """
+    The outcome, and what the valid signature covers: name (lower case) -> how many fields of it.
+
+    Of several fields of a name the lowest are covered (RFC 6376 5.4.2). `hashed` are the octets of
+    header that were hashed.
+    """
+
+    outcome: Outcome
+    covered: dict[bytes, int] = field(default_factory=dict)
+    hashed: int = 0
+
+
 class DnsUnavailableError(Exception):
     """DNS gave no answer (time-out, SERVFAIL), which says nothing about the record."""
 
@@ -70,25 +82,20 @@ Lookup = Callable[[str, float], list[bytes]]
 An empty list means that there is no such name or record; no answer raises `DnsUnavailableError`.
 """
 
-Key = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
-
-
-class UnusableError(Exception):
-    """The signature or key record does not count; the text says why, for tests and debugging."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Signature:
-    index: int
-    """Among the DKIM-Signature fields, from 0."""
+    field: Header
+    """As it stands in the header, with an empty b= (RFC 6376 3.7)."""
     algorithm: bytes
     key_name: str
-    same_domain_only: bool
+    same_domain: bool
     """Whether i= is at exactly the domain d=, as a key record with t=s demands."""
     names: list[bytes]
     body_hash: bytes
+    body_length: int | None
     signature: bytes
-    policy: CanonicalizationPolicy
+    relaxed_header: bool
     relaxed_body: bool
 
 
@@ -100,202 +107,208 @@ def verify(
     *,
     now: float,
     clock: Callable[[], float],
-) -> Outcome:
+) -> Result:
     """
     Say whether a valid signature of exactly `domain` (lower-case ASCII) covers the message.
 
     `headers` hold raw values with folds as CRLF, `body` has CRLF line ends. `now` is Unix time,
-    `clock` monotonic seconds, of which DNS takes at most `DNS_BUDGET_SECONDS`.
+    `clock` monotonic seconds, of which waiting for DNS takes at most `DNS_BUDGET_SECONDS`.
     """
-    fields = [value for name, value in headers if name.lower() == b"dkim-signature"]
+    fields = [header for header in headers if header[0].lower() == b"dkim-signature"]
     if not fields:
-        return Outcome.MISSING
-    bodies: dict[bool, bytes] = {}
-    deadline = clock() + DNS_BUDGET_SECONDS
+        return Result(Outcome.MISSING)
+    message = _Message(headers, body)
+    keys = _Keys(lookup, clock)
     outcome = Outcome.INVALID
-    tried = 0
-    for index, field in enumerate(fields):
+    aligned = 0
+    for one in fields:
         try:
-            tags = parse_tags(field)
-            if tags.get(b"d", b"").lower() != domain.encode():
+            found = tags.parse(one[1])
+            if found.get(b"d", b"").lower() != domain.encode():
                 continue
-            tried += 1
-            if tried > MAX_SIGNATURES:
+            aligned += 1
+            if aligned > MAX_SIGNATURES:
                 break
-            signature = _read_signature(index, tags, headers, now)
-            if signature.relaxed_body not in bodies:
-                canonical = relaxed_body(body) if signature.relaxed_body else simple_body(body)
-                bodies[signature.relaxed_body] = sha256(canonical).digest()
-            # Before the look-up: a body that does not match needs no key to be refused.
-            if bodies[signature.relaxed_body] != signature.body_hash:
-                continue
-            records = lookup(signature.key_name, max(deadline - clock(), 0.0))
-            if _any_record_verifies(signature, records, headers):
-                return Outcome.VALID
+            signature = _read_signature(one, found, now)
+            # Before the look-up: what does not match needs no key to be refused.
+            message.check(signature)
+            if _verifies(signature, message, keys):
+                return Result(Outcome.VALID, message.covered(signature), message.hashed)
         except UnusableError:
             continue
         except DnsUnavailableError:
             outcome = Outcome.UNKNOWN
-    return outcome
+    return Result(outcome, hashed=message.hashed)
 
 
-def parse_tags(text: bytes) -> dict[bytes, bytes]:
-    """
-    Parse a tag=value list (RFC 6376 3.2) of bounded length, values stripped of white space.
-
-    Raises `UnusableError` for a malformed list and for a tag given twice.
-    """
-    if len(text) > MAX_SIGNATURE_BYTES or _LONG_SPACE.search(text):
-        raise UnusableError("tag list too long")
-    tags: dict[bytes, bytes] = {}
-    specs = text.split(b";")
-    if not specs[-1].strip(_WHITE_SPACE):
-        specs.pop()
-    for spec in specs:
-        name, equals, value = spec.partition(b"=")
-        name = name.strip(_WHITE_SPACE)
-        if not equals or _TAG.fullmatch(name) is None:
-            raise UnusableError("malformed tag list")
-        if name in tags:
-            raise UnusableError("tag given twice")
-        tags[name] = value.strip(_WHITE_SPACE)
-    return tags
-
-
-def _read_signature(
-    index: int, tags: dict[bytes, bytes], headers: list[Header], now: float
-) -> _Signature:
-    missing = {b"v", b"a", b"b", b"bh", b"d", b"h", b"s"} - tags.keys()
-    if missing or tags[b"v"] != b"1":
+def _read_signature(one: Header, found: dict[bytes, bytes], now: float) -> _Signature:
+    missing = {b"v", b"a", b"b", b"bh", b"d", b"h", b"s"} - found.keys()
+    if missing or found[b"v"] != b"1":
         raise UnusableError("mandatory tags missing or unknown version")
-    algorithm = tags[b"a"].lower()
+    algorithm = found[b"a"].lower()
     if algorithm not in (b"rsa-sha256", b"ed25519-sha256"):  # RFC 8301 3.1: SHA-1 does not count
         raise UnusableError("unknown or outdated algorithm")
-    if b"l" in tags:  # RFC 6376 8.2: anything could follow the signed part
-        raise UnusableError("only a part of the body is signed")
-    if b"dns/txt" not in _split_list(tags.get(b"q", b"dns/txt").lower()):
+    if b"dns/txt" not in tags.items(found.get(b"q", b"dns/txt").lower()):
         raise UnusableError("key elsewhere than in DNS")
-    selector, domain = tags[b"s"], tags[b"d"].lower()
+    selector, domain = found[b"s"], found[b"d"].lower()
     if not (_DOMAIN.fullmatch(selector) and _DOMAIN.fullmatch(domain)):
         raise UnusableError("selector or domain is no name")
-    _check_times(tags, now)
-    names = _split_list(tags[b"h"].lower())
-    _check_names(names, headers)
-    try:
-        policy = CanonicalizationPolicy.from_c_value(tags.get(b"c", b"simple/simple").lower())
-    except InvalidCanonicalizationPolicyError:
-        raise UnusableError("unknown canonicalization") from None
+    # A time of signing in the future is only somebody's wrong clock.
+    expires = _number(found, b"x")
+    if expires is not None and expires < now - CLOCK_SKEW_SECONDS:
+        raise UnusableError("expired")
+    forms = _CANONICALIZATION.fullmatch(found.get(b"c", b"simple").lower())
+    if forms is None:
+        raise UnusableError("unknown canonicalization")
     return _Signature(
-        index=index,
+        field=(one[0], tags.without_value(one[1], b"b")),
         algorithm=algorithm,
         key_name=(selector + b"._domainkey." + domain + b".").decode("ascii"),
-        same_domain_only=_identity_domain(tags, domain) == domain,
-        names=names,
-        body_hash=_base64(tags[b"bh"]),
-        signature=_base64(tags[b"b"]),
-        policy=policy,
-        relaxed_body=policy.body_algorithm.name == b"relaxed",
+        same_domain=_identity_domain(found, domain) == domain,
+        names=tags.items(found[b"h"].lower()),
+        body_hash=tags.decoded(found[b"bh"]),
+        body_length=_number(found, b"l"),
+        signature=tags.decoded(found[b"b"]),
+        relaxed_header=forms[1] == b"relaxed",
+        relaxed_body=forms[2] == b"relaxed",
     )
 
 
-def _check_times(tags: dict[bytes, bytes], now: float) -> None:
-    times = {name: tags[name] for name in (b"t", b"x") if name in tags}
-    if any(_NUMBER.fullmatch(value) is None for value in times.values()):
-        raise UnusableError("a time that is no number")
-    signed = int(times.get(b"t", b"0"))
-    expires = int(times[b"x"]) if b"x" in times else None
-    if signed > now + CLOCK_SKEW_SECONDS:
-        raise UnusableError("signed in the future")
-    if expires is not None and (expires < signed or expires < now - CLOCK_SKEW_SECONDS):
-        raise UnusableError("expired")
+def _number(found: dict[bytes, bytes], tag: bytes) -> int | None:
+    if tag not in found:
+        return None
+    if _NUMBER.fullmatch(found[tag]) is None:
+        raise UnusableError("not a number")
+    return int(found[tag])
 
 
-def _check_names(names: list[bytes], headers: list[Header]) -> None:
-    """Every instance of a singular field must be signed, and From in any case."""
-    if len(names) > MAX_SIGNED_NAMES or b"from" not in names:
-        raise UnusableError("From is not signed, or too many fields are")
-    present = [name.lower() for name, _ in headers]
-    for name in SINGULAR:
-        count = present.count(name)
-        if count > 1 and names.count(name) < count:
-            raise UnusableError("a field was added after signing")
-
-
-def _identity_domain(tags: dict[bytes, bytes], domain: bytes) -> bytes:
-    identity = tags.get(b"i", b"@" + domain).lower().rpartition(b"@")
+def _identity_domain(found: dict[bytes, bytes], domain: bytes) -> bytes:
+    identity = found.get(b"i", b"@" + domain).lower().rpartition(b"@")
     if identity[1] != b"@" or not (b"." + identity[2]).endswith(b"." + domain):
         raise UnusableError("i= is outside d=")
     return identity[2]
 
 
-def _split_list(value: bytes) -> list[bytes]:
-    return [item.strip(_WHITE_SPACE) for item in value.split(b":")]
+class _Message:
+    """What signatures are about, each form of it made once."""
+
+    def __init__(self, headers: list[Header], body: bytes) -> None:
+        """Start with nothing hashed."""
+        self.hashed = 0
+        self._headers = headers
+        self._body = body
+        self._places: dict[bytes, list[int]] = {}
+        for place, (name, _) in enumerate(headers):
+            self._places.setdefault(name.lower().rstrip(b" \t"), []).append(place)
+        self._lines: dict[tuple[bool, int], bytes] = {}
+        self._bodies: dict[bool, tuple[bytes, int]] = {}
+
+    def covered(self, signature: _Signature) -> dict[bytes, int]:
+        """Count the fields that a signature covers, by name."""
+        return {
+            name: min(count, len(self._places[name]))
+            for name, count in Counter(signature.names).items()
+            if name in self._places
+        }
+
+    def check(self, signature: _Signature) -> None:
+        """Compare what needs no key; raises `UnusableError`."""
+        names = signature.names
+        authors = len(self._places.get(b"from", []))
+        if len(names) > MAX_SIGNED_NAMES or not names.count(b"from") >= max(authors, 1):
+            raise UnusableError("From is not signed, or too many fields are")
+        relaxed = signature.relaxed_body
+        if relaxed not in self._bodies:
+            self._bodies[relaxed] = canonicalization.hash_body(self._body, relaxed=relaxed)
+        digest, length = self._bodies[relaxed]
+        if signature.body_length not in (None, length):
+            # RFC 6376 8.2: anything may follow the signed part, or have been added to it.
+            raise UnusableError("only a part of the body is signed")
+        if digest != signature.body_hash:
+            raise UnusableError("another body")
+
+    def digest(self, signature: _Signature) -> bytes:
+        """Hash the signed fields (RFC 6376 3.7); raises `UnusableError` above the limit."""
+        relaxed = signature.relaxed_header
+        taken: Counter[bytes] = Counter()
+        lines = []
+        for name in signature.names:
+            places = self._places.get(name, [])
+            if taken[name] < len(places):
+                taken[name] += 1
+                # RFC 6376 5.4.2: the lowest field not yet signed.
+                lines.append(self._line(places[-taken[name]], relaxed=relaxed))
+        size = sum(map(len, lines))
+        if self.hashed + size > MAX_HASHED_BYTES:
+            raise UnusableError("too many octets are signed")
+        self.hashed += size
+        write = canonicalization.relaxed_field if relaxed else canonicalization.simple_field
+        own = write(*signature.field).removesuffix(b"\r\n")
+        return sha256(b"".join([*lines, own])).digest()
+
+    def _line(self, place: int, *, relaxed: bool) -> bytes:
+        if (relaxed, place) not in self._lines:
+            write = canonicalization.relaxed_field if relaxed else canonicalization.simple_field
+            self._lines[relaxed, place] = write(*self._headers[place])
+        return self._lines[relaxed, place]
 
 
-def _base64(value: bytes) -> bytes:
-    compact = value.translate(None, _WHITE_SPACE)
-    if _BASE64.fullmatch(compact) is None:
-        raise UnusableError("not base64")
-    try:
-        return base64.b64decode(compact, validate=True)
-    except binascii.Error:
-        raise UnusableError("not base64") from None
+class _Keys:
+    """The key records of one message's signatures, each looked up once."""
+
+    def __init__(self, lookup: Lookup, clock: Callable[[], float]) -> None:
+        """Start with the whole budget."""
+        self.tries_left = MAX_TRIES
+        self._lookup = lookup
+        self._clock = clock
+        self._seconds = DNS_BUDGET_SECONDS
+        self._records: dict[str, list[bytes] | None] = {}
+
+    def records(self, name: str) -> list[bytes]:
+        """Return the TXT records of a name; raises `DnsUnavailableError`."""
+        if name not in self._records:
+            self._records[name] = None
+            begun = self._clock()
+            try:
+                self._records[name] = self._lookup(name, self._seconds)
+            finally:
+                self._seconds = max(self._seconds - (self._clock() - begun), 0.0)
+        found = self._records[name]
+        if found is None:
+            raise DnsUnavailableError
+        return found
 
 
-def _any_record_verifies(
-    signature: _Signature, records: list[bytes], headers: list[Header]
-) -> bool:
-    tried = 0
-    for record in records:
-        try:
-            tags = parse_tags(record)
-            if tags.get(b"v", b"DKIM1") != b"DKIM1" or b"p" not in tags:
-                continue  # some other TXT record
-            tried += 1
-            if tried > MAX_RECORDS:
-                return False
-            if _signed_by(_read_key(tags, signature), signature, headers):
-                return True
-        except UnusableError:
+def _verifies(signature: _Signature, message: _Message, keys: _Keys) -> bool:
+    digest: bytes | None = None
+    usable = 0
+    for record in keys.records(signature.key_name):
+        key = _key(record, signature)
+        if key is None:
             continue
+        usable += 1
+        keys.tries_left -= 1
+        if usable > MAX_RECORDS or keys.tries_left < 0:
+            break
+        digest = digest or message.digest(signature)
+        if _is_signature(key, signature.signature, digest):
+            return True
     return False
 
 
-def _read_key(tags: dict[bytes, bytes], signature: _Signature) -> Key:
-    """Read a key record (RFC 6376 3.6.1, RFC 8463 4.2)."""
-    kind = tags.get(b"k", b"rsa").lower()
-    if signature.algorithm != kind + b"-sha256":
-        raise UnusableError("key of another kind")
-    if b"sha256" not in _split_list(tags.get(b"h", b"sha256").lower()):
-        raise UnusableError("key not for SHA-256")
-    if not {b"*", b"email"} & set(_split_list(tags.get(b"s", b"*").lower())):
-        raise UnusableError("key not for mail")
-    if b"s" in _split_list(tags.get(b"t", b"").lower()) and not signature.same_domain_only:
-        raise UnusableError("key not for subdomains")
-    material = _base64(tags[b"p"])  # an empty p= is a revoked key and no base64
+def _key(record: bytes, signature: _Signature) -> Key | None:
     try:
-        if kind == b"ed25519":
-            return ed25519.Ed25519PublicKey.from_public_bytes(material)
-        key = load_der_public_key(material)
-    except (ValueError, UnsupportedAlgorithm):
-        raise UnusableError("not a key") from None
-    if not isinstance(key, rsa.RSAPublicKey) or not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
-        raise UnusableError("not an RSA key of a permitted size")
-    return key
+        return records.read(record, signature.algorithm, same_domain=signature.same_domain)
+    except UnusableError:
+        return None
 
 
-def _signed_by(key: Key, signature: _Signature, headers: list[Header]) -> bool:
-    lines = [(name, value + b"\r\n") for name, value in headers]
-    own = [line for line in lines if line[0].lower() == b"dkim-signature"][signature.index]
-    hasher = sha256()
-    canonical = signature.policy.canonicalize_headers(lines)
-    dkim.hash_headers(hasher, signature.policy, canonical, signature.names, own, None)
-    digest = hasher.digest()
+def _is_signature(key: Key, signature: bytes, digest: bytes) -> bool:
     try:
         if isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature.signature, digest, padding.PKCS1v15(), utils.Prehashed(SHA256()))
+            key.verify(signature, digest, _PADDING, _PREHASHED)
         else:
-            key.verify(signature.signature, digest)
+            key.verify(signature, digest)
     except InvalidSignature:
         return False
     return True

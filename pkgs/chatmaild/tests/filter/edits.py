@@ -1,0 +1,17 @@
+"""What Postfix makes of a header that the filter has edited."""
+
+from chatmaild.filter.headers import Edit
+from mails import Header
+
+
+def apply(headers: list[Header], edits: list[Edit]) -> list[Header]:
+    """Edit a header as Postfix does, one edit after the other."""
+    result = list(headers)
+    for edit in edits:
+        at = [i for i, (name, _) in enumerate(result) if name.lower() == edit.name.lower()]
+        position = at[edit.index - 1]
+        if edit.value is None:
+            del result[position]
+        else:
+            result[position] = (result[position][0], edit.value)
+    return result
