@@ -225,6 +225,9 @@ in
     # Bounces leave signed.
     non_smtpd_milters = "unix:${sockets.filter}";
     internal_mail_filter_classes = "bounce";
+    # They return the header of what failed and nothing of its body: the relay signs them, and a whole message in them would be
+    # words of anybody's choice under its name.
+    bounce_size_limit = 1;
     milter_macro_daemon_name = "internal";
     # No copies of failures to the postmaster: they would name people and fill a mailbox that nobody reads.
     notify_classes = [ ];

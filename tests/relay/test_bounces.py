@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import smtplib
 from typing import TYPE_CHECKING
 
 import dkim
@@ -61,6 +62,9 @@ def is_good_bounce(bounce: bytes, person: Person, recipient: str, message: bytes
     assert f"Final-Recipient: rfc822; {recipient}" in text
     assert why in text
     assert messages.id_of(message) in text
+    # Nothing of the body: signed by the relay, it could be handed on in the relay's name.
+    assert "Content-Type: text/rfc822-headers" in text
+    assert "-----BEGIN" not in text
     assert dkim.verify(bounce, dnsfunc=_txt)
 
 
@@ -186,7 +190,13 @@ def test_an_honest_stranger_learns_that_nobody_is_there(sender: Relay, classic: 
     wait_until(bounces, "a bounce at the classic server", timeout=30)
     [bounce] = bounces()
     assert messages.id_of(message).encode() in bounce
+    assert messages.PHRASE.encode() not in bounce
     assert dkim.verify(bounce, dnsfunc=_txt)
+
+    # Its words are the stranger's, its signature is good, and it does not come in again.
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        deliver(sender, bounce, "", Person.on(sender).address)
+    assert refused.value.smtp_code == 550
 
 
 def test_mail_of_the_null_sender_is_never_answered(sender: Relay, stranger: Stranger) -> None:
