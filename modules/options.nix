@@ -2,13 +2,14 @@
 { lib, pkgs, ... }:
 let
   inherit (lib) mkOption types;
+  shapes = import ./relay/kinds.nix;
 
   # Types check the shape only. relay/check.nix checks the rest, such as whether a text is a domain or a URL, in plain sentences.
   kinds = {
     bool = _: types.bool;
     int = d: types.ints.between d.min d.max;
-    days = _: types.ints.between 1 36500;
-    bytes = _: types.either types.ints.unsigned (types.strMatching "(0|[1-9][0-9]{0,11})[KMG]?");
+    days = d: types.ints.between (shapes.daysFrom d) shapes.maxDays;
+    bytes = _: types.either types.ints.unsigned (types.strMatching shapes.bytes);
     enum = d: types.enum d.values;
     domain = _: types.str;
     mail = _: types.str;
@@ -24,8 +25,6 @@ let
     publicPath = _: types.path;
     text = _: types.str;
   };
-
-  isLeaf = d: builtins.isString (d.kind or null);
 
   optionOf =
     d:
@@ -46,7 +45,7 @@ let
       // lib.optionalAttrs (d ? example) { inherit (d) example; }
     );
 
-  optionsOf = lib.mapAttrs (_: d: if isLeaf d then optionOf d else optionsOf d);
+  optionsOf = lib.mapAttrs (_: d: if shapes.isLeaf d then optionOf d else optionsOf d);
 in
 {
   options.services.chatmail = optionsOf (import ./relay/settings.nix) // {

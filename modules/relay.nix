@@ -10,6 +10,7 @@
 let
   cfg = config.services.chatmail;
   declared = options.services.chatmail;
+  inherit (import ./relay/kinds.nix) isLeaf;
   inherit (lib.importTOML ../pkgs/chatmaild/pyproject.toml) project;
 
   # The settings with the operator's values or defaults. Only `domain` has no default; if it is missing, relay/check.nix reports
@@ -18,10 +19,10 @@ let
     declarations: declared: values:
     lib.concatMapAttrs (
       name: d:
-      if !builtins.isString (d.kind or null) then
-        { ${name} = settingsOf d declared.${name} values.${name}; }
-      else
+      if isLeaf d then
         lib.optionalAttrs declared.${name}.isDefined { ${name} = values.${name}; }
+      else
+        { ${name} = settingsOf d declared.${name} values.${name}; }
     ) declarations;
 
   value = import ./relay {

@@ -4,132 +4,23 @@
 declarations: given:
 let
   inherit (builtins)
-    all
     attrNames
     concatLists
     concatStringsSep
-    elem
-    elemAt
-    fromJSON
     hasAttr
+    head
     isAttrs
     isBool
     isInt
     isString
-    map
     mapAttrs
-    match
-    stringLength
     substring
+    tail
     toJSON
     typeOf
     ;
 
-  isLeaf = d: d ? kind && isString d.kind;
-
-  label = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
-  unit = {
-    "" = 1;
-    K = 1024;
-    M = 1024 * 1024;
-    G = 1024 * 1024 * 1024;
-  };
-  bytesOf = text: match "(0|[1-9][0-9]{0,11})([KMG]?)" text;
-
-  isPath = v: isString v && match "/[A-Za-z0-9._/@+-]+" v != null;
-
-  octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
-  isIpv4 = v: match "${octet}[.]${octet}[.]${octet}[.]${octet}" v != null;
-  # "This host", loopback, multicast and reserved addresses (RFC 6890) cannot be reached from other hosts. Private addresses can,
-  # within their network.
-  isUnreachable = v: match "(0|127|22[4-9]|2[34][0-9]|25[0-5])[.].*" v != null;
-
-  # For each kind: `fits` tests a value, `read` converts it, `wants` completes "must be ...", and `hint` explains this value's fault.
-  kinds = {
-    bool = {
-      fits = _: isBool;
-      wants = _: "true or false";
-    };
-    int = {
-      fits = d: v: isInt v && v >= d.min && v <= d.max;
-      wants = d: "a whole number from ${toString d.min} to ${toString d.max}";
-    };
-    days = {
-      fits = _: v: isInt v && v >= 1 && v <= 36500;
-      wants = _: "a number of days from 1 to 36500";
-    };
-    bytes = {
-      fits = _: v: (isInt v && v >= 0) || (isString v && bytesOf v != null);
-      read =
-        v:
-        if isInt v then
-          v
-        else
-          let
-            parts = bytesOf v;
-          in
-          # fromJSON, because toInt belongs to nixpkgs. JSON does not allow leading zeros, and a size does not have them either.
-          fromJSON (elemAt parts 0) * unit.${elemAt parts 1};
-      wants = _: ''a number of bytes, or one with K, M or G such as "500M"'';
-    };
-    enum = {
-      fits = d: v: elem v d.values;
-      wants = d: "one of ${concatStringsSep ", " (map toJSON d.values)}";
-    };
-    domain = {
-      # A host name (RFC 1123), with an underscore allowed in front.
-      fits =
-        _: v:
-        isString v
-        && (
-          isIpv4 v && !isUnreachable v
-          || stringLength v <= 253 && match "_?${label}([.]${label})+" v != null && match ".*[.][0-9]+" v == null
-        );
-      wants = _: ''a domain name in lower case such as "chat.example.org", or an IPv4 address such as "192.0.2.1"'';
-      hint =
-        v:
-        if !isString v then
-          ""
-        else if match "\\[?[0-9a-fA-F]*:[0-9a-fA-F:.]*]?" v != null then
-          "; a relay cannot have an IPv6 address as its name"
-        else if match "\\[.*]" v != null then
-          "; write the address without brackets"
-        else if isIpv4 v then
-          "; that address is not reachable"
-        else
-          "";
-    };
-    mail = {
-      fits = _: v: isString v && match "[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+" v != null;
-      wants = _: ''a mail address such as "operator@example.org"'';
-    };
-    url = {
-      fits = _: v: isString v && match "https?://[^[:space:]\"'\\]+" v != null;
-      wants = _: ''a URL such as "https://example.org/"'';
-    };
-    ipv4 = {
-      fits = _: v: isString v && isIpv4 v;
-      wants = _: ''an IPv4 address such as "192.0.2.1"'';
-    };
-    ipv6 = {
-      fits = _: v: isString v && match "[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:]*" v != null;
-      wants = _: ''an IPv6 address in lower case such as "2001:db8::1"'';
-    };
-    path = {
-      fits = _: v: isPath v && substring 0 11 v != "/nix/store/";
-      wants =
-        _:
-        ''an absolute path outside the Nix store, written as a string such as "/var/lib/certificates/key.pem", because the store is read-only and every user of the host can read it'';
-    };
-    publicPath = {
-      fits = _: isPath;
-      wants = _: ''an absolute path such as "/srv/www"'';
-    };
-    text = {
-      fits = _: isString;
-      wants = _: "text";
-    };
-  };
+  inherit (import ./kinds.nix) isIpv4 isLeaf kinds;
 
   dotted = path: concatStringsSep "." path;
 
@@ -193,12 +84,13 @@ let
     path: values:
     if path == [ ] then
       { value = values; }
-    else if isAttrs values && hasAttr (builtins.head path) values then
-      lookup (builtins.tail path) values.${builtins.head path}
+    else if isAttrs values && hasAttr (head path) values then
+      lookup (tail path) values.${head path}
     else
       null;
 
-  judge =
+  # The value and the problems of one leaf.
+  checkLeaf =
     { path, declaration }:
     let
       found = lookup path given;
@@ -240,7 +132,7 @@ let
         here = path ++ [ name ];
       in
       if isLeaf d then
-        (judge {
+        (checkLeaf {
           path = here;
           declaration = d;
         }).value
@@ -249,12 +141,23 @@ let
     ) tree;
 
   complete = build [ ] declarations;
-  fits = concatLists (map (leaf: (judge leaf).problems) (leavesOf [ ] declarations));
-  isLab = complete.domain != null && substring 0 1 complete.domain == "_";
-  isAddress = complete.domain != null && isIpv4 complete.domain;
+  inherit (complete)
+    accounts
+    domain
+    iroh
+    mailbox
+    message
+    retention
+    turn
+    website
+    ;
+  wrongValues = concatLists (map (leaf: (checkLeaf leaf).problems) (leavesOf [ ] declarations));
+  isLab = domain != null && substring 0 1 domain == "_";
+  isAddress = domain != null && isIpv4 domain;
   addresses = complete.addresses // {
-    ipv4 = if complete.addresses.ipv4 == null && isAddress then complete.domain else complete.addresses.ipv4;
+    ipv4 = if complete.addresses.ipv4 == null && isAddress then domain else complete.addresses.ipv4;
   };
+  inherit (addresses) ipv4;
   source =
     if complete.certificate.source != null then
       complete.certificate.source
@@ -272,9 +175,9 @@ let
     in
     found != null && found.value != null;
   when = condition: sentence: if condition then [ sentence ] else [ ];
-  inherit (addresses) ipv4;
-  together =
-    with complete;
+
+  # Settings that are right one by one, but not together.
+  conflicts =
     when (accounts.nameMinLength > accounts.nameMaxLength)
       "`accounts.nameMinLength` (${toString accounts.nameMinLength}) is above `accounts.nameMaxLength` (${toString accounts.nameMaxLength}), so no name is allowed: raise the latter"
     ++ when (2 * message.maxSize > mailbox.maxSize)
@@ -303,7 +206,7 @@ let
       "`addresses.ipv4` (${ipv4}) differs from `domain` (${domain}), which is the address of the relay: remove `addresses.ipv4`";
 in
 {
-  problems = unknown [ ] declarations given ++ fits ++ together;
+  problems = unknown [ ] declarations given ++ wrongValues ++ conflicts;
   settings = complete // {
     inherit addresses;
     certificate = complete.certificate // {

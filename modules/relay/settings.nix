@@ -1,8 +1,8 @@
 # Every setting of a relay: its kind, its default and its meaning for the operator. `services.chatmail.*` and the option
 # reference are generated from this file, and check.nix validates settings against it.
 #
-# A leaf is a set with `kind`; every other set is a group. The kinds (defined in check.nix):
-#   bool  int{min,max}  bytes (a number, or "500M": K, M, G are powers of 1024)  days  enum{values}
+# A leaf is a set with `kind`; every other set is a group. The kinds (defined in kinds.nix):
+#   bool  int{min,max}  bytes (a number, or "500M": K, M, G are powers of 1024)  days{min ? 1}  enum{values}
 #   domain (or an IPv4 address)  mail  url  ipv4  ipv6  text
 #   path (absolute; not in the Nix store, since it is a secret or changes)  publicPath (absolute, may be in the store)
 # `default = null` makes a setting optional. A leaf without `default` is required.
@@ -76,9 +76,8 @@
       '';
     };
     graceDays = {
-      kind = "int";
+      kind = "days";
       min = 0;
-      max = 36500;
       default = 90;
       meaning = "Number of days for which a deleted address cannot be registered again.";
     };

@@ -111,6 +111,56 @@ def test_refuses_what_cannot_work_and_says_what_to_write(settings: Value, senten
     assert sentence in found[0]
 
 
+def test_a_setting_is_refused_just_beyond_its_bounds() -> None:
+    """The bounds stand in settings.nix alone; the daemons had others, and did not start."""
+    bounds = {
+        path: (declaration.get("min", 1), declaration.get("max", 36500))
+        for path, declaration in leaves(nix('import (relay + "/settings.nix")'))
+        if declaration["kind"] in ("int", "days")
+    }
+    tried = {
+        f"{'.'.join(path)}={number}": with_setting(path, number)
+        for path, (low, high) in bounds.items()
+        for number in (low - 1, low, high, high + 1)
+    }
+    refused: dict[str, bool] = nix(
+        "builtins.mapAttrs (_: settings: builtins.any "
+        '(problem: builtins.match ".*must be a .*number.*" problem != null) '
+        f"(import relay {{ inherit settings; }}).problems) {as_nix(tried)}"
+    )
+
+    assert len(bounds) > 15
+    for path, (low, high) in bounds.items():
+        name = ".".join(path)
+        for number in (low - 1, high + 1):
+            assert refused[f"{name}={number}"], (name, number)
+        for number in (low, high):
+            assert not refused[f"{name}={number}"], (name, number)
+
+
+@pytest.mark.parametrize(
+    ("address", "fits"),
+    [
+        ("2001:db8::1", True),
+        ("2001:db8:0:1:2:3:4:5", True),
+        ("::1", True),
+        ("fe80::", True),
+        ("1:2:3:4:5:6:7::", True),
+        ("2001:db8:0:1:2:3:4", False),
+        ("2001:db8:0:1:2:3:4:5:6", False),
+        ("1:2:3:4:5:6:7::8", False),
+        ("2001::db8::1", False),
+        (":::", False),
+        (":1:2", False),
+        ("2001:DB8::1", False),
+        ("2001:db8::12345", False),
+    ],
+)
+def test_an_ipv6_address_is_one(address: str, fits: bool) -> None:
+    """It goes into the zone; what is none stopped every daemon at its start."""
+    assert (problems(GOOD | {"addresses": {"ipv6": address}}) == []) is fits
+
+
 def test_tells_all_faults_at_once() -> None:
     """An operator should not mend one line to be told the next."""
     found = problems({"domain": "x", "typo": 1, "durable": 2, "sending": {"burst": -1}})
