@@ -1,9 +1,9 @@
 """
-Decide whether this host can take on another account right now.
+Decides whether this host has enough resources for another account.
 
-A small host dies of too many new accounts in the middle of an attack or a stampede, not of the
-ones it already has. So creation, and only creation, is refused while load, memory or disk are
-short. `decide` is pure; `read_host` looks at the host.
+During an attack or a rush, a small host fails because of too many new accounts, not because of the
+existing ones. So the relay refuses only the creation of accounts while load, memory or disk are
+short. `decide` is a pure function; `read_host` examines the host.
 """
 
 import enum
@@ -15,7 +15,7 @@ from chatmaild.config import Admission
 
 
 class Pressure(enum.Enum):
-    """What is short; the value is a word for logs and counters."""
+    """The resource that is short; the value is a word for logs and counters."""
 
     LOAD = "load"
     MEMORY = "memory"
@@ -24,7 +24,7 @@ class Pressure(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One look at the host: one-minute load, then bytes. None means it could not be read."""
+    """One-minute load average, memory and disk space in bytes; None if it could not be read."""
 
     load: float | None
     available_memory: int | None
@@ -33,10 +33,10 @@ class Host:
 
 def decide(host: Host, limits: Admission) -> Pressure | None:
     """
-    Name what forbids a new account, or None.
+    Return the resource that forbids a new account, or None.
 
-    A limit of 0 is off. What could not be read forbids nothing: a sandbox that hides /proc must
-    not close a relay silently (the daemons warn about it when they start).
+    A limit of 0 is disabled. A value that could not be read forbids nothing, because a sandbox that
+    hides /proc must not silently close registration (the daemons warn about it when they start).
     """
     if limits.max_load and host.load is not None and host.load > limits.max_load:
         return Pressure.LOAD
@@ -57,16 +57,16 @@ def decide(host: Host, limits: Admission) -> Pressure | None:
 
 def read_host(mailboxes: Path, proc: Path = Path("/proc")) -> Host:
     """
-    Look at load, memory and the disk the mailboxes lie on.
+    Read the load, the available memory, and the free space of the mailboxes' file system.
 
-    The nearest directory above `mailboxes` that can be asked is asked, because the mailboxes'
-    own directory is closed to every user but theirs, and absent before the first login.
+    The free space is read at the nearest accessible parent of `mailboxes`. The directory itself is
+    accessible only to its owner, and missing before the first login.
     """
     return Host(_load(proc / "loadavg"), _available_memory(proc / "meminfo"), _free_disk(mailboxes))
 
 
 def unreadable(host: Host, limits: Admission) -> list[str]:
-    """Name the configured limits that `host` cannot be held against, as configuration keys."""
+    """Return the configuration keys of the enabled limits whose values could not be read."""
     return [
         key
         for key, limit, value in (
@@ -79,7 +79,7 @@ def unreadable(host: Host, limits: Admission) -> list[str]:
 
 
 def nocreate(path: Path) -> bool:
-    """Say whether the operator's file is there; one that cannot be looked for counts as there."""
+    """Return whether the operator's stop file exists; also true if that cannot be checked."""
     try:
         path.stat()
     except FileNotFoundError:
@@ -93,8 +93,8 @@ def _load(loadavg: Path) -> float | None:
     """
     Read the one-minute load average (proc_loadavg(5)).
 
-    getloadavg(3) asks the kernel, which tells a container of the load of the whole host even where
-    /proc/loadavg is the container's own (lxcfs).
+    getloadavg(3) is not used: in a container it returns the load of the whole host, even if
+    /proc/loadavg shows the container's own (lxcfs).
     """
     try:
         return float(loadavg.read_text(encoding="ascii").split()[0])

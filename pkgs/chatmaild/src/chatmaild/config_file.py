@@ -1,8 +1,8 @@
 """
-Reading JSON into frozen dataclasses, strictly.
+Reads JSON into frozen dataclasses, strictly.
 
-Keys are camelCase, attributes snake_case. Nothing has a default: an unknown key, a missing key, one
-that is written twice or a value of the wrong type is a `ConfigError` that names the full key.
+Keys are camelCase, and attributes snake_case. Nothing has a default. An unknown key, a missing key,
+a duplicate key and a value of the wrong type are each a `ConfigError` that names the full key.
 """
 
 import dataclasses
@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the text is one sentence for the operator."""
+    """The configuration cannot be used; the message is one sentence for the operator."""
 
 
 def parse(path: Path) -> Any:
-    """Read a file of JSON; raises `ConfigError` with one sentence that names it."""
+    """Parse a JSON file; raises `ConfigError` with a sentence that names the file."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -39,7 +39,7 @@ def parse(path: Path) -> Any:
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a key written twice; JSON would silently keep the last one."""
+    """Reject duplicate keys, of which JSON parsers silently keep the last one."""
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
@@ -50,9 +50,9 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def read(kind: Any, value: Any, key: str = "") -> Any:
     """
-    Turn a JSON value into `kind`: a dataclass, or a type that its fields may have.
+    Convert a JSON value to `kind`: a dataclass, or a type that its fields may have.
 
-    `key` is the full name of the value for error sentences. Raises `ConfigError`.
+    `key` is the full name of the value for error messages. Raises `ConfigError`.
     """
     if dataclasses.is_dataclass(kind):
         return _read_group(typing.cast("type", kind), value, key)
@@ -106,9 +106,9 @@ def _read_group(kind: type, value: Any, key: str) -> Any:
 
 
 def wrong(key: str, wanted: str, value: Any) -> ConfigError:
-    """Say that the value of a key is not what is wanted."""
+    """Return the error for a value that is not what the key requires."""
     shown = json.dumps(value, ensure_ascii=False)
-    if len(shown) > 60:  # noqa: PLR2004 - a sentence, not a dump
+    if len(shown) > 60:  # noqa: PLR2004 - keeps the message readable
         shown = shown[:57] + "..."
     return ConfigError(f"`{key}` must be {wanted}, not {shown}")
 

@@ -64,4 +64,4 @@ def test_says_what_is_missing(
     path.write_text(json.dumps(settings))
 
     assert main(["--config", str(path)]) == 1
-    assert "there is no TURN server in the configuration" in capsys.readouterr().err
+    assert "the configuration has no TURN server" in capsys.readouterr().err

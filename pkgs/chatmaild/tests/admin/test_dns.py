@@ -52,6 +52,34 @@ def test_txt_values_are_quoted_and_others_are_not() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("v=spf1 a ~all", "v=spf1"),
+        ("V=SPF1 -all", "v=spf1"),
+        ("v = DKIM1; p=AB", "v=dkim1"),
+        ("v=DMARC1;p=reject", "v=dmarc1"),
+        ("dkim=discardable", "dkim"),
+        ("google-site-verification=v=spf1", "google-site-verification"),
+        ("something else", "something else"),
+        ("", ""),
+    ],
+)
+def test_knows_kinds_of_txt_records(text: str, kind: str) -> None:
+    """Two functions had a kind of their own each, `vv=spf1` and `googl`."""
+    assert zone.record_kind(text) == kind
+
+
+def test_a_long_text_with_quotes_stays_whole_in_one_string() -> None:
+    """Where one string ends is not where a quote is."""
+    text = 'a" "b\\" "' * 40
+    line = list(zone.lines("a", [DnsRecord("a.", "TXT", text, "required")], split=False))[1]
+
+    found = re.fullmatch(r'a\. 3600 IN TXT "((?:[^"\\]|\\.)*)"', line)
+    assert found
+    assert re.sub(r"\\(.)", r"\1", found[1]) == text
+
+
 def test_required_records_stand_apart() -> None:
     """An operator in a hurry sets the first group."""
     records = [

@@ -8,35 +8,11 @@ from pathlib import Path
 import pytest
 
 from chatmaild.config import Config, Mailbox
-from chatmaild.expiry.trimmer import Trimmer, home, parse
+from chatmaild.expiry.trimmer import Trimmer, home
 
 from .boxes import Box
 
 REQUEST = b"VERSION\tscript\t4\t0\nnoreply\nalice0000@chat.example.org\n\n"
-
-
-def test_understands_dovecots_request() -> None:
-    """As Dovecot 2.4.1 writes it (src/lib-program-client/program-client-remote.c)."""
-    assert parse(REQUEST) == "alice0000@chat.example.org"
-    assert parse(REQUEST.replace(b"noreply", b"env_HOME=/\nnoreply")) is not None
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        b"",
-        b"\n\n",
-        REQUEST[:-1],
-        REQUEST.replace(b"script", b"auth"),
-        REQUEST.replace(b"\t4\t", b"\t5\t"),
-        REQUEST.replace(b"noreply", b"-"),
-        REQUEST.replace(b"alice", b"bob\nalice"),
-        REQUEST.replace(b"alice", b"\xff"),
-    ],
-)
-def test_understands_nothing_else(request_: bytes) -> None:
-    """What is cut off or of another protocol names nobody."""
-    assert parse(request_) is None
 
 
 @pytest.mark.parametrize(

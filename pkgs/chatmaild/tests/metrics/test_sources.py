@@ -5,7 +5,6 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,14 +33,15 @@ def entry(queue: str, arrived: int) -> str:
             "queue_name": queue,
             "queue_id": "4Xk2",
             "arrival_time": arrived,
+            "message_size": 900,
             "sender": "alice@example.org",
-            "recipients": [{"address": "bob@example.net", "delay_reason": "\\u00e9"}],
+            "recipients": [{"address": "bob@example.net"}],
         }
     )
 
 
 def test_counts_the_queue_and_knows_its_oldest(tmp_path: Path) -> None:
-    """Of each message two words are read; addresses go no further."""
+    """Of each message two words count; addresses go no further."""
     lines = [entry("deferred", 300), entry("deferred", 100), entry("active", 200)]
     (tmp_path / "queue").write_text("".join(f"{line}\n" for line in lines))
 
@@ -61,29 +61,14 @@ def test_postfix_that_is_down_has_no_queue(tmp_path: Path) -> None:
     assert sources.queue(tmp_path / "missing") is None
 
 
-def test_a_queue_without_end_is_not_read_to_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A scrape has ten seconds, however many messages wait."""
-    monkeypatch.setattr(sources, "QUEUE_MOST", 500)
-    endless = script(tmp_path, f"while :; do echo '{entry('deferred', 5)}'; done")
-
-    found = sources.queue(endless)
-
-    assert found
-    assert found.messages["deferred"] >= 500
-
-
 def test_a_queue_that_is_slow_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What came in time is told."""
+    """A scrape has ten seconds; what came in time counts."""
     monkeypatch.setattr(sources, "QUEUE_SECONDS", 0.5)
     slow = script(tmp_path, f"echo '{entry('hold', 5)}'; exec sleep 60")
-    started = time.monotonic()
 
     assert sources.queue(slow) == sources.Queue({"hold": 1}, 5)
-    assert time.monotonic() - started < 10
 
 
 @contextmanager

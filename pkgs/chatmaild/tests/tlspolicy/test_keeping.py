@@ -218,7 +218,7 @@ def test_without_a_place_to_write_policies_last_until_the_daemon_ends(
     policies = Policies(tmp_path / "missing" / "policies.sqlite")
     policies.keep("example.org", "1", POLICY)
     assert policy(policies.get("example.org")) == POLICY
-    assert "will not outlast a restart" in caplog.text
+    assert "will be lost at a restart" in caplog.text
 
 
 def test_a_write_that_fails_is_told_and_changes_nothing_else(

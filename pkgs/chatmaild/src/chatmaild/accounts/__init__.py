@@ -1,1 +1,1 @@
-"""Accounts: login and creation, METADATA, last login, new-mail events."""
+"""Accounts: login and creation, METADATA, last login and new-mail events."""

@@ -1,9 +1,8 @@
 """
 The newest versions of apps, for clients that no app store updates (METADATA entry `appversions`).
 
-The operator gives a JSON file; clients take it all or, after one wrong type, nothing. So it is held
-against what they read before they see it, and a file with a fault is as if there were none, with a
-warning that names the fault.
+The operator provides a JSON file. A single wrong type makes clients ignore all of it. So the file
+is validated first. An invalid file counts as missing, and a warning names the error.
 """
 
 import json
@@ -16,25 +15,25 @@ log = logging.getLogger(__name__)
 MAX_BYTES = 64 * 1024
 MAX_TEXT = 500
 MAX_U32 = 2**32 - 1
-# Clients install nothing from elsewhere.
+# Clients install only from these addresses.
 DOWNLOADS = ("https://github.com/deltachat/", "https://download.delta.chat/")
 
 
 class VersionsError(Exception):
-    """The file cannot be used; the text says why, in one sentence."""
+    """The file is invalid; the message is the reason, in one sentence."""
 
 
 class AppVersions:
-    """The file as one line of JSON, read again when it has changed."""
+    """The file as one line of JSON; it is read again after each change."""
 
     def __init__(self, path: Path) -> None:
-        """Read nothing yet."""
+        """Use the file at `path`; it is read later."""
         self._path = path
         self._seen: object = None
         self._line: str | None = None
 
     def __call__(self) -> str | None:
-        """Return the line; None while there is no file that clients could read."""
+        """Return the line, or None if there is no valid file."""
         try:
             stat = self._path.stat()
             seen: object = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
@@ -58,10 +57,10 @@ class AppVersions:
 
 def one_line(data: bytes) -> str:
     """
-    Check the content of a file and write it in one line of ASCII.
+    Validate the content of a file and return it as one line of ASCII.
 
     Raises:
-        VersionsError: naming the first thing that clients would not read.
+        VersionsError: names the first part that clients would reject.
 
     """
     if len(data) > MAX_BYTES:

@@ -1,9 +1,9 @@
 """
 chatmail-accounts: logins, METADATA, last logins and new-mail events for Dovecot.
 
-When this daemon is down, known accounts still log in and mail is still delivered; addresses
-unknown to Dovecot are told to try later. When it hangs, deliveries hang with it, so nothing here
-waits: the book has one thread, hashing has two, and the event loop touches neither disk nor hash.
+While this daemon is down, known accounts can still log in and mail is still delivered. Addresses
+unknown to Dovecot are told to try again later. If the daemon hung, deliveries would hang too. So
+nothing here blocks: the book has one thread, hashing has two, and the event loop does neither.
 """
 
 import asyncio
@@ -33,17 +33,17 @@ from chatmaild.service import daemon, http_server, sockets, systemd
 log = logging.getLogger("chatmail-accounts")
 
 HASHING_THREADS = 2
-# Last logins are written together: one disk sync for all clients of a reconnect storm.
+# Last logins are written in batches: one disk sync for all clients that reconnect at once.
 LOGINS_SECONDS = 5.0
 EXPIRY_SECONDS = 3600.0
 
 
 async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
     """
-    Answer on all sockets until `stop`.
+    Serve all sockets until `stop`.
 
     Raises:
-        SocketError: a socket cannot be listened on.
+        SocketError: a socket cannot be opened.
 
     """
     paths = config.paths
@@ -111,12 +111,12 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
             sock=listeners["dict"],
             limit=MAX_LINE_BYTES,
             backlog=sockets.BACKLOG,
-            # `release` does that; a socket of systemd's outlives us.
+            # `release` removes it; sockets from systemd outlive this process.
             cleanup_socket=False,
         )
         streams = [dictionary]
         if config.metrics:
-            # 1.5 MB that nobody else needs.
+            # Imported only here, because it takes 1.5 MB.
             from chatmaild.accounts.numbers import Numbers  # noqa: PLC0415
 
             told = Numbers(config, thread, counts)
@@ -153,7 +153,7 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
 
 
 async def _or_stop(work: Awaitable[None], stop: asyncio.Event) -> None:
-    """Let a fault of the program end the daemon, which systemd starts again."""
+    """End the daemon after an unexpected exception; systemd then restarts it."""
     try:
         await work
     except Exception:

@@ -1,8 +1,8 @@
 """
-Whether the relay takes on a new account at this moment, whoever asks.
+Decides whether the relay accepts a new account right now.
 
-The same answer is given before a name is handed out and before an account is made, so that hardly
-anybody gets a name that is then refused. What the operator changes works at once.
+The same check runs before a name is handed out and before an account is created. So a name that was
+handed out is hardly ever refused. Changes by the operator take effect immediately.
 """
 
 import time
@@ -17,11 +17,12 @@ SECONDS_PER_HOUR = 3600
 
 class HourlyBudget:
     """
-    New accounts of the whole relay: `per_hour` at once, refilled evenly; 0 is no limit.
+    The hourly limit on new accounts of the whole relay, refilled evenly; 0 means no limit.
 
-    A first login tells no network, so a limit per network cannot hold whoever makes accounts by
-    logging in. Without one the disk fills up to `admission.minFreeDisk` within hours, and the relay
-    takes nobody until those accounts have been idle for months; with one it is the attack's length.
+    The full limit is available as a burst. A first login reveals no network, so a limit per network
+    cannot stop an attacker who creates accounts by logging in. Without this limit the disk would
+    fill up to `admission.minFreeDisk` within hours, and the relay would refuse new accounts until
+    the unused ones expire, months later. With it, the outage lasts as long as the attack.
     """
 
     def __init__(self, per_hour: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +33,7 @@ class HourlyBudget:
         self._at = clock()
 
     def has_one(self) -> bool:
-        """Say whether an account may be made now."""
+        """Return whether an account may be created now."""
         now = self._clock()
         grown = (now - self._at) * self._per_hour / SECONDS_PER_HOUR
         self._left = min(self._left + grown, float(self._per_hour))
@@ -40,23 +41,23 @@ class HourlyBudget:
         return not self._per_hour or self._left >= 1
 
     def take(self) -> None:
-        """Count an account that was made."""
+        """Count a created account."""
         self._left -= 1
 
 
 class Door:
-    """Open, closed, or too crowded right now."""
+    """Decides whether registration is open, closed, or paused for lack of resources."""
 
     def __init__(
         self, config: Config, pressure: Callable[[], Pressure | None], budget: HourlyBudget
     ) -> None:
-        """Ask `pressure` each time; the operator's stop is a file."""
+        """Call `pressure` for each decision; the operator's stop is a file."""
         self._config = config
         self._pressure = pressure
         self._budget = budget
 
     def closed(self) -> bool:
-        """Say whether the operator wants no new accounts, by the setting or by the stop."""
+        """Return whether the setting or the operator's stop closes registration."""
         return self._config.registration == "closed" or admission.nocreate(
             self._config.paths.nocreate
         )
@@ -67,11 +68,11 @@ class Door:
         return self._config.registration == "invite"
 
     def crowded(self) -> str | None:
-        """Name what is short, in a word for counters, or None."""
+        """Return what is short, as a word for counters, or None."""
         if pressure := self._pressure():
             return pressure.value
         return None if self._budget.has_one() else "rate"
 
     def made(self) -> None:
-        """Count a new account."""
+        """Count a created account."""
         self._budget.take()

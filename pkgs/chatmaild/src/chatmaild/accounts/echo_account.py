@@ -1,11 +1,12 @@
 """
-The echo bot's account, given to whoever can open the bot's socket, which is the bot alone.
+The echo bot's account. Only the bot can open the socket on which it is claimed.
 
     echo        /account   {password}     200 {created}, 403 or 503 {reason}
 
-No first login makes this account (`login.RESERVED_NAMES`), so the bot needs no registration to be
-open and no stranger is faster. The password of an account that exists is never changed: a person
-may have had the name before it was reserved. Nobody writes to the bot in the clear.
+A first login cannot create this account (`login.RESERVED_NAMES`). So the bot does not depend on
+open registration, and no stranger can take the name first. The password of an existing account is
+never changed, because a user may have had the name before it was reserved. The account refuses
+unencrypted mail.
 """
 
 import asyncio
@@ -23,13 +24,13 @@ from chatmaild.service import http_server
 
 BLOCKED = "the account is blocked"
 NOT_ITS_OWN = (
-    "the account exists with another password; if it is nobody's, `chatmail accounts delete` lets"
-    " the bot have it"
+    "the account exists with another password; if nobody uses it, run `chatmail accounts delete`"
+    " so that the bot can have it"
 )
 
 
 class EchoAccount:
-    """Sees to it that the bot has its account."""
+    """Creates the bot's account and keeps it from expiring."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class EchoAccount:
     async def _account(self, fields: Fields) -> web.Response:
         password = text_of(fields, "password").encode("utf-8", "replace")
         if not passwords.usable(password):
-            raise BadRequest("This is no password.")
+            raise BadRequest("This is not a valid password.")
         loop = asyncio.get_running_loop()
         account = await self._book.find(self._address)
         created = False
@@ -64,7 +65,7 @@ class EchoAccount:
                     own=True,
                 )
                 if created:
-                    # It would answer none of it, and core leaves it on the server.
+                    # The bot would not answer such mail, and core would leave it on the server.
                     await self._keeper.choose_cleartext(self._address, allowed=False)
             except OSError:
                 return http_server.json_response({"reason": LATER}, 503)
@@ -74,7 +75,7 @@ class EchoAccount:
             self._hashing, passwords.verify, password, account.password
         ):
             return http_server.json_response({"reason": NOT_ITS_OWN}, 403)
-        # A bot that is connected for weeks logs in seldom and is not idle.
+        # A bot that stays connected for weeks rarely logs in, but is not idle.
         self._book.note_login(self._address)
         self._counts["echo created"] += created
         return web.json_response({"created": created}, headers={"Cache-Control": "no-store"})

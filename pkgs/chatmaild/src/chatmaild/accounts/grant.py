@@ -1,12 +1,12 @@
 """
-Login and creation, asked by Dovecot as an OAuth2 password grant (RFC 6749 4.3).
+Login and creation of accounts: Dovecot asks with an OAuth2 password grant (RFC 6749 4.3).
 
-Dovecot compares passwords of known accounts by itself and comes here with the rest: addresses it
-does not know, and wrong passwords of those it knows. So the answer is always given from the same
-book that Dovecot reads.
+Dovecot compares the passwords of known accounts itself and asks here about the rest: unknown
+addresses, and wrong passwords of known ones. The answers come from the same book that Dovecot
+reads.
 
-Dovecot takes any status but 200, and any `error` in the answer, for a fault of the server, and
-tells the client to try later. That is how a locked book comes out. A refusal is a 200 that says
+Dovecot treats every status other than 200, and every `error` in the answer, as a server error, and
+tells the client to try again later. This is how a locked book is reported. A refusal is a 200 with
 `"active": "no"`.
 """
 
@@ -30,10 +30,10 @@ from chatmaild.service import http_server
 
 log = logging.getLogger(__name__)
 
-# An address and a password, percent-encoded, with room for fields of later Dovecots.
+# An address and a password, percent-encoded, with room for fields of later versions of Dovecot.
 MAX_BODY_BYTES = 8192
 MAX_FIELDS = 16
-# Waiting logins beyond this are told to come back; at 4 ms per hash they would wait a second.
+# Beyond this number, logins are told to try again later: at 4 ms per hash, 256 take a second.
 MAX_WAITING = 256
 
 
@@ -41,14 +41,14 @@ NOBODYS_PASSWORD = passwords.hash_password(b"nobody's")
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the host, not a fault
-    """No decision can be made now; the client should try again later."""
+    """No decision is possible right now; the client should try again later."""
 
 
 class Accounts(Protocol):
-    """The account book, from the event loop; both raise BookError."""
+    """The account book for the event loop; both methods raise BookError."""
 
     async def find(self, address: str) -> Account | None:
-        """Look an account up."""
+        """Look up an account."""
 
     async def create(
         self, address: str, password: str, *, invited_only: bool, prepare: Callable[[], None]
@@ -68,7 +68,7 @@ class Grant:
         prepare: Callable[[str], None],
         counts: Counter[str],
     ) -> None:
-        """Hash and compare on `hashing`; call `prepare` before an account comes into being."""
+        """Hash and compare on `hashing`; call `prepare` before creating an account."""
         self._config = config
         self._accounts = accounts
         self._hashing = hashing
@@ -79,14 +79,14 @@ class Grant:
 
     async def decide(self, address: str, password: bytes) -> Refusal | None:
         """
-        Let this login pass (None), creating the account where there is none, or say why not.
+        Accept a login (None), creating the account if necessary, or return the reason to refuse it.
 
         Raises:
             Unavailable: the book cannot be used, or the host is too busy for a new account.
 
         """
         if self._waiting >= MAX_WAITING:
-            raise Unavailable("too many logins wait")
+            raise Unavailable("too many logins are waiting")
         self._waiting += 1
         try:
             account = await self._accounts.find(address)
@@ -94,7 +94,7 @@ class Grant:
                 return await self._compare(account, password)
             return await self._create(address, password)
         except BookError as error:
-            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            log.error("%s", error)  # noqa: TRY400 - the message is complete
             raise Unavailable("the account book cannot be used") from None
         finally:
             self._waiting -= 1
@@ -107,7 +107,7 @@ class Grant:
             return Refusal.REGISTRATION_CLOSED
         if shortage := self._door.crowded():
             self._counts[f"not created {shortage}"] += 1
-            raise Unavailable(f"no new account under pressure: {shortage}")
+            raise Unavailable(f"no new accounts at the moment: {shortage}")
         loop = asyncio.get_running_loop()
         hashed = await loop.run_in_executor(self._hashing, passwords.hash_password, password)
         try:
@@ -120,10 +120,10 @@ class Grant:
         except NotCreatedError as error:
             return Refusal(str(error))
         except OSError as error:
-            log.error("an old mailbox is in the way of a new account: %s", error.strerror)  # noqa: TRY400
-            raise Unavailable("the mailbox cannot be made") from None
+            log.error("an old mailbox cannot be moved away: %s", error.strerror)  # noqa: TRY400
+            raise Unavailable("the mailbox cannot be created") from None
         if not created:
-            # Another first login was faster, perhaps with another password.
+            # A simultaneous first login created the account, perhaps with another password.
             return await self._compare(account, password)
         self._counts["created"] += 1
         self._door.made()
@@ -131,16 +131,16 @@ class Grant:
 
     async def is_owner(self, address: str, password: bytes) -> bool:
         """
-        Say whether this is an account's password, blocked or not.
+        Return whether this is the password of the account, even if it is blocked.
 
-        An address without an account takes as long as one with.
+        The check takes the same time for addresses without an account.
 
         Raises:
-            Unavailable: the book cannot be used, or too many wait.
+            Unavailable: the book cannot be used, or too many requests are waiting.
 
         """
         if self._waiting >= MAX_WAITING:
-            raise Unavailable("too many logins wait")
+            raise Unavailable("too many logins are waiting")
         self._waiting += 1
         try:
             account = await self._accounts.find(address)
@@ -148,7 +148,7 @@ class Grant:
             loop = asyncio.get_running_loop()
             equal = await loop.run_in_executor(self._hashing, passwords.verify, password, stored)
         except BookError as error:
-            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            log.error("%s", error)  # noqa: TRY400 - the message is complete
             raise Unavailable("the account book cannot be used") from None
         finally:
             self._waiting -= 1
@@ -164,7 +164,7 @@ class Grant:
         return None if equal else Refusal.WRONG_PASSWORD
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one HTTP request of Dovecot's."""
+        """Answer one HTTP request from Dovecot."""
         if request.path != "/token":
             return http_server.text_response("not found", 404)
         if request.method != "POST":
@@ -174,7 +174,8 @@ class Grant:
         except TimeoutError:
             return http_server.text_response("the body is late", 408)
         if body is None:
-            # A stranger's overlong password, not a fault: Dovecot must not be told to try again.
+            # An overlong password is not an error of the relay, so Dovecot must not suggest a
+            # retry.
             return self._verdict("", Refusal.UNUSABLE_PASSWORD)
         credentials = parse_form(body)
         if credentials is None:
@@ -200,10 +201,10 @@ class Grant:
 
 def parse_form(body: bytes) -> tuple[str, bytes] | None:
     """
-    Read address and password out of an `application/x-www-form-urlencoded` body.
+    Read address and password from an `application/x-www-form-urlencoded` body.
 
-    The password stays bytes, as the client sent them. None when this is no password grant, or
-    a field occurs twice.
+    The password remains bytes, as sent by the client. Returns None if the body is not a password
+    grant or contains a field twice.
     """
     try:
         pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_FIELDS)

@@ -1,9 +1,10 @@
 """
-Blocking, unblocking and deleting accounts, whoever asks for it.
+Blocks, unblocks and deletes accounts.
 
-The order matters. First the book, so that no new login succeeds; then the marks that end SMTP
-sessions; then Dovecot, which forgets its cache and cuts connections; last the mailbox. A login or a
-delivery that was under way between two of these steps is caught by doing the last ones again.
+The order of the steps matters. First the book, so that no new login succeeds. Then the flags that
+end SMTP sessions. Then Dovecot, which flushes its cache and closes connections. Last the mailbox.
+The last steps are repeated after a pause, for logins and deliveries that were in progress between
+two steps.
 """
 
 import asyncio
@@ -20,12 +21,12 @@ from chatmaild.dovecot.mailboxes import Mailboxes
 
 log = logging.getLogger(__name__)
 
-# Longer than a login or a delivery is under way between looking somebody up and being connected.
+# Longer than a login or a delivery takes from the account lookup to the open connection.
 AGAIN_SECONDS = 3.0
 
 
 class Keeper:
-    """Changes what accounts there are; each method raises BookError as those of Book do."""
+    """Changes the set of accounts; each method raises BookError as those of Book do."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class Keeper:
         config: Config,
         counts: Counter[str],
     ) -> None:
-        """Keep nobody else from a deleted address longer than its grace period."""
+        """Wire up the book, Dovecot and the mailboxes."""
         self._book = book
         self._dovecot = dovecot
         self._mailboxes = mailboxes
@@ -48,20 +49,20 @@ class Keeper:
 
     def prepare(self, address: str) -> None:
         """
-        Make way for a new account; runs on the book's thread, raises OSError.
+        Make room for a new account; call this on the book's thread; raises OSError.
 
-        A mailbox without an account is somebody else's: of a book that was restored, or left by a
-        delivery that was under way when the account was deleted.
+        A mailbox without an account belongs to somebody else. It is older than a restored book, or
+        comes from a delivery that was in progress when its account was deleted.
         """
         self._mailboxes.discard(address)
         self._revoked.remove(address)
 
     async def tell_exceptions(self) -> None:
         """
-        Tell the filter for whom the relay's rule on cleartext does not hold.
+        Write the flags of accounts with an exception from `incoming.cleartext`, for the filter.
 
         Raises:
-            BookError: the book, or the directory that the filter looks into, cannot be used.
+            BookError: the book or the directory of the flags cannot be used.
 
         """
         addresses = await self._book.run(self._book.cleartext.where, allowed=not self._cleartext)
@@ -73,7 +74,7 @@ class Keeper:
             ) from None
 
     async def choose_cleartext(self, address: str, *, allowed: bool | None) -> bool:
-        """Let unencrypted mail in for one account or not, see Cleartext.choose; raises OSError."""
+        """Set the exception of one account, see Cleartext.choose; raises OSError."""
         if not await self._book.run(self._book.cleartext.choose, address, allowed=allowed):
             return False
         if allowed is None or allowed is self._cleartext:
@@ -84,10 +85,10 @@ class Keeper:
 
     async def block(self, address: str) -> bool:
         """
-        Block an account and cut its connections; False when there is none.
+        Block an account and close its connections; return False if there is none.
 
         Raises:
-            DovecotError: it is blocked, but connections may be open.
+            DovecotError: the account is blocked, but its connections may still be open.
 
         """
         if not await self._book.set_blocked(address, blocked=True):
@@ -98,7 +99,7 @@ class Keeper:
         return True
 
     async def unblock(self, address: str) -> bool:
-        """Let an account in again; False when there is none."""
+        """Unblock an account; return False if there is none."""
         if not await self._book.set_blocked(address, blocked=False):
             return False
         self._revoked.remove(address)
@@ -106,12 +107,12 @@ class Keeper:
 
     async def delete(self, address: str, *, idle_before: int | None = None) -> bool:
         """
-        Delete an account with everything of it; False when there is none.
+        Delete an account with all of its data; return False if there is none.
 
-        With `idle_before`, a day since 1970, one that was used since stays: False too.
+        With `idle_before`, a day since 1970, keep an account that was used since, and return False.
 
         Raises:
-            DovecotError: it is deleted, but connections may be open.
+            DovecotError: the account is deleted, but its connections may still be open.
 
         """
         if not await self._book.delete(address, self._grace_days, idle_before=idle_before):
@@ -144,7 +145,7 @@ class Keeper:
         await self._book.run(self._book.book.fold)
 
     async def _discard(self, address: str) -> None:
-        # On the book's thread, where accounts are made: never the mailbox of a new one.
+        # Runs on the book's thread, which creates accounts, so it never discards a new mailbox.
         def discard() -> None:
             if self._book.book.find(address) is None:
                 self._exceptions.remove(address)
@@ -153,7 +154,7 @@ class Keeper:
         try:
             await self._book.run(discard)
         except OSError as error:
-            log.error("a deleted account's mailbox is left: %s", error.strerror)  # noqa: TRY400
+            log.error("a deleted account's mailbox remains: %s", error.strerror)  # noqa: TRY400
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         async def run() -> None:
@@ -170,7 +171,7 @@ class Keeper:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """End what was to be done later; the next start empties the trash."""
+        """Cancel the postponed steps; the next start empties the trash."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

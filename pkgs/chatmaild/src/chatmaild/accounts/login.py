@@ -1,8 +1,8 @@
 """
-Who may log in, and who may come into being by logging in.
+The rules for logins and for names of new accounts.
 
-Pure decisions on values: no clock, no disk, no hashing. A client never learns the reason; the
-reasons exist to be counted.
+Pure functions: no clock, no disk, no hashing. Clients never see the reason of a refusal; reasons
+are only counted.
 """
 
 import enum
@@ -13,10 +13,11 @@ from chatmaild.dovecot import passwords
 
 _NAME = re.compile(r"[a-z0-9._-]+", re.ASCII)
 
-# RFC 2142 and the names to which certificate authorities send domain validation mail (CA/Browser
-# Forum Baseline Requirements, section 3.2.2.4.4). Whoever may take `webmaster`, nine characters
-# like every default name, could get a certificate for the relay's domain. And the echo bot's name,
-# bot or not: who had it before the bot was switched on would keep it.
+# The names of RFC 2142, and those to which certificate authorities send mail for domain validation
+# (CA/Browser Forum Baseline Requirements, section 3.2.2.4.4). With `webmaster`, which has nine
+# characters like every default name, an attacker could get a certificate for the relay's domain.
+# The echo bot's name is reserved even without a bot. Otherwise a user could take it before the bot
+# is enabled.
 ECHO_NAME = "echo"
 RESERVED_NAMES = frozenset(
     {
@@ -37,7 +38,7 @@ RESERVED_NAMES = frozenset(
 
 
 class Refusal(enum.Enum):
-    """Why a login fails; the value is a word for counters."""
+    """The reason why a login fails; the value is a word for counters."""
 
     WRONG_PASSWORD = "wrong-password"  # noqa: S105 - a word for counters
     BLOCKED = "blocked"
@@ -54,10 +55,10 @@ class Refusal(enum.Enum):
 
 def refuse_name(address: str, config: Config) -> Refusal | None:
     """
-    Say why no account may have this address, or None.
+    Return why no account may have this address, or None.
 
-    Names are `[a-z0-9._-]+`, as dot-strings of RFC 5321 4.1.2: no dot at an end and no
-    two in a row, since such an address could not receive mail. Lengths count characters.
+    Names are `[a-z0-9._-]+` and dot-strings as in RFC 5321 4.1.2: no dot at either end and no two
+    in a row, because such an address could not receive mail. Lengths count characters.
     """
     name, at, domain = address.rpartition("@")
     if not at or domain != config.domain:
@@ -74,7 +75,7 @@ def refuse_name(address: str, config: Config) -> Refusal | None:
 
 def refuse_creation(address: str, password: bytes, config: Config) -> Refusal | None:
     """
-    Say why no account may be made of these two, or None.
+    Return why no account may be created with this address and password, or None.
 
     Lengths count characters; a password that is not UTF-8 counts bytes.
     """

@@ -1,11 +1,11 @@
 """
-What the keys of Dovecot's dicts mean on a chatmail relay.
+The meaning of the keys in Dovecot's dicts.
 
-IMAP METADATA (RFC 5464) reaches us as `priv/<GUID>/...` and `shared/<GUID>/...`, where GUID names
-the user's INBOX; a GUID is no permission, so the user always comes from the line itself, where
-Dovecot put the one who logged in. Two more keys are no METADATA: the last login, and the mark that
-new mail has arrived. Both are answered before anything is done about them, because a client and a
-delivery wait for the answer.
+IMAP METADATA (RFC 5464) arrives as `priv/<GUID>/...` and `shared/<GUID>/...`, where the GUID names
+the user's INBOX. A GUID grants no access: the user is always taken from the line, where Dovecot
+puts the authenticated one. Two more keys are not METADATA: the last login, and the arrival of new
+mail. Both are acknowledged before they are processed, because a client or a delivery waits for the
+answer.
 """
 
 import enum
@@ -21,7 +21,7 @@ from chatmaild.config import Config
 from chatmaild.dovecot.dict_protocol import Change, Increment, Set, Timestamp, Unset
 from chatmaild.dovecot.dict_server import Refused
 
-# What a server entry says now; None is NIL.
+# Returns the current value of a server entry, or None for NIL.
 Entry = Callable[[], str | None]
 
 _GUID = "[0-9a-f]{32}"
@@ -30,16 +30,16 @@ _DEVICE_TOKEN = re.compile(f"priv/{_GUID}/devicetoken", re.ASCII)
 _SERVER_ENTRY = re.compile(
     f"shared/{_GUID}/vendor/vendor\\.dovecot/pvt/server/vendor/deltachat/([a-z]{{1,40}})", re.ASCII
 )
-# What Dovecot unsets with every folder that is deleted, whether it was ever set or not.
+# Dovecot unsets this entry for every deleted folder, whether it was set or not.
 _COMMENT = re.compile(f"(?:priv|shared)/{_GUID}/comment", re.ASCII)
 _LAST_LOGIN = "shared/last-login/"
 _NEW_MAIL = "priv/status/INBOX"
-# Printable ASCII without space (tokens are joined by it), `"` and `\` (they would need quoting).
+# Printable ASCII without space (which separates tokens), `"` and `\` (which would need quoting).
 _TOKEN = re.compile(r"[!#-\[\]-~]{1,4096}", re.ASCII)
 
 
 class Key(enum.Enum):
-    """The kinds of keys there are."""
+    """The kinds of keys."""
 
     DEVICE_TOKEN = enum.auto()
     COMMENT = enum.auto()
@@ -50,28 +50,28 @@ class Key(enum.Enum):
 
 
 class Tokens(Protocol):
-    """Where device tokens are kept; every method may raise BookError."""
+    """The storage of device tokens; every method may raise BookError."""
 
     def add(self, address: str, token: str) -> Awaitable[bool]:
-        """Add or renew one; False when there is no such account."""
+        """Add or renew a token; return False if there is no such account."""
 
     def list(self, address: str) -> Awaitable[Sequence[str]]:
-        """List those that have not expired."""
+        """Return the tokens that have not expired."""
 
     def remove(self, address: str) -> Awaitable[None]:
-        """Forget all of an account."""
+        """Delete all tokens of an account."""
 
 
 class NoTokens:
     """
-    Where a relay without push keeps device tokens: nowhere.
+    Stores no device tokens, on a relay without push notifications.
 
-    Setting one succeeds all the same. Clients set tokens wherever they find other METADATA
-    (WIRE contract 2.3), and a refusal would look to them like a broken server.
+    Setting a token nevertheless succeeds. Clients set tokens wherever they find other METADATA
+    (WIRE contract 2.3), and a refusal would look like a broken server.
     """
 
     async def add(self, _address: str, _token: str) -> bool:
-        """Forget it at once."""
+        """Accept and ignore a token."""
         return True
 
     async def list(self, _address: str) -> Sequence[str]:
@@ -79,11 +79,11 @@ class NoTokens:
         return []
 
     async def remove(self, _address: str) -> None:
-        """There is none."""
+        """Do nothing."""
 
 
 def classify(key: str) -> tuple[Key, str]:
-    """Say what kind of key this is, with the part that varies: entry name or address."""
+    """Return the kind of a key and its variable part: the name of an entry, or an address."""
     if _DEVICE_TOKEN.fullmatch(key):
         return Key.DEVICE_TOKEN, ""
     if _COMMENT.fullmatch(key):
@@ -98,7 +98,7 @@ def classify(key: str) -> tuple[Key, str]:
 
 
 def server_entries(config: Config, clock: Callable[[], float] = time.time) -> dict[str, Entry]:
-    """Return the entries every client may read below `/shared/vendor/deltachat/`."""
+    """Return the entries that every client may read below `/shared/vendor/deltachat/`."""
     entries: dict[str, Entry] = {
         "irohrelay": lambda: config.metadata.iroh_relay,
         "maxsmtprecipients": lambda: str(config.sending.max_recipients),
@@ -124,8 +124,8 @@ class Metadata:
         """
         Answer with `entries` and `tokens`; the callbacks must not block.
 
-        All take an address, `on_new_mail` Dovecot's mark besides (see push.Arrivals). Presence is
-        somebody's sign of life who does not log in.
+        All callbacks take an address. `on_new_mail` also takes Dovecot's status (see
+        push.Arrivals). `on_presence` reports activity of a user without a login.
         """
         self._entries = entries
         self._tokens = tokens
@@ -134,11 +134,11 @@ class Metadata:
         self._on_new_mail = on_new_mail
 
     async def lookup(self, key: str, user: str) -> str | None:
-        """Return the value of a key for this user; None for a key that has none."""
+        """Return the value of a key for this user, or None if it has none."""
         kind, name = classify(key)
         if kind is Key.SERVER_ENTRY:
-            # A client may hold one connection for months; asking for new TURN credentials is then
-            # the only sign that somebody is there, and keeps the account from being idle.
+            # A client may keep a connection for months. Its requests for new TURN credentials are
+            # then the only sign of use, so they keep the account from expiring.
             self._on_presence(user)
             entry = self._entries.get(name)
             return entry() if entry else None
@@ -151,15 +151,15 @@ class Metadata:
 
     async def iterate(self, _path: str, _user: str) -> Sequence[tuple[str, str]]:
         """
-        List nothing: entries are read by their names.
+        Return nothing: entries are read by name only.
 
-        Dovecot deletes a folder's entries with the folder, by this list, and the GUID does not say
-        whether it is INBOX that asks. The device tokens in it would go with any folder.
+        When a folder is deleted, Dovecot deletes the entries in this list. The GUID does not tell
+        INBOX from other folders, so the device tokens would be lost with any folder.
         """
         return []
 
     async def commit(self, user: str, changes: Sequence[Change]) -> None:
-        """Apply the changes in their order; nothing is applied when one of them is refused."""
+        """Apply the changes in order; apply nothing if one of them is refused."""
         for change in changes:
             self._check(user, change)
         try:
@@ -170,7 +170,7 @@ class Metadata:
 
     def _check(self, user: str, change: Change) -> None:
         if isinstance(change, Timestamp):
-            return  # No key keeps the time of its change.
+            return  # No key uses the time of a change.
         kind, name = classify(change.key)
         if kind is Key.COMMENT and isinstance(change, Unset):
             return
@@ -184,7 +184,8 @@ class Metadata:
             and not _TOKEN.fullmatch(change.value)
         ):
             raise Refused(
-                'a device token has 1 to 4096 printable ASCII characters, no space, `"` or `\\`'
+                "a device token must have 1 to 4096 printable ASCII characters without space,"
+                ' `"` or `\\`'
             )
 
     async def _apply(self, user: str, change: Change) -> None:

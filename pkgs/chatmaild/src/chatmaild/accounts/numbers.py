@@ -1,4 +1,4 @@
-"""What chatmail-accounts tells chatmail-metrics: counts since its start, and how things stand."""
+"""Reports counters and the current state of chatmail-accounts to chatmail-metrics."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ class Numbers:
     """Answers on a socket; see chatmaild.service.numbers."""
 
     def __init__(self, config: Config, book: BookThread, counts: Counter[str]) -> None:
-        """Tell what is in the book, beside it, and in `counts`."""
+        """Report what is in the book, beside it, and in `counts`."""
         self._config = config
         self._book = book
         self._counts = counts
@@ -35,12 +35,12 @@ class Numbers:
                 writer.write(numbers.encode(await self.all()))
                 await writer.drain()
         except (OSError, TimeoutError):
-            pass  # The peer does not read, or is gone.
+            pass  # The client does not read, or has closed the connection.
         finally:
             writer.close()
 
     async def all(self) -> Mapping[str, Any]:
-        """Return everything; what cannot be read is null."""
+        """Return all values; null for those that cannot be read."""
         return {
             "counts": dict(self._counts),
             "book": await self._of_the_book(),
@@ -62,8 +62,7 @@ def population(book: Book, day: int) -> dict[str, int]:
     """
     Count the accounts: all, blocked, and those with a login in the last days.
 
-    A login is known to the day, so "in the last N days" is since the beginning of the day N days
-    ago.
+    Logins are recorded by day. So "in the last N days" begins with the day N days ago.
     """
     active = ", ".join(f"total(last_login_day >= {day - days})" for days in ACTIVE_DAYS)
     with book.reading() as connection:
@@ -86,7 +85,7 @@ def _last_night(config: Config) -> Mapping[str, Any] | None:
 
 
 def _disk(mailboxes: Path) -> Mapping[str, int] | None:
-    # Before the first login the directory itself is not there.
+    # The directory does not exist before the first login.
     for directory in (mailboxes, *mailboxes.parents):
         try:
             status = os.statvfs(directory)

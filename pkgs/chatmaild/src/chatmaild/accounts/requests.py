@@ -1,8 +1,9 @@
 """
-What other programs of the relay ask this daemon: JSON by POST on UNIX sockets.
+The API of this daemon for other programs of the relay: JSON by POST on UNIX sockets.
 
-`control` is for the operator's command and the nightly expiry. `registrar` is chatmail-web's, which
-stands in the world: it may hand out a name, and delete an account whose password it can show.
+The socket `control` is for the operator's command and the nightly expiry. `registrar` is for
+chatmail-web, which is exposed to the Internet. It may only hand out a name, and delete an account
+whose password it presents.
 
     registrar   /new       {address, invite}     204, 403 or 503 {reason}
                 /delete    {address, password}   204, 401 or 503 {reason}
@@ -13,7 +14,7 @@ stands in the world: it may hand out a name, and delete an account whose passwor
                 /invites/list     {}                              200 {invites: [...]}
                 /invites/remove   {id}                            200 or 404 {reason}
 
-A reason is a sentence that may be shown to a person.
+A reason is a sentence that may be shown to users.
 """
 
 import dataclasses
@@ -62,14 +63,14 @@ type Action = Callable[[Fields], Awaitable[web.Response]]
 
 
 class BadRequest(Exception):  # noqa: N818 - an answer, not an error of this program
-    """The request does not say what it must; the text is one sentence."""
+    """The request is invalid; the message is one sentence."""
 
 
 class Endpoint:
-    """Answers requests by their path."""
+    """Dispatches requests by path."""
 
     def __init__(self, actions: Mapping[str, Action]) -> None:
-        """Know these paths."""
+        """Serve these paths."""
         self._actions = actions
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -87,12 +88,12 @@ class Endpoint:
         except TimeoutError:
             return _reason("The request is late.", 408)
         except BookError as error:
-            log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            log.error("%s", error)  # noqa: TRY400 - the message is complete
             return _reason(LATER, 503)
 
 
 class Registrar:
-    """What chatmail-web may ask."""
+    """The requests of chatmail-web."""
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class Registrar:
         keeper: Keeper,
         counts: Counter[str],
     ) -> None:
-        """Decide as a first login would."""
+        """Apply the same rules as for a first login."""
         self._config = config
         self._book = book
         self._door = door
@@ -115,7 +116,7 @@ class Registrar:
     async def _new(self, fields: Fields) -> web.Response:
         address, invite = text_of(fields, "address"), text_of(fields, "invite")
         if login.refuse_name(address, self._config):
-            raise BadRequest("This is no address of this server.")
+            raise BadRequest("This is not an address of this server.")
         if self._door.closed():
             return self._refuse("closed", CLOSED, 403)
         if shortage := self._door.crowded():
@@ -141,16 +142,16 @@ class Registrar:
         except Unavailable:
             return _reason(LATER, 503)
         except DovecotError as error:
-            # The account is gone, and the operator must know about the rest.
-            log.error("%s; connections of a deleted account may be open", error)  # noqa: TRY400
+            # The account is deleted. The operator must learn about the open connections.
+            log.error("%s; a deleted account may have open connections", error)  # noqa: TRY400
         return web.Response(status=204)
 
 
 class Control:
-    """What the operator's command may ask."""
+    """The requests of the operator's command."""
 
     def __init__(self, book: BookThread, keeper: Keeper) -> None:
-        """Do it with these."""
+        """Serve requests with this book and keeper."""
         self._book = book
         self._keeper = keeper
         self.endpoint = Endpoint(
@@ -171,7 +172,7 @@ class Control:
         days = None if fields.get("days") is None else _number(fields, "days", MAX_DAYS)
         comment = text_of(fields, "comment")
         if len(comment) > MAX_COMMENT or not comment.isprintable():
-            raise BadRequest(f"A comment is one line of at most {MAX_COMMENT} characters.")
+            raise BadRequest(f"A comment must be one line of up to {MAX_COMMENT} characters.")
         return _json(dataclasses.asdict(await self._book.add_invite(uses, days, comment)))
 
     async def _expire(self, fields: Fields) -> web.Response:
@@ -189,8 +190,8 @@ class Control:
             if not await self._keeper.choose_cleartext(address, allowed=allowed):
                 return _reason(f"there is no account {address}", 404)
         except OSError as error:
-            log.error("the filter cannot be told: %s", error.strerror)  # noqa: TRY400
-            return _reason("the filter cannot be told, see the journal of chatmail-accounts", 503)
+            log.error("the filter's flag cannot be written: %s", error.strerror)  # noqa: TRY400
+            return _reason("this cannot be stored, see the journal of chatmail-accounts", 503)
         return _json({})
 
     async def _list(self, _fields: Fields) -> web.Response:
@@ -223,12 +224,12 @@ def _object(body: bytes) -> Fields:
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise BadRequest("A request is a JSON object.")
+        raise BadRequest("A request must be a JSON object.")
     return fields
 
 
 def text_of(fields: Fields, name: str) -> str:
-    """Return a field of a request; raises BadRequest where it is no text."""
+    """Return a text field of a request; raises BadRequest if it is missing or not text."""
     value = fields.get(name)
     if not isinstance(value, str):
         raise BadRequest(f"`{name}` must be text.")

@@ -1,9 +1,9 @@
 """
-TURN credentials that expire by themselves, and the secret they are made with.
+TURN credentials that expire, and the secret from which they are computed.
 
-The username is the time of expiry, the password its HMAC ("TURN REST API",
-draft-uberti-behave-turn-rest-00, section 2.2): the TURN server needs no list of users, and nothing
-in a credential says who asked for it.
+The username is the time of expiry, and the password is its HMAC ("TURN REST API",
+draft-uberti-behave-turn-rest-00, section 2.2). So the TURN server needs no list of users, and a
+credential does not reveal who requested it.
 """
 
 import base64
@@ -21,23 +21,23 @@ from chatmaild.service.files import write_whole
 
 log = logging.getLogger(__name__)
 
-# core asks anew when less than 12 hours are left. Nothing takes a credential back, so a blocked
-# account can be relayed for no longer than this.
+# core requests new credentials when less than 12 hours are left. They cannot be revoked, so this
+# limits how long a blocked account can use the server.
 LIFETIME_SECONDS = 24 * 3600
 SECRET_BYTES = 32
-# Generous for the line that we write ourselves.
+# More than enough for the line that this module writes.
 MAX_SECRET_BYTES = 1000
 
 
 class TurnError(Exception):
-    """The TURN server cannot be set up; the text is one sentence for the operator."""
+    """The TURN server cannot be set up; the message is one sentence for the operator."""
 
 
 def entry(turn: Turn, now: float) -> str | None:
     """
     Return `host:port:username:password` as core reads it from METADATA; `now` is Unix time.
 
-    None while there is no secret, so that clients use what they have otherwise.
+    None without a secret; clients then use their default servers.
     """
     try:
         secret = read_secret(turn.secret_file)
@@ -48,8 +48,8 @@ def entry(turn: Turn, now: float) -> str | None:
 
 
 def password(secret: str, username: str) -> str:
-    """Return the password that the TURN server computes for a username."""
-    # SHA-1 is what the servers speak; HMAC does not lean on its collision resistance.
+    """Return the password that the TURN server expects for a username."""
+    # TURN servers require SHA-1. HMAC does not depend on its collision resistance.
     digest = hmac.digest(secret.encode(), username.encode(), hashlib.sha1)
     return base64.b64encode(digest).decode()
 
@@ -59,32 +59,32 @@ def read_secret(path: Path) -> str:
     Read the secret.
 
     Raises:
-        OSError: when it cannot be read.
-        ValueError: when it is not one line of printable ASCII.
+        OSError: the file cannot be read.
+        ValueError: the file is not one line of printable ASCII.
 
     """
     with path.open("rb") as file:
         text = file.read(MAX_SECRET_BYTES).decode("ascii").strip()
     if not text or not text.isprintable():
-        raise ValueError(f"{path} has no secret in it")
+        raise ValueError(f"{path} contains no secret")
     return text
 
 
 def ensure_secret(path: Path) -> str:
-    """Return the secret, made now if there is none; its group may read it."""
+    """Return the secret; create it if necessary, readable by its group."""
     with contextlib.suppress(FileNotFoundError):
         return read_secret(path)
     secret = secrets.token_urlsafe(SECRET_BYTES)
     write_whole(path, f"{secret}\n".encode(), 0o640, durable=True)
-    log.info("made a new secret for credentials")
+    log.info("created a new secret for credentials")
     return secret
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the configuration of the TURN server: the settings, and the secret below them."""
+    """Write the TURN server's configuration: its settings followed by the secret."""
     return daemon.run(
         "chatmail-turn-config",
-        "Write the configuration of the TURN server, with a secret of this host's.",
+        "Write the configuration of the TURN server, with this host's own secret.",
         _work,
         (TurnError,),
         arguments,
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _work(config: Config) -> None:
     turn = config.metadata.turn
     if turn is None:
-        raise TurnError("there is no TURN server in the configuration (`metadata.turn`)")
+        raise TurnError("the configuration has no TURN server (`metadata.turn`)")
     try:
         secret = ensure_secret(turn.secret_file)
         settings = turn.settings_file.read_bytes()

@@ -21,6 +21,7 @@ import dns.rdatatype
 import dns.resolver
 
 from chatmaild.admin.command import CommandError
+from chatmaild.admin.zone import record_kind
 from chatmaild.config import DnsRecord
 
 SECONDS = 5.0
@@ -112,8 +113,8 @@ def compare(records: Iterable[DnsRecord], ask: Ask, server: str) -> Iterator[Fau
         found = ask(name, kind)
         if kind == "TXT":
             # Other TXT records may stand beside it, but no second one of its kind.
-            beginnings = {_kind_of(text) for text in wanted}
-            found = frozenset(text for text in found if _kind_of(text) in beginnings)
+            kinds = {record_kind(text) for text in wanted}
+            found = frozenset(text for text in found if record_kind(text) in kinds)
         if found == wanted or (kind == "CNAME" and not found and _same_host(name, group, ask)):
             continue
         yield Fault(group[0], found, server, frozenset(record.data for record in group))
@@ -143,12 +144,6 @@ def normal(kind: str, data: str) -> str:
     tags = [tag.strip() for tag in data.split(";")]
     pairs = [tag.partition("=") for tag in tags if tag]
     return ";".join(f"{name.strip()}={''.join(value.split())}" for name, _, value in pairs)
-
-
-def _kind_of(text: str) -> str:
-    return text.partition(";")[0].partition(" ")[0].partition("=")[0] + (
-        text.partition(";")[0].partition(" ")[0] if text.startswith("v=") else ""
-    )
 
 
 def authoritative(domain: str) -> list[tuple[str, str]]:

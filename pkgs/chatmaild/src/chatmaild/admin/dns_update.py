@@ -21,7 +21,7 @@ import dns.tsigkeyring
 import dns.update
 
 from chatmaild.admin.command import CommandError
-from chatmaild.admin.zone import TTL_SECONDS, txt_data
+from chatmaild.admin.zone import TTL_SECONDS, record_kind, txt_data
 from chatmaild.config import DnsRecord
 
 SECONDS = 10.0
@@ -79,9 +79,9 @@ def _replace(
         # An alias stands alone (RFC 1034 3.6.2).
         update.delete(name)
     elif kind == "TXT":
-        beginnings = {_beginning(text) for text in wanted}
+        kinds = {record_kind(text) for text in wanted}
         for old in _present(name, server, key):
-            if _beginning(b"".join(old.strings).decode("utf-8", "replace")) in beginnings:
+            if record_kind(b"".join(old.strings).decode("utf-8", "replace")) in kinds:
                 update.delete(name, old)
         # Beside an alias a TXT record would be skipped (RFC 2136 3.4.2.2).
         update.delete(name, "CNAME")
@@ -90,10 +90,6 @@ def _replace(
     for data in wanted:
         text = txt_data(data) if kind == "TXT" else data
         update.add(name, TTL_SECONDS, kind, text)
-
-
-def _beginning(text: str) -> str:
-    return re.split(r"[;\s]", text, maxsplit=1)[0].lower() if text.startswith("v=") else text[:5]
 
 
 def _present(name: dns.name.Name, server: str, key: dns.tsig.Key) -> list[Any]:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 
 from chatmaild.admin.command import CommandError, add_json, human_size
 from chatmaild.config import Config, is_address
+from chatmaild.postfix.queue import Listing, QueueError
 
 HELP = "check whether this relay works"
 COMMAND_SECONDS = 20
@@ -106,8 +107,8 @@ def _unit(name: str, properties: dict[str, str]) -> Check:
 
 def _queue(_config: Config) -> Check:
     try:
-        length = len(_output(["postqueue", "-j"]).splitlines())
-    except CommandError as error:
+        length = sum(1 for _ in Listing())
+    except QueueError as error:
         return Check("mail queue", ok=False, text=str(error))
     return Check("mail queue", ok=length <= QUEUE_LENGTH, text=f"{length} messages wait")
 

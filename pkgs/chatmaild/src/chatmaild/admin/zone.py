@@ -8,6 +8,7 @@ certificate's key, for other servers to check by DANE.
 
 import ipaddress
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -156,29 +157,30 @@ def lines(domain: str, records: Iterable[DnsRecord], *, split: bool) -> Iterator
 
 
 def _line(record: DnsRecord, *, split: bool) -> str:
-    data = _quoted(record.data, split=split) if record.type == "TXT" else record.data
+    data = txt_data(record.data, split=split) if record.type == "TXT" else record.data
     return f"{record.name} {TTL_SECONDS} IN {record.type} {data}"
 
 
-def txt_data(text: str) -> str:
-    """Write a TXT value as a zone file has it, in strings of 255 bytes."""
-    return _quoted(text, split=True)
+def txt_data(text: str, *, split: bool = True) -> str:
+    """Write a TXT value as a zone file has it (RFC 1035 5.1), in strings of 255 bytes or in one."""
+    from dns import rdataclass, rdatatype
+    from dns.rdtypes.ANY.TXT import TXT
 
-
-def _quoted(text: str, *, split: bool) -> str:
     raw = text.encode()
-    size = MAX_STRING_BYTES if split else max(len(raw), 1)
-    chunks = [raw[start : start + size] for start in range(0, max(len(raw), 1), size)]
-    return " ".join(f'"{_escaped(chunk)}"' for chunk in chunks)
+    size = MAX_STRING_BYTES
+    parts = [raw[start : start + size] for start in range(0, len(raw), size)] or [b""]
+    strings = [TXT(rdataclass.IN, rdatatype.TXT, [part]).to_text() for part in parts]
+    return " ".join(strings) if split else f'"{"".join(string[1:-1] for string in strings)}"'
 
 
-def _escaped(chunk: bytes) -> str:
-    """Escape as RFC 1035 5.1: a quote and a backslash by one, other bytes by number."""
-    return "".join(
-        f"\\{chr(byte)}"
-        if byte in b'"\\'
-        else chr(byte)
-        if 0x20 <= byte < 0x7F  # noqa: PLR2004 - printable ASCII
-        else f"\\{byte:03}"
-        for byte in chunk
-    )
+def record_kind(text: str) -> str:
+    """
+    Return the kind of a TXT record: `v=spf1`, or the name of its first tag if that is not `v`.
+
+    A name has records of several kinds, because other services put theirs there too.
+    """
+    found = re.match(r"\s*([\w.-]+)\s*=\s*([^\s;]*)", text)
+    if found is None:
+        return text
+    name, value = found[1].lower(), found[2].lower()
+    return f"v={value}" if name == "v" else name

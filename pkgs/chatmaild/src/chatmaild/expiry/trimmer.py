@@ -3,7 +3,7 @@ chatmail-trim: deletes the oldest messages of mailboxes that Dovecot reports as 
 
 When a message lifts a mailbox over 75 % of its quota, in bytes or in messages, Dovecot sends a
 request to a UNIX socket and does not wait for an answer. The protocol is that of its `script`
-service (src/util/script.c). systemd listens on the socket. This program starts with the first
+service. systemd listens on the socket. This program starts with the first
 request and exits when there are no more, so it costs nothing when idle.
 
 Requests wait in the socket's backlog. A flood makes one request per delivery, so requests for the
@@ -18,39 +18,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from chatmaild.config import Config
+from chatmaild.dovecot import script_protocol
 from chatmaild.expiry.sweep import trim
 from chatmaild.service import daemon, sockets, systemd
 
 log = logging.getLogger("chatmail-trim")
 
 IDLE_SECONDS = 30.0
-# Dovecot sends a request in one piece.
-REQUEST_SECONDS = 2.0
 # The number of requests that are read before the first is handled.
 MAX_AT_ONCE = 1000
-MAX_REQUEST_BYTES = 4096
-
-
-def parse(request: bytes) -> str | None:
-    """
-    Return the address in a request, or None if the request is invalid.
-
-    A request consists of lines and ends with an empty line: `VERSION`, tab, `script`; environment
-    variables as `env_NAME=value`; the word `noreply`; and one line per argument. There is one
-    argument.
-    """
-    if not request.endswith(b"\n\n"):
-        return None
-    try:
-        lines = request[:-2].decode("ascii").split("\n")
-    except UnicodeDecodeError:
-        return None
-    if not lines[0].startswith("VERSION\tscript\t4\t"):
-        return None
-    words = [line for line in lines[1:] if not line.startswith(("env_", "alarm="))]
-    if len(words) != 2 or words[0] != "noreply":  # noqa: PLR2004 - the word and the argument
-        return None
-    return words[1]
 
 
 def home(mailboxes: Path, address: str) -> str | None:
@@ -106,25 +82,10 @@ def _request(listener: socket.socket, seconds: float) -> str:
     listener.settimeout(seconds)
     connection, _ = listener.accept()
     with connection:
-        connection.settimeout(REQUEST_SECONDS)
-        address = parse(_read(connection))
+        address = script_protocol.parse(script_protocol.read(connection))
     if address is None:
         log.warning("ignored an invalid request")
     return address or ""
-
-
-def _read(connection: socket.socket) -> bytes:
-    """Read a request up to its empty line; return what there is if it is late or too long."""
-    received = b""
-    try:
-        while not received.endswith(b"\n\n") and len(received) < MAX_REQUEST_BYTES:
-            part = connection.recv(MAX_REQUEST_BYTES)
-            if not part:
-                break
-            received += part
-    except OSError:
-        return b""
-    return received
 
 
 def _run(config: Config) -> None:

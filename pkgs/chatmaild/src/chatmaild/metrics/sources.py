@@ -1,12 +1,7 @@
 """Where the numbers come from: daemons of ours, Postfix' queue, and the TLS listeners."""
 
-import json
-import os
-import selectors
 import socket
 import ssl
-import subprocess
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +11,7 @@ from typing import Any
 from cryptography import x509
 
 from chatmaild.config import Config, Metrics
+from chatmaild.postfix.queue import Listing, QueueError
 from chatmaild.service import numbers
 
 LISTENER_SECONDS = 3.0
@@ -97,46 +93,16 @@ def certificate_end(port: int, host: str) -> float | None:
 
 def queue(postqueue: Path) -> Queue | None:
     """
-    Count Postfix' queue by `postqueue -j`, at most 20,000 messages or four seconds of it.
+    Count the messages in Postfix's queue, at most 20,000 or as many as it lists in four seconds.
 
     None when Postfix is down.
     """
-    try:
-        process = subprocess.Popen(  # noqa: S603 - a program of the configuration
-            [postqueue, "-j"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-    except OSError:
-        return None
-    deadline = time.monotonic() + QUEUE_SECONDS
     counts: Counter[str] = Counter()
     oldest: int | None = None
-    whole = False
-    rest = b""
-    with process:
-        assert process.stdout  # noqa: S101 - as asked for
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            while counts.total() < QUEUE_MOST and selector.select(deadline - time.monotonic()):
-                part = os.read(process.stdout.fileno(), 65_536)
-                if not part:
-                    whole = True
-                    break
-                *lines, rest = (rest + part).split(b"\n")
-                for line in lines:
-                    name, arrived = _entry(line)
-                    counts[name] += 1
-                    oldest = arrived if oldest is None else min(arrived, oldest)
-        if not whole:
-            process.kill()
-    return None if whole and process.returncode else Queue(counts, oldest)
-
-
-def _entry(line: bytes) -> tuple[str, int]:
     try:
-        found = json.loads(line)
-        return str(found["queue_name"]), int(found["arrival_time"])
-    except (ValueError, TypeError, KeyError):
-        return "unknown", int(time.time())
+        for message in Listing(postqueue, seconds=QUEUE_SECONDS, most=QUEUE_MOST):
+            counts[message.queue] += 1
+            oldest = message.arrived if oldest is None else min(message.arrived, oldest)
+    except QueueError:
+        return None
+    return Queue(counts, oldest)

@@ -1,1 +1,1 @@
-"""Outgoing TLS: what Postfix must see of a server before it hands over mail."""
+"""Outgoing TLS: which TLS Postfix must require of each destination."""

@@ -1,9 +1,8 @@
 """
 chatmail-tls: tells Postfix, for each destination, which TLS it must see.
 
-Postfix asks by its socketmap protocol (socketmap_table(5)): netstrings, "MAP KEY" in, and out
-"OK VALUE", "NOTFOUND ", "TEMP WHY". Whatever goes wrong is TEMP: mail waits, it never leaves with
-less than the destination asks for.
+Postfix asks by its socketmap protocol. Every fault is answered with TEMP: mail waits, and never
+leaves with less than the destination asks for.
 """
 
 import asyncio
@@ -13,12 +12,12 @@ import re
 from collections import Counter
 
 from chatmaild.config import Config
+from chatmaild.postfix import socketmap
 from chatmaild.service import daemon, sockets, systemd
 from chatmaild.tlspolicy import keeping
 from chatmaild.tlspolicy.decide import Decider, DnsUnavailableError
 from chatmaild.tlspolicy.resolving import Resolver
 
-MAX_REQUEST_BYTES = 512
 IDLE_SECONDS = 600.0
 FORGET_SECONDS = 3600.0
 DECIDE_SECONDS = 60.0
@@ -42,20 +41,18 @@ class Server:
         try:
             while True:
                 async with asyncio.timeout(IDLE_SECONDS):
-                    request = await _netstring(reader)
-                reply = (await self.answer(request)).encode()
-                writer.write(b"%d:%s," % (len(reply), reply))
+                    _, key = await socketmap.read(reader)
+                writer.write(socketmap.render(await self.answer(key)))
                 await writer.drain()
-        except (EOFError, OSError, ValueError, TimeoutError, asyncio.LimitOverrunError):
+        except (EOFError, OSError, TimeoutError, socketmap.ProtocolError):
             pass
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def answer(self, request: str) -> str:
-        """Answer one request: "MAP KEY", the key as Postfix looks policies up (next hop)."""
-        _, _, key = request.partition(" ")
+    async def answer(self, key: str) -> str:
+        """Return the reply about a key, as Postfix looks policies up (next hop)."""
         # A port, a parent domain (".example.org"), an address: nothing that has a policy.
         domain = key.lower().rstrip(".")
         if not _DOMAIN.fullmatch(domain):
@@ -73,16 +70,6 @@ class Server:
             return "TEMP internal error"
         self._counts[level.partition(" ")[0] if level else "default"] += 1
         return f"OK {level}" if level else "NOTFOUND "
-
-
-async def _netstring(reader: asyncio.StreamReader) -> str:
-    size = (await reader.readuntil(b":"))[:-1]
-    if not re.fullmatch(rb"[0-9]{1,4}", size) or int(size) > MAX_REQUEST_BYTES:
-        raise ValueError("a request of an odd size")
-    data = await reader.readexactly(int(size) + 1)
-    if data[-1:] != b",":
-        raise ValueError("no netstring")
-    return data[:-1].decode("ascii")
 
 
 async def serve(config: Config, stop: asyncio.Event) -> None:

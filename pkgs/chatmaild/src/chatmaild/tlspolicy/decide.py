@@ -1,15 +1,16 @@
 """
-Which TLS level a destination gets: DANE, else MTA-STS, else the default.
+Chooses the TLS level of a destination: DANE, else MTA-STS, else the default.
 
-Postfix' own `dane` level falls back to TLS without any verification where there is no TLSA record;
-the relay falls back to `verify`. So the choice is made here, per domain, and Postfix is told one of
+Postfix' own level `dane` falls back to unverified TLS if there are no TLSA records, but the relay
+must fall back to `verify`. So the level is chosen here for each domain, and Postfix gets one of
 
     dane-only                     mail servers with TLSA records in signed zones (RFC 7672)
     secure match=… servername=…   the hosts of an enforced MTA-STS policy (RFC 8461)
-    nothing                       main.cf: the certificate must carry the mail server's name
+    nothing                       as in main.cf: the certificate must have the mail server's name
 
-DNS answers come from the resolver on loopback, which validates DNSSEC and keeps them; nothing is
-kept here but policies (`keeping`), which must outlive a DNS answer that somebody suppresses.
+DNS answers come from the resolver on loopback, which validates DNSSEC and caches them. Only
+policies are stored here (`keeping`), because they must survive an attacker who suppresses DNS
+answers.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from chatmaild.tlspolicy.sts import Policy, StsError
 
 MAX_MAIL_SERVERS = 10
 RETRY_SECONDS = 300.0
-"""After a fetch that failed (RFC 8461 3.3)."""
+"""The pause after a failed fetch (RFC 8461 3.3)."""
 MAX_FAILURES = 10_000
 FETCHES_AT_ONCE = 50
 
@@ -35,12 +36,12 @@ log = logging.getLogger("chatmail-tls")
 
 
 class DnsUnavailableError(Exception):
-    """DNS gave no answer, which says nothing about a record."""
+    """DNS gave no answer, so it is unknown whether a record exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer[T]:
-    """Records, perhaps none, and whether DNSSEC proves them, or their absence."""
+    """Records, possibly none, and whether DNSSEC proves them or their absence."""
 
     records: list[T]
     secure: bool
@@ -48,7 +49,7 @@ class Answer[T]:
 
 @dataclass(frozen=True, slots=True)
 class Tlsa:
-    """The three numbers of a TLSA record (RFC 6698 2.1)."""
+    """The three parameters of a TLSA record (RFC 6698 2.1)."""
 
     usage: int
     selector: int
@@ -56,18 +57,18 @@ class Tlsa:
 
     @property
     def usable(self) -> bool:
-        """Whether SMTP may go by it: DANE-TA or DANE-EE (RFC 7672 3.1), known forms."""
+        """Whether SMTP can use the record: DANE-TA or DANE-EE (RFC 7672 3.1) in a known form."""
         return self.usage in (2, 3) and self.selector in (0, 1) and self.matching in (0, 1, 2)
 
 
 class Dns(Protocol):
-    """The questions asked; each raises `DnsUnavailableError`, names are without a last dot."""
+    """The queries; each may raise `DnsUnavailableError`. Names have no trailing dot."""
 
     async def mail_servers(self, domain: str) -> Answer[str]:
-        """Return the MX hosts, the domain itself if there is no MX record, [] for no such name."""
+        """Return the MX hosts; the domain itself without MX records; [] for an unknown name."""
 
     async def addresses(self, host: str) -> Answer[str]:
-        """Return IPv4 and IPv6 addresses."""
+        """Return the IPv4 and IPv6 addresses of a host."""
 
     async def tlsa(self, host: str) -> Answer[Tlsa]:
         """Return the TLSA records for port 25 of a host."""
@@ -80,7 +81,7 @@ Fetch = Callable[[str, list[str]], Awaitable[Policy]]
 
 
 class Decider:
-    """Answers for domains; policies are fetched, and kept as long as they say (`max_age`)."""
+    """Chooses levels for domains; fetches policies and keeps them for their `max_age`."""
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class Decider:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start with the policies kept; `clock` is theirs."""
+        """Start with the stored policies; `clock` is the one that they use."""
         self._dns = dns
         self._policies = policies
         self._context = ssl.create_default_context() if fetch is None else None
@@ -101,13 +102,13 @@ class Decider:
         self._places = asyncio.Semaphore(FETCHES_AT_ONCE)
 
     async def level(self, domain: str) -> str | None:
-        """Return Postfix' policy for a domain, None for its default; `DnsUnavailableError`."""
+        """Return the level of a domain, or None for the default; raises `DnsUnavailableError`."""
         if await self._has_dane(domain):
             return "dane-only"
         policy = await self._policy(domain)
         if policy is None or policy.mode != "enforce":
             return None
-        # Postfix writes "any name below" with a dot in front.
+        # Postfix writes "any name below" with a leading dot.
         names = ":".join(host.removeprefix("*") for host in policy.hosts)
         return f"secure match={names} servername=hostname"
 
@@ -116,7 +117,7 @@ class Decider:
         if not servers.secure:
             return False
         for host in servers.records[:MAX_MAIL_SERVERS]:
-            # RFC 7672 2.2.2: where addresses are not signed, TLSA is not asked for.
+            # RFC 7672 2.2.2: without signed addresses, TLSA records are not queried.
             if not (await self._dns.addresses(host)).secure:
                 continue
             found = await self._dns.tlsa(host)
@@ -133,15 +134,15 @@ class Decider:
             if known:
                 return known
             raise
-        # RFC 8461 5.1: without a record, or with that of before, a policy kept still holds.
+        # RFC 8461 5.1: a stored policy remains valid without a record, or with the same record.
         if kept and found == kept.record_id:
             if kept.renew <= self._clock() and not self._failed_lately(domain, found):
-                # RFC 8461 10.2: before it ends, and no mail waits for it.
+                # RFC 8461 10.2: renew the policy before it expires. No mail waits for this.
                 self._renewal(domain, found)
             return known
         if found is None or self._failed_lately(domain, found):
             return known
-        # RFC 8461 3.3: what was known goes on, else the domain has no policy.
+        # RFC 8461 3.3: if the fetch fails, the known policy remains valid, or there is none.
         return await asyncio.shield(self._renewal(domain, found)) or known
 
     def _renewal(self, domain: str, record_id: str) -> asyncio.Task[Policy | None]:

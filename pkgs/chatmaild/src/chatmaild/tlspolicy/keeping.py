@@ -1,11 +1,11 @@
 """
-Keep the MTA-STS policies over restarts, so that blocking a fetch does not lift a policy.
+Stores MTA-STS policies across restarts, so that blocking a fetch does not disable a policy.
 
-RFC 8461 5.1 and 10.2 ask for it.
+RFC 8461 5.1 and 10.2 require this.
 
-They are in memory, and in a file that is read once, at the start. What is in the file names domains
-that somebody here wrote to, so it goes when the policy does. No fault of the file stops anything:
-without it policies last until the daemon ends.
+The policies are in memory, and in a file that is read once, at the start. The file names domains to
+which users of this relay have written, so entries are deleted when their policy expires. Errors of
+the file are not fatal: without it, policies last until the daemon ends.
 """
 
 import logging
@@ -21,10 +21,10 @@ from chatmaild.tlspolicy.sts import Policy, StsError
 
 MAX_POLICIES = 10_000
 MAX_BYTES = 16 * 1024 * 1024
-"""Of all policies as text. One may have 25 KB of hosts, where 200 bytes are usual."""
+"""The limit for all policies as text. 25 KB of hosts are allowed, but 200 bytes are usual."""
 MAX_SECONDS = 90 * 86400.0
-"""For which a policy is kept at most, whatever it asks for: use renews it daily. The privacy page
-says so too."""
+"""The maximum age of a policy, whatever it asks for; policies in use are renewed daily. The
+privacy page states this limit too."""
 RENEW_SECONDS = 86400.0
 
 _SCHEMA = """
@@ -43,22 +43,22 @@ log = logging.getLogger("chatmail-tls")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A policy, the id of the record that announced it, and its times by the daemon's clock."""
+    """A policy, the id of the record that announced it, and its times on the daemon's clock."""
 
     record_id: str
     policy: Policy
     until: float
     renew: float
-    """When it may be fetched again, its record unchanged, so that it does not end while used."""
+    """When to fetch the policy again, with an unchanged record, before it expires."""
 
     @property
     def size(self) -> int:
-        """Octets of the policy as text."""
+        """The size of the policy as text, in octets."""
         return len(sts.text(self.policy))
 
 
 class Policies:
-    """Policies by domain, bounded in number and size: the one not used for longest goes first."""
+    """Policies by domain, limited in number and size; the least recently used are dropped."""
 
     def __init__(
         self,
@@ -68,9 +68,9 @@ class Policies:
         wall: Callable[[], float] = time.time,
     ) -> None:
         """
-        Start with what the file `path` has, or without a file.
+        Start with the content of the file `path`, or without a file.
 
-        Times are held against `clock`, which never jumps; the file has those of `wall`.
+        Times are compared with `clock`, which is monotonic; the file has times of `wall`.
         """
         self._clock = clock
         self._wall = wall
@@ -86,7 +86,7 @@ class Policies:
         self.forget_expired()
 
     def get(self, domain: str) -> Kept | None:
-        """Return what is kept for a domain and still holds."""
+        """Return the stored policy of a domain, if it is still valid."""
         kept = self._kept.get(domain)
         if kept is None:
             return None
@@ -97,7 +97,7 @@ class Policies:
         return kept
 
     def keep(self, domain: str, record_id: str, policy: Policy) -> None:
-        """Keep a policy just fetched, in place of the one before."""
+        """Store a fetched policy, replacing the previous one."""
         self._hold(domain, record_id, policy, 0.0)
         self._write(
             "INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?)",
@@ -106,7 +106,7 @@ class Policies:
         self._shrink()
 
     def forget_expired(self) -> None:
-        """Forget what holds no longer, in the file too."""
+        """Delete expired policies, also from the file."""
         now = self._clock()
         for domain in [name for name, kept in self._kept.items() if kept.until <= now]:
             self._forget(domain)
@@ -118,7 +118,7 @@ class Policies:
             self._file = None
 
     def _hold(self, domain: str, record_id: str, policy: Policy, age: float) -> None:
-        # A clock that was wrong once, here or when it was written, makes no policy last longer.
+        # A wrong clock, now or when the policy was written, never extends its life.
         lasts = min(policy.max_age, MAX_SECONDS)
         left = min(lasts - age, lasts)
         now = self._clock()
@@ -149,7 +149,7 @@ class Policies:
 
 
 def _open(path: Path) -> tuple[sqlite3.Connection | None, list[_Row]]:
-    """Open the file and read it, anew if it is none of ours; None if there cannot be one."""
+    """Open and read the file; recreate it if it is not ours, return None if that fails."""
     try:
         try:
             return _read(path)
@@ -159,14 +159,14 @@ def _open(path: Path) -> tuple[sqlite3.Connection | None, list[_Row]]:
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             return _read(path)
     except (OSError, sqlite3.Error) as error:
-        log.warning("MTA-STS policies will not outlast a restart: %s", _why(error))
+        log.warning("MTA-STS policies will be lost at a restart: %s", _why(error))
         return None, []
 
 
 def _read(path: Path) -> tuple[sqlite3.Connection, list[_Row]]:
     file = sqlite3.connect(path, autocommit=True)
     try:
-        # A power cut may lose the last policies but not the file, and no answer waits for the disk.
+        # A power failure may lose the last policies but not the file. No answer waits for the disk.
         file.execute("PRAGMA journal_mode = WAL")
         file.execute("PRAGMA synchronous = NORMAL")
         file.execute(_SCHEMA)
@@ -179,5 +179,5 @@ def _read(path: Path) -> tuple[sqlite3.Connection, list[_Row]]:
 
 
 def _why(error: Exception) -> str:
-    """Name a fault; the sentences of some quote what is in the file."""
+    """Name an error without its message, which may quote the content of the file."""
     return getattr(error, "sqlite_errorname", None) or type(error).__name__

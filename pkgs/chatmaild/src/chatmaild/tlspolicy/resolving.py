@@ -1,4 +1,4 @@
-"""DNS with DNSSEC for `decide`, through the validating resolver on this host."""
+"""DNS with DNSSEC for `decide`, through the validating resolver of this host."""
 
 import ipaddress
 
@@ -18,10 +18,10 @@ MAX_RECORDS = 50
 
 class Resolver:
     """
-    Asks the resolver in /etc/resolv.conf.
+    Queries the resolver in /etc/resolv.conf.
 
-    Its word that an answer is proven (the AD flag) counts only if it is on loopback: from
-    anywhere else anybody on the way could have set it.
+    The AD flag, which marks an answer as validated, counts only if the resolver is on loopback.
+    Otherwise anyone on the network path could have set it.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Resolver:
         return Answer([host for _, host in hosts] or [domain], found.secure)
 
     async def addresses(self, host: str) -> Answer[str]:
-        """See `decide.Dns`; both kinds must be proven."""
+        """See `decide.Dns`; the answers for both address families must be validated."""
         kinds = [await self._ask(host, kind) for kind in ("A", "AAAA")]
         found = [kind for kind in kinds if kind is not None]
         return Answer(
@@ -68,7 +68,7 @@ class Resolver:
         return Answer([b"".join(record.strings) for record in found.records], found.secure)
 
     async def _ask(self, name: str, kind: str) -> Answer | None:  # type: ignore[type-arg]
-        """Look up; None for a name that does not exist or cannot."""
+        """Look up a name; return None if it does not exist or is not a valid name."""
         try:
             answer = await self._resolver.resolve(
                 dns.name.from_text(name), kind, lifetime=SECONDS, raise_on_no_answer=False

@@ -23,12 +23,12 @@ _HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-
 
 
 class StsError(Exception):
-    """There is no usable policy; the text says why."""
+    """There is no usable policy; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy: hosts in lower case, `*.` in front for one label of any name; `max_age` seconds."""
+    """A policy: lower-case hosts, where `*.` stands for one label; `max_age` is in seconds."""
 
     mode: str
     hosts: tuple[str, ...]
@@ -37,9 +37,9 @@ class Policy:
 
 def record_id(records: list[bytes]) -> str | None:
     """
-    Return the id of the one STS record among TXT records (RFC 8461 3.1), or None.
+    Return the id of the only STS record among TXT records (RFC 8461 3.1), or None.
 
-    Records of other kinds do not count; two STS records, or a malformed one, are no record.
+    Other records are ignored. Several STS records, or a malformed one, count as none.
     """
     own = [record for record in records if re.match(rb"v=STSv1[ \t]*;", record)]
     if len(own) != 1:
@@ -52,7 +52,7 @@ def record_id(records: list[bytes]) -> str | None:
 
 
 def parse(body: bytes) -> Policy:
-    """Read a policy (RFC 8461 3.2); of a key given twice the first counts. Raises `StsError`."""
+    """Parse a policy (RFC 8461 3.2); the first of duplicate keys counts. Raises `StsError`."""
     try:
         text = body.decode("ascii")
     except UnicodeDecodeError:
@@ -69,25 +69,25 @@ def parse(body: bytes) -> Policy:
             values.setdefault(name.strip(), value.strip())
     mode, age = values.get("mode", ""), values.get("max_age", "")
     if values.get("version") != "STSv1" or mode not in ("enforce", "testing", "none"):
-        raise StsError("the policy has another version or mode")
+        raise StsError("the policy has an unknown version or mode")
     if not re.fullmatch(r"[0-9]{1,10}", age):
         raise StsError("the policy has no max_age")
     if mode != "none" and not hosts:
         raise StsError("the policy names no host")
     if len(hosts) > MAX_HOSTS or not all(_HOST.fullmatch(host) for host in hosts):
-        raise StsError("the policy names what is no host")
+        raise StsError("the policy names an invalid host")
     return Policy(mode, tuple(hosts), min(int(age), MAX_AGE_SECONDS))
 
 
 def text(policy: Policy) -> bytes:
-    """Write a policy so that `parse` reads the same."""
+    """Print a policy so that `parse` returns the same."""
     hosts = "".join(f"mx: {host}\n" for host in policy.hosts)
     written = f"version: STSv1\nmode: {policy.mode}\n{hosts}max_age: {policy.max_age}\n"
     return written.encode("ascii")
 
 
 def reachable(address: str) -> bool:
-    """Whether an address may be asked: none of this host or its link is a policy host."""
+    """Whether an address may be contacted: not this host and not link-local."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
