@@ -1,4 +1,5 @@
-# Commands for developers. All run as root on a Debian machine and install missing dependencies. See tests/README.md.
+# Commands for developers. They run as root on a Debian machine and install missing dependencies; `check` and `format` also run
+# without root. See tests/README.md.
 SUITE ?= trixie
 LAB = tests/lab --suite $(SUITE)
 # Number of labs that run the tests in parallel.
@@ -15,8 +16,8 @@ up: ## boot a relay in a container and show two Delta Chat clients talking throu
 down: ## stop and remove what `make up` started
 	$(LAB) down
 
-test: check unit ## run all tests: the generated configuration, unit tests, whole relays with real clients
-	$(LAB) --labs $(LABS) test $(ARGS)
+test: ## run all tests: the generated configuration, unit tests, whole relays with real clients
+	$(LAB) --labs $(LABS) all $(ARGS)
 
 unit: ## run only chatmaild's unit tests, in the machine image
 	$(LAB) unit $(ARGS)

@@ -15,17 +15,17 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 from bench import expiry, far, federation, pipeline, push, report
 from bench.figures import summary
 from harness.lab import Lab
-from harness.progress import say
+from harness.progress import say, step
 from harness.relay import Relay
 
 DOMAIN = "_bench.test"
 ROUND_TRIP = 0.025
 DEADLINE = 600
-PARTS = ["chat", "pipeline", "push", "expiry", "federation"]
 
 
 def chat(relay: Relay, times: int, round_trip: float) -> dict[str, list[float]]:
@@ -62,6 +62,51 @@ def targets(found: pipeline.Pipeline) -> str:
     )
 
 
+def _chat(_lab: Lab, relay: Relay, *, quick: bool) -> tuple[object, str]:
+    series = {}
+    for name, round_trip in (("no delay", 0.0), ("25 ms", ROUND_TRIP)):
+        say(f"· the benchmark of the announcement, {name}")
+        series[name] = chat(relay, 1 if quick else 5, round_trip)
+    return series, report.chat(series)
+
+
+def _pipeline(_lab: Lab, relay: Relay, *, quick: bool) -> tuple[object, str]:
+    found = pipeline.measure(relay, quick=quick)
+    return asdict(found), f"{report.pipeline(found)}\n\n{targets(found)}"
+
+
+def _push(lab: Lab, relay: Relay, *, quick: bool) -> tuple[object, str]:
+    steady = push.measure(lab, relay, quick=quick)
+    return [asdict(one) for one in steady], report.push(steady)
+
+
+def _expiry(_lab: Lab, relay: Relay, *, quick: bool) -> tuple[object, str]:
+    night = expiry.measure(relay, quick=quick)
+    return asdict(night), report.expiry(night)
+
+
+def _federation(lab: Lab, _relay: Relay, *, quick: bool) -> tuple[object, str]:
+    between = federation.measure(lab, quick=quick)
+    return asdict(between), federation.tables(between)
+
+
+class Measure(Protocol):
+    """Measures one part: (figures as data, tables for people)."""
+
+    def __call__(self, lab: Lab, relay: Relay, /, *, quick: bool) -> tuple[object, str]:
+        """Measure."""
+
+
+# Name -> (title, what measures it), in this order.
+PARTS: dict[str, tuple[str, Measure]] = {
+    "chat": ("two clients that chat", _chat),
+    "pipeline": ("messages through the filter", _pipeline),
+    "push": ("notifications", _push),
+    "expiry": ("deliveries during expiry", _expiry),
+    "federation": ("messages between two relays", _federation),
+}
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="tests/lab bench", description=__doc__.partition("\n")[0])
@@ -69,35 +114,18 @@ def main() -> int:
         "--quick", action="store_true", help="only see that it works; the figures mean nothing"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there")
-    parser.add_argument("--only", choices=PARTS, help="a part")
+    parser.add_argument("--only", choices=list(PARTS), help="one part")
     given = parser.parse_args()
     lab = Lab()
     relay = lab.relay(DOMAIN, pipeline.SETTINGS)
     everything: dict[str, object] = {"host": f"{platform.machine()}, {os.cpu_count()} cores"}
     print(f"{everything['host']}, Debian {lab.suite}, one machine for relay and clients\n")
-    if given.only in {None, "chat"}:
-        series = {}
-        for name, round_trip in (("no delay", 0.0), ("25 ms", ROUND_TRIP)):
-            say(f"· the benchmark of the announcement, {name}")
-            series[name] = chat(relay, 1 if given.quick else 5, round_trip)
-        everything["chat"] = series
-        print(f"{report.chat(series)}\n", flush=True)
-    if given.only in {None, "pipeline"}:
-        found = pipeline.measure(relay, quick=given.quick)
-        everything["pipeline"] = asdict(found)
-        print(f"{report.pipeline(found)}\n\n{targets(found)}", flush=True)
-    if given.only in {None, "push"}:
-        steady = push.measure(lab, relay, quick=given.quick)
-        everything["push"] = [asdict(one) for one in steady]
-        print(f"\n{report.push(steady)}", flush=True)
-    if given.only in {None, "expiry"}:
-        night = expiry.measure(relay, quick=given.quick)
-        everything["expiry"] = asdict(night)
-        print(f"\n{report.expiry(night)}", flush=True)
-    if given.only in {None, "federation"}:
-        between = federation.measure(lab, quick=given.quick)
-        everything["federation"] = asdict(between)
-        print(f"\n{federation.tables(between)}", flush=True)
+    measured = [given.only] if given.only else list(PARTS)
+    for number, name in enumerate(measured, start=1):
+        title, measure = PARTS[name]
+        with step(f"part {number} of {len(measured)}: {title}"):
+            everything[name], tables = measure(lab, relay, quick=given.quick)
+        print(f"{tables}\n", flush=True)
     if given.json:
         given.json.write_text(json.dumps(everything, indent=1) + "\n")
     return 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 from harness import nix_style
-from harness.places import CHECKOUT
+from harness.places import CHECKOUT, cache
 from harness.venv import venv
 
 
@@ -31,9 +32,15 @@ def format_code() -> int:
 
 def _all(commands: list[list[str]]) -> int:
     tools = venv() / "bin"
+    # Not in the checkout, where root's could not be replaced by its owner.
+    caches = cache() / "check"
+    places = {"RUFF_CACHE_DIR": str(caches / "ruff"), "MYPY_CACHE_DIR": str(caches / "mypy")}
+    environment = dict(os.environ, **places)
     failed = 0
     for tool, *arguments in commands:
         print(f"· {' '.join([tool, *arguments])}", flush=True)
-        done = subprocess.run([str(tools / tool), *arguments], cwd=CHECKOUT, check=False)
+        done = subprocess.run(
+            [str(tools / tool), *arguments], cwd=CHECKOUT, env=environment, check=False
+        )
         failed |= int(done.returncode != 0)
     return failed

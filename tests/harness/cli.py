@@ -2,7 +2,7 @@
 The command line of the lab: `tests/lab`.
 
 Exit status: 0 done, 1 it did not work (one sentence says why and what to do), 2 typed wrong, and
-that of the command for `run`, `enter`, `test`, `unit`, `bench`.
+that of the command for `run`, `enter`, `all`, `test`, `unit`, `bench`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.errors import LabError
 from harness.places import SUITES, default_suite
 
 # The rest of the line belongs to another program, options and all.
-PASSED_ON = ("test", "unit", "bench")
+PASSED_ON = ("all", "test", "unit", "bench")
 COMMAND_AFTER_DASHES = ("enter", "run")
 EXAMPLES = """\
 examples:
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         choices=range(1, 9),
         default=1,
         metavar="N",
-        help="for test: so many labs share the files of tests, at most one for each processor",
+        help="for all and test: labs that share the files of tests, at most one per processor",
     )
     add = top.add_subparsers(dest="command", required=True, metavar="COMMAND").add_parser
     up = add("up", help="boot relays and show two Delta Chat clients talking through each")
@@ -73,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true", help="go on until interrupted")
     add("image", help="build the machine image if it is not in the cache")
     add("prepare", help="install what the host lacks, build the image, install the test clients")
+    add("all", help="check, unit, test: everything there is")
     add("test", help="run pytest among the clients, then take down what it started")
     add("unit", help="run chatmaild's own tests in the machine image")
     add("bench", help="run the benchmark among the clients, then take down what it started")
@@ -110,10 +111,11 @@ def _dispatch(given: argparse.Namespace, suite: str, rest: list[str]) -> int:
             return commands.logs(given.machine, follow=given.follow)
         case "run":
             return commands.run(rest, suite)
-        case "test":
+        case "all" | "test" as name:
             # What one keeps up for a look is found by the commands that follow.
             labs = 1 if "--sit" in rest else min(given.labs, os.cpu_count() or 1)
-            return commands.test(rest, suite, labs)
+            sharing = {"all": commands.everything, "test": commands.test}
+            return sharing[name](rest, suite, labs)
         case "unit" | "bench" as name:
             passing = {"unit": commands.unit, "bench": commands.bench}
             return passing[name](rest, suite)

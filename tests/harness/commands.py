@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import check as code
-from harness import forward, host, inside, progress, show, team
+from harness import durations, forward, host, inside, progress, show, team
 from harness import lab as one_lab
 from harness import unit as units
 from harness.errors import LabError
@@ -21,6 +21,9 @@ from harness.process import host_path
 from harness.venv import python, venv
 
 DEFAULT_DOMAIN = "_chat.test"
+# Measured on two cores of 2023; the first run on a host also downloads and builds.
+ALL_TESTS = "about 15 minutes on two cores, and a few more the first time"
+BENCHMARK = "about 15 minutes on two cores"
 
 
 def prepare(suite: str) -> int:
@@ -135,11 +138,24 @@ def test(arguments: Sequence[str], suite: str, labs: int) -> int:
     return _among_clients([*plugin, *arguments, *paths], suite)
 
 
+def everything(arguments: Sequence[str], suite: str, labs: int) -> int:
+    """Check the code, run the unit tests, then the tests among the clients; stop at a failure."""
+    prepare(suite)
+    name = f"all tests ({suite}, {labs} {'lab' if labs == 1 else 'labs'})"
+    with durations.timed(name, ALL_TESTS) as run:
+        status = code.check() or units.run(suite, arguments) or test(arguments, suite, labs)
+        run.complete = not arguments and not status
+    return status
+
+
 def bench(arguments: Sequence[str], suite: str) -> int:
     """Run the benchmark among the clients."""
     if not (TESTS / "bench").is_dir():
         raise LabError("this checkout has no benchmark (tests/bench)")
-    return _among_clients(["-m", "bench", *arguments], suite)
+    with durations.timed(f"benchmark ({suite})", BENCHMARK) as run:
+        status = _among_clients(["-m", "bench", *arguments], suite)
+        run.complete = not arguments and not status
+    return status
 
 
 def unit(arguments: Sequence[str], suite: str) -> int:
@@ -149,14 +165,14 @@ def unit(arguments: Sequence[str], suite: str) -> int:
 
 
 def check(_suite: str) -> int:
-    """Look at types, lint and formatting."""
-    host.prepare()
+    """Check types, lint and formatting, without root too."""
+    host.prepare_check()
     return code.check()
 
 
 def format_code(_suite: str) -> int:
     """Format the code."""
-    host.prepare()
+    host.prepare_check()
     return code.format_code()
 
 

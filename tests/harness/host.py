@@ -75,6 +75,17 @@ def prepare() -> None:
         raise LabError("this kernel has no overlay file system; load it with: modprobe overlay")
 
 
+def prepare_check() -> None:
+    """Install what `check` needs, or without root go on with what there is."""
+    if os.geteuid() == 0:
+        prepare()
+    elif "python3-venv" in missing_packages():
+        raise LabError(
+            "ruff and mypy need Python's venv, which is missing; install it with: "
+            "sudo apt-get install python3-venv"
+        )
+
+
 def install(packages: list[str]) -> None:
     """Install Debian packages without a question asked."""
     command = ["apt-get", "-q", "-o", f"DPkg::Lock::Timeout={APT_LOCK_SECONDS}"]

@@ -23,7 +23,7 @@ from harness.places import SUITES, default_suite, state
 from harness.process import HOST_PID_VARIABLE, host_path
 from harness.relay import Relay
 
-pytest_plugins = ["harness.sharing"]
+pytest_plugins = ["harness.sharing", "harness.skips"]
 # A failed assertion of theirs says what it compared, as one in a test module does.
 pytest.register_assert_rewrite("people")
 

@@ -8,9 +8,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import IO
 
-from harness import progress
+from harness import progress, skips
 from harness.places import NUMBER_VARIABLE, SHARED_VARIABLE
 
 
@@ -44,6 +45,8 @@ def run(arguments: Sequence[str], labs: int) -> int:
                 progress.say(f"· lab {number} of {labs}")
                 output.seek(0)
                 print(output.read(), end="", flush=True)
+            for line in skips.lines(skips.left_in(Path(place))):
+                print(line, flush=True)
 
 
 def _start(
