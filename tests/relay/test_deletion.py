@@ -175,7 +175,7 @@ def test_nothing_of_a_deleted_account_is_left(relay: Relay, how: str) -> None:
     relay.machine.wait_until(f"! grep -rlaF {name} {state}", timeout=15)
 
 
-def test_a_deleted_address_is_nobodys_for_a_while(relay: Relay) -> None:
+def test_a_deleted_address_is_reserved_for_a_while(relay: Relay) -> None:
     """Others still write to whoever had it."""
     person = Person.on(relay)
     end(person, "delete")

@@ -1,4 +1,4 @@
-"""The content of a valid configuration file, which a test may change, and an account book."""
+"""Fixtures: a valid configuration that a test may change, and an account book."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from chatmaild.book.accounts import Book
 
-# What the relay's value renders; tests/data holds the file equal to it.
+# The rendered configurations. A test in tests/data keeps this file up to date.
 RENDERED: dict[str, dict[str, Any]] = json.loads(
     Path(__file__).with_name("configurations.json").read_text()
 )
@@ -18,7 +18,7 @@ RENDERED: dict[str, dict[str, Any]] = json.loads(
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, Any]:
-    """Hand over the configuration of the smallest relay, its files in the test's directory."""
+    """Return the configuration of the smallest relay, with its files in the test's directory."""
     settings = copy.deepcopy(RENDERED["smallest"])
     settings["paths"] = {
         key: value if key == "authorities" else str(tmp_path / _file_name(key, value))
@@ -26,7 +26,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
     }
     settings["website"]["site"] = str(tmp_path / "site")
     settings["metadata"]["turn"] = None
-    # The load of this host does not matter, and no other host is asked.
+    # Ignore the load of this host, and contact no other host.
     settings["admission"] = dict.fromkeys(settings["admission"], 0)
     settings["push"]["proxy"] = "http://127.0.0.1:9/notify"
     for name in ("revoked", "exceptions"):
@@ -37,9 +37,9 @@ def settings(tmp_path: Path) -> dict[str, Any]:
 @pytest.fixture
 def sections(tmp_path: Path) -> dict[str, dict[str, Any]]:
     """
-    Hand over the sections of parts that a relay may lack: `echo`, `metrics`, `turn`.
+    Return the sections of optional parts: `echo`, `metrics`, `turn`.
 
-    Their files are in the test's directory, each with its key as its name.
+    Their files are in the test's directory, each named after its key.
     """
     everything = copy.deepcopy(RENDERED["everything"])
     rendered = {
@@ -55,14 +55,14 @@ def sections(tmp_path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _file_name(key: str, path: str) -> str:
-    """Name a file that has a directory of its own on a relay."""
+    """Return a unique name for a file that has its own directory on a relay."""
     name = key.removesuffix("Socket")
     return Path(path).name.removeprefix("chatmail-") if name == key else f"{name}.sock"
 
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    """Hand over a new, empty book."""
+    """Return a new, empty book."""
     book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
     yield book
     book.close()

@@ -1,4 +1,4 @@
-"""Mails and OpenPGP packets, built piece by piece so that one piece can be wrong."""
+"""Builds mails and OpenPGP packets piece by piece, so that a test can make one piece wrong."""
 
 import base64
 import textwrap
@@ -25,7 +25,7 @@ PACKETS = PKESK + PKESK + SEIPD
 
 
 def armor(packets: bytes = PACKETS, *, headers: str = "", checksum: str = "=agR5\n") -> bytes:
-    """Build armour with LF line ends; `headers` are whole lines."""
+    """Build armor with LF line ends; `headers` are whole lines."""
     data = textwrap.fill(base64.b64encode(packets).decode(), 64)
     return (
         f"-----BEGIN PGP MESSAGE-----\n{headers}\n{data}\n{checksum}-----END PGP MESSAGE-----\n"
@@ -33,13 +33,13 @@ def armor(packets: bytes = PACKETS, *, headers: str = "", checksum: str = "=agR5
 
 
 def crlf(text: str | bytes) -> bytes:
-    """Turn LF into CRLF."""
+    """Convert LF to CRLF."""
     raw = text.encode() if isinstance(text, str) else text
     return raw.replace(b"\n", b"\r\n")
 
 
 def split(mail: bytes) -> tuple[list[Header], bytes]:
-    """Cut a message (LF or CRLF) into what the filter receives: raw values and a CRLF body."""
+    """Split a message (LF or CRLF) as the filter receives it: raw values and a CRLF body."""
     mail = mail.replace(b"\r\n", b"\n")
     head, _, body = mail.partition(b"\n\n")
     headers: list[Header] = []
@@ -95,7 +95,7 @@ def encrypted(**header_fields: str) -> bytes:
 
 
 def secure_join(step: str = "vc-request", text: str = "secure-join: vc-request") -> bytes:
-    """Build the first step of a Secure-Join."""
+    """Build the first message of a Secure-Join."""
     return (
         header(
             'multipart/mixed; boundary="b1"',
@@ -129,5 +129,5 @@ def report(**header_fields: str) -> bytes:
 
 
 def cleartext(**header_fields: str) -> bytes:
-    """Build somebody's ordinary mail."""
+    """Build an ordinary unencrypted mail."""
     return header("text/plain; charset=utf-8", **header_fields) + b"\nhello\n"

@@ -1,4 +1,4 @@
-"""A daemon under test: the real program, spoken to through its real sockets."""
+"""Runs a daemon under test: the real program with its real sockets."""
 
 import json
 import os
@@ -18,7 +18,7 @@ DEADLINE_SECONDS = 20
 
 
 class UnixHTTPConnection(HTTPConnection):
-    """HTTP over a UNIX socket, as Dovecot speaks it."""
+    """HTTP over a UNIX socket, as Dovecot uses it."""
 
     def __init__(self, path: Path) -> None:
         """Connect to `path` with the first request."""
@@ -49,7 +49,7 @@ class Daemon:
         return response.status, json.loads(content) if response.status == 200 else {}
 
     def login(self, address: str, password: str | bytes) -> tuple[int, dict[str, str]]:
-        """Ask for a password grant."""
+        """Send a password grant."""
         return self.post(
             urlencode(
                 {
@@ -63,7 +63,7 @@ class Daemon:
         )
 
     def dialogue(self, lines: bytes, answers: int) -> list[bytes]:
-        """Send lines to the dict socket and read that many lines of answer."""
+        """Send lines to the dict socket and read this many lines of answer."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(DEADLINE_SECONDS)
             connection.connect(str(self.directory / "dict.sock"))
@@ -72,21 +72,21 @@ class Daemon:
             return [reader.readline() for _ in range(answers)]
 
     def stop(self) -> str:
-        """End the daemon as systemd does; return its log."""
+        """Stop the daemon as systemd does; return its log."""
         self.process.send_signal(signal.SIGTERM)
         _, log = self.process.communicate(timeout=DEADLINE_SECONDS)
         assert self.process.returncode == 0, log
         return log
 
     def kill(self) -> None:
-        """End the daemon as a crash does, if it still runs."""
+        """Kill the daemon, if it still runs, to simulate a crash."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.communicate(timeout=DEADLINE_SECONDS)
 
 
 def start_daemon(module: str, directory: Path, config: Path) -> Daemon:
-    """Start `module:main` and wait until it tells systemd that it is ready."""
+    """Start `module:main` and wait until it notifies systemd that it is ready."""
     notify = directory / "notify.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(notify))
@@ -108,7 +108,7 @@ def start_daemon(module: str, directory: Path, config: Path) -> Daemon:
 
 
 def run_daemon(module: str, config: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run `module:main` where it must end by itself."""
+    """Run `module:main` in a case in which it must exit by itself."""
     return subprocess.run(
         [*command(module, config), *options],
         env=environment(),
@@ -126,5 +126,5 @@ def command(module: str, config: Path) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment with its way to our modules."""
+    """Return this process's environment with the path to our modules."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -20,18 +20,18 @@ OFF = Admission(max_load=0, min_available_memory=0, min_free_disk=0)
     ],
 )
 def test_refuses_below_a_limit_and_not_at_it(host: Host, pressure: Pressure | None) -> None:
-    """What cannot be read forbids nothing."""
+    """A value that cannot be read forbids nothing."""
     assert decide(host, LIMITS) is pressure
 
 
 def test_a_limit_of_zero_is_off() -> None:
-    """The operator's way to say "never mind"."""
+    """This is how the operator disables a limit."""
     assert decide(Host(1000.0, 0, 0), OFF) is None
     assert unreadable(Host(None, None, None), OFF) == []
 
 
 def test_names_limits_without_effect() -> None:
-    """A sandbox that hides /proc must not switch a limit off in silence."""
+    """A sandbox that hides /proc must not silently disable a limit."""
     assert unreadable(Host(None, 1, None), LIMITS) == [
         "admission.maxLoad",
         "admission.minFreeDisk",
@@ -39,7 +39,7 @@ def test_names_limits_without_effect() -> None:
 
 
 def test_looks_at_this_host(tmp_path: Path) -> None:
-    """Before the first login the mailboxes' directory is absent; its parent answers."""
+    """Before the first login the directory of the mailboxes is missing, so its parent counts."""
     host = read_host(tmp_path / "mail" / "absent")
 
     assert host.load is not None
@@ -58,7 +58,7 @@ def test_a_strange_meminfo_is_unreadable(tmp_path: Path, content: str) -> None:
 
 
 def test_the_load_is_that_of_proc(tmp_path: Path) -> None:
-    """A container on a busy host has a load of its own; what cannot be read is told apart."""
+    """A container on a busy host has its own load. An unreadable load is distinguished from 0."""
     (tmp_path / "loadavg").write_text("1.25 0.50 0.25 1/100 1000\n")
     assert read_host(tmp_path, tmp_path).load == 1.25
 
@@ -67,8 +67,8 @@ def test_the_load_is_that_of_proc(tmp_path: Path) -> None:
         assert read_host(tmp_path, tmp_path).load is None
 
 
-def test_nocreate_that_cannot_be_looked_for_counts(tmp_path: Path) -> None:
-    """In doubt the operator's wish to close the relay is honoured."""
+def test_a_stop_file_that_cannot_be_checked_counts(tmp_path: Path) -> None:
+    """In doubt, the operator's wish to close the relay is respected."""
     (tmp_path / "file").touch()
 
     assert not nocreate(tmp_path / "nocreate")

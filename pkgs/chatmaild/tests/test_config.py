@@ -18,7 +18,7 @@ def write(tmp_path: Path, value: object) -> Path:
 
 
 def spoiled(settings: dict[str, Any], key: str, value: object) -> dict[str, Any]:
-    """Copy the settings with one full key replaced; `...` removes it."""
+    """Return the settings with one full key replaced; `...` removes it."""
     result: dict[str, Any] = copy.deepcopy(settings)
     *groups, last = key.split(".")
     group = result
@@ -31,8 +31,8 @@ def spoiled(settings: dict[str, Any], key: str, value: object) -> dict[str, Any]
     return result
 
 
-def test_maps_operators_words_to_attributes(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """Every daemon reads the same names, whatever the spelling in the file."""
+def test_maps_keys_to_attributes(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """All daemons read the same names, whatever the spelling in the file."""
     config = load(write(tmp_path, settings))
 
     assert config.domain == "chat.example.org"
@@ -46,15 +46,15 @@ def test_maps_operators_words_to_attributes(tmp_path: Path, settings: dict[str, 
 
 
 @pytest.mark.parametrize("name", ["smallest", "everything"])
-def test_reads_what_the_value_renders(tmp_path: Path, name: str) -> None:
-    """Neither an unknown key nor a missing one, with every optional part and without."""
+def test_reads_the_rendered_configurations(tmp_path: Path, name: str) -> None:
+    """There is no unknown or missing key, with or without each optional part."""
     config = load(write(tmp_path, RENDERED[name]))
 
     assert (config.echo is None) == (config.metrics is None) == (name == "smallest")
 
 
 def test_cannot_be_changed_after_reading(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """A value that could change at run time would make two daemons disagree."""
+    """A value that changes at run time would make two daemons disagree."""
     config = load(write(tmp_path, settings))
 
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -99,7 +99,7 @@ def test_cannot_be_changed_after_reading(tmp_path: Path, settings: dict[str, Any
 def test_names_the_file_and_the_full_key(
     tmp_path: Path, settings: dict[str, Any], key: str, value: object, sentence: str
 ) -> None:
-    """The operator must find the line to change without reading our source."""
+    """The operator must find the line to change without reading the source code."""
     path = write(tmp_path, spoiled(settings, key, value))
 
     with pytest.raises(ConfigError) as caught:
@@ -122,8 +122,10 @@ def test_names_the_file_and_the_full_key(
     ],
     ids=["empty", "truncated", "not-utf8", "list", "duplicate", "deep"],
 )
-def test_refuses_what_is_no_configuration(tmp_path: Path, content: bytes, sentence: str) -> None:
-    """A truncated or foreign file is told apart from a wrong value."""
+def test_refuses_a_file_that_is_not_a_configuration(
+    tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    """A truncated or foreign file is distinguished from a wrong value."""
     path = tmp_path / "chatmaild.json"
     path.write_bytes(content)
 
@@ -135,7 +137,7 @@ def test_refuses_what_is_no_configuration(tmp_path: Path, content: bytes, senten
 
 
 def test_says_why_the_file_cannot_be_read(tmp_path: Path) -> None:
-    """A missing file is the most likely mistake of all."""
+    """A missing file is the most likely mistake."""
     with pytest.raises(ConfigError, match="cannot be read: No such file or directory"):
         load(tmp_path / "absent.json")
 
@@ -152,6 +154,6 @@ def test_says_why_the_file_cannot_be_read(tmp_path: Path) -> None:
         ("2001:db8::1", False),
     ],
 )
-def test_tells_an_address_from_a_name(host: str, *, address: bool) -> None:
-    """A relay at an address has no DNS: no DKIM key, and peers that compare addresses instead."""
+def test_distinguishes_an_address_from_a_name(host: str, *, address: bool) -> None:
+    """A relay at an IP address has no DNS: no DKIM key, and its peers compare addresses instead."""
     assert is_address(host) is address

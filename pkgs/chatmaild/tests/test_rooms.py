@@ -1,4 +1,4 @@
-"""The packages of chatmaild import in one direction, and none of them is crowded."""
+"""The packages of chatmaild import in one direction, and none of them is too large."""
 
 import ast
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import chatmaild
 
 SOURCE = Path(chatmaild.__file__).parent
-# From the ground up: a package imports only what stands before it, or itself.
+# From the bottom up: a package imports only the ones before it, and itself.
 ORDER = (
     "config_file",
     "config",
@@ -47,7 +47,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def test_no_import_runs_upward() -> None:
-    """A reader who begins at the ground never meets what has not been read."""
+    """So a reader can start at the bottom and never meet anything unknown."""
     found = {
         (_room(path), imported)
         for path in SOURCE.rglob("*.py")
@@ -61,8 +61,8 @@ def test_no_import_runs_upward() -> None:
     ] == []
 
 
-def test_no_room_is_crowded() -> None:
-    """A package stays small enough to be read in an afternoon."""
+def test_no_package_is_too_large() -> None:
+    """A package can be read in an afternoon."""
     lines: dict[str, int] = {}
     for path in SOURCE.rglob("*.py"):
         lines[_room(path)] = lines.get(_room(path), 0) + len(path.read_text().splitlines())

@@ -15,12 +15,12 @@ ALICE = "alice1234@chat.example.org"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the book of this test lies."""
+    """The path of the book in this test."""
     return tmp_path / "accounts.sqlite"
 
 
 def test_keeps_an_account_across_a_restart(book: Book, path: Path) -> None:
-    """An account outlives the daemon that made it."""
+    """An account outlives the daemon that created it."""
     book.create(ALICE, "hash", TODAY)
     book.close()
 
@@ -33,7 +33,7 @@ def test_keeps_an_account_across_a_restart(book: Book, path: Path) -> None:
     assert not account.blocked
 
 
-def test_twenty_parallel_creations_make_one_account(path: Path) -> None:
+def test_parallel_creations_make_one_account(path: Path) -> None:
     """Dovecot sends first logins in parallel; exactly one of their passwords may win."""
     book = Book.open(path, path.parent / "mail")
     start = threading.Barrier(20)
@@ -65,7 +65,7 @@ def test_can_be_read_while_it_is_written(book: Book, path: Path) -> None:
 
 
 def reader_mode(path: Path) -> str:
-    """Ask the file for its journal mode."""
+    """Return the file's journal mode."""
     connection = sqlite3.connect(path)
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     connection.close()
@@ -73,14 +73,14 @@ def reader_mode(path: Path) -> str:
 
 
 def test_is_closed_to_other_users(book: Book, path: Path) -> None:
-    """Hashes and device tokens are nobody else's to read."""
+    """No other user may read hashes and device tokens."""
     book.create(ALICE, "hash", TODAY)
 
     assert {file.stat().st_mode & 0o777 for file in path.parent.glob("accounts.sqlite*")} == {0o600}
 
 
-def test_who_logged_in_meanwhile_is_not_deleted_as_idle(book: Book) -> None:
-    """The decision is the book's, in the transaction that deletes."""
+def test_a_login_in_the_meantime_prevents_deletion_as_idle(book: Book) -> None:
+    """The book decides in the transaction that deletes."""
     book.create(ALICE, "hash", TODAY)
     assert book.idle(TODAY + 1) == [ALICE]
     book.record_logins([ALICE], TODAY + 1)
@@ -90,8 +90,10 @@ def test_who_logged_in_meanwhile_is_not_deleted_as_idle(book: Book) -> None:
     assert book.delete(ALICE, TODAY + 2, 0, idle_before=TODAY + 2)
 
 
-def test_lists_the_accounts_that_nobody_uses(book: Book) -> None:
-    """Whoever never logged in, over SMTP only for instance, counts from the first day."""
+def test_lists_unused_accounts(book: Book) -> None:
+    """
+    An account without a recorded login (used only over SMTP, for instance) counts from its creation.
+    """
     for address, created in ((ALICE, TODAY), ("bob@x", TODAY), ("carol@x", TODAY + 5)):
         book.create(address, "hash", created)
     book.record_logins([ALICE], TODAY + 5)
@@ -102,7 +104,7 @@ def test_lists_the_accounts_that_nobody_uses(book: Book) -> None:
 
 
 def test_notes_a_login_once_a_day(book: Book, path: Path) -> None:
-    """A second login of a day writes nothing, so a flash card lives longer."""
+    """A second login on the same day writes nothing, which spares flash cards."""
     book.create(ALICE, "hash", TODAY)
     book.record_logins([ALICE, "unknown@chat.example.org"], TODAY + 1)
     before = path.with_name(path.name + "-wal").read_bytes()
@@ -116,10 +118,10 @@ def test_notes_a_login_once_a_day(book: Book, path: Path) -> None:
     assert path.with_name(path.name + "-wal").read_bytes() == before
 
 
-def test_says_that_it_is_locked_instead_of_that_nobody_is_there(
+def test_a_locked_book_is_not_reported_as_an_unknown_account(
     book: Book, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A locked book must become a temporary failure, never a wrong password or a new account."""
+    """A locked book must be a temporary failure, never a wrong password or a new account."""
     monkeypatch.setattr("chatmaild.book.accounts.BUSY_TIMEOUT_SECONDS", 0)
     impatient = Book.open(path, path.parent / "mail")
     other = sqlite3.connect(path, isolation_level=None)
@@ -138,14 +140,14 @@ def test_says_that_it_is_locked_instead_of_that_nobody_is_there(
 
 
 def foreign(path: Path) -> None:
-    """Make somebody else's database."""
+    """Create a database of another program."""
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE accounts (address TEXT)")
     connection.close()
 
 
 def newer(path: Path) -> None:
-    """Make a book of a later schema."""
+    """Create a book with a later schema."""
     Book.open(path, path.parent / "mail").close()
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
@@ -173,10 +175,10 @@ def torn(path: Path) -> None:
         (newer, "was written by a newer chatmaild (schema 99; this one supports up to 3)"),
     ],
 )
-def test_never_overwrites_what_it_cannot_use(
+def test_never_overwrites_an_unusable_book(
     path: Path, spoil: Callable[[Path], object], sentence: str
 ) -> None:
-    """Whoever loses the book gives all addresses away, so it is left for the operator to save."""
+    """Losing the book gives all addresses away, so the operator must be able to save it."""
     spoil(path)
     before = path.read_bytes()
 
@@ -192,8 +194,8 @@ def test_never_overwrites_what_it_cannot_use(
     assert path.read_bytes() == before
 
 
-def test_is_not_made_anew_where_mailboxes_exist(path: Path) -> None:
-    """A book that vanished must not be replaced by one in which every address is free."""
+def test_is_not_created_again_if_mailboxes_exist(path: Path) -> None:
+    """A missing book must not be replaced by one in which every address is free."""
     mailboxes = path.parent / "mail"
     (mailboxes / ALICE).mkdir(parents=True)
 
@@ -204,7 +206,7 @@ def test_is_not_made_anew_where_mailboxes_exist(path: Path) -> None:
 
 
 def test_appears_whole_after_an_interrupted_first_start(path: Path) -> None:
-    """A draft left by a power cut is thrown away, not used."""
+    """A draft left by a power failure is deleted, not used."""
     path.with_name("accounts.sqlite.new").write_bytes(b"half a header")
 
     book = Book.open(path, path.parent / "mail")
@@ -215,7 +217,7 @@ def test_appears_whole_after_an_interrupted_first_start(path: Path) -> None:
 
 
 def test_reader_does_not_create_a_book(path: Path) -> None:
-    """Looking must not change what is looked at."""
+    """Reading must not change anything."""
     with pytest.raises(BookError, match="cannot be opened: No such file or directory"):
         Book.open_reader(path)
 
@@ -223,7 +225,7 @@ def test_reader_does_not_create_a_book(path: Path) -> None:
 
 
 def test_names_the_directory_that_is_missing(tmp_path: Path) -> None:
-    """A directory nobody made is the operator's to make, with the right owner."""
+    """The operator has to create a missing directory, with the right owner."""
     path = tmp_path / "absent" / "accounts.sqlite"
 
     with pytest.raises(BookError, match="cannot be created: No such file or directory"):
@@ -231,7 +233,7 @@ def test_names_the_directory_that_is_missing(tmp_path: Path) -> None:
 
 
 def test_survives_being_copied_with_its_log(book: Book, path: Path, tmp_path: Path) -> None:
-    """A backup that copies the three files of a running book is a book."""
+    """A backup of the three files of a book in use is a valid book."""
     book.create(ALICE, "hash", TODAY)
     copy = tmp_path / "backup"
     copy.mkdir()

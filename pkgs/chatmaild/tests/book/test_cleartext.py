@@ -1,4 +1,4 @@
-"""Single accounts with another rule on unencrypted mail than the relay's."""
+"""Accounts with an exception from the relay's rule on unencrypted mail."""
 
 from chatmaild.book.accounts import Book
 from chatmaild.book.cleartext import Cleartext
@@ -8,7 +8,7 @@ BOB = "bob123456@chat.example.org"
 TODAY = 20_000
 
 
-def test_a_choice_is_the_accounts_own_and_can_be_taken_back(book: Book) -> None:
+def test_a_choice_affects_one_account_and_can_be_reset(book: Book) -> None:
     """The operator chooses for the relay, and for single accounts."""
     cleartext = Cleartext(book)
     for one in (ALICE, BOB):
@@ -26,14 +26,14 @@ def test_a_choice_is_the_accounts_own_and_can_be_taken_back(book: Book) -> None:
     assert cleartext.of(ALICE) is None
 
 
-def test_nothing_is_chosen_for_whoever_is_not_there(book: Book) -> None:
-    """A typing error must be told, and not wait for a stranger who takes the name."""
+def test_no_choice_is_stored_for_a_missing_account(book: Book) -> None:
+    """A mistyped address must be reported, and must not affect a stranger who takes it later."""
     assert not Cleartext(book).choose(ALICE, allowed=False)
     assert Cleartext(book).of(ALICE) is None
 
 
-def test_a_choice_goes_with_its_account(book: Book) -> None:
-    """Whoever has the address next has the relay's rule."""
+def test_a_choice_is_deleted_with_its_account(book: Book) -> None:
+    """The next owner of the address gets the relay's rule."""
     cleartext = Cleartext(book)
     book.create(ALICE, "hash", TODAY)
     cleartext.choose(ALICE, allowed=False)

@@ -14,12 +14,12 @@ BOB = "bob123456@chat.example.org"
 
 @pytest.fixture
 def invites(book: Book) -> Invites:
-    """Hand over its invites."""
+    """Return the invites of the book."""
     return Invites(book)
 
 
 def create(book: Book, address: str, now: int = NOW) -> bool:
-    """Log in for the first time, where an invite is needed."""
+    """Simulate a first login that needs an invite."""
     try:
         return book.create(address, "hash", TODAY, invited_at=now)[1]
     except NotCreatedError:
@@ -27,7 +27,7 @@ def create(book: Book, address: str, now: int = NOW) -> bool:
 
 
 def test_only_a_name_that_was_handed_out_is_created(book: Book, invites: Invites) -> None:
-    """Otherwise anybody could log in with a name of their own making."""
+    """Otherwise anyone could log in with a name of their choice."""
     token = invites.add(1, None, "", TODAY).token
     assert invites.hand_out(token, ALICE, TODAY, NOW) is None
 
@@ -36,8 +36,8 @@ def test_only_a_name_that_was_handed_out_is_created(book: Book, invites: Invites
     assert book.count() == 1
 
 
-def test_a_name_is_good_for_a_day(book: Book, invites: Invites) -> None:
-    """A client logs in within seconds; what is left over is nobody's."""
+def test_a_name_is_valid_for_a_day(book: Book, invites: Invites) -> None:
+    """A client logs in within seconds; unused names expire."""
     token = invites.add(5, None, "", TODAY).token
     invites.hand_out(token, ALICE, TODAY, NOW)
     invites.hand_out(token, BOB, TODAY, NOW)
@@ -46,8 +46,8 @@ def test_a_name_is_good_for_a_day(book: Book, invites: Invites) -> None:
     assert not create(book, BOB, NOW + NAME_SECONDS)
 
 
-def test_handing_out_uses_nothing_up(book: Book, invites: Invites) -> None:
-    """A robot that looks at a link, and a client that asks again, leave the invite whole."""
+def test_handing_out_a_name_does_not_use_the_invite(book: Book, invites: Invites) -> None:
+    """A robot that follows a link, or a client that asks twice, does not use up the invite."""
     token = invites.add(1, None, "", TODAY).token
     for number in range(SPARE_NAMES * 3):
         assert invites.hand_out(token, f"name{number:05}@x", TODAY, NOW + number) is None
@@ -60,8 +60,8 @@ def test_handing_out_uses_nothing_up(book: Book, invites: Invites) -> None:
     assert waiting <= SPARE_NAMES + 1
 
 
-def test_an_invite_makes_no_more_accounts_than_it_has_uses(book: Book, invites: Invites) -> None:
-    """However many names were handed out before the first of them logged in."""
+def test_an_invite_creates_no_more_accounts_than_it_has_uses(book: Book, invites: Invites) -> None:
+    """This holds for any number of names handed out before their first login."""
     token = invites.add(2, None, "", TODAY).token
     names = [f"name{number:05}@chat.example.org" for number in range(10)]
     for name in names:
@@ -73,7 +73,7 @@ def test_an_invite_makes_no_more_accounts_than_it_has_uses(book: Book, invites: 
 
 
 def test_an_existing_account_uses_no_invite(book: Book, invites: Invites) -> None:
-    """Every login of an account comes by here when its password is wrong."""
+    """Every login with a wrong password to an existing account comes here too."""
     token = invites.add(1, None, "", TODAY).token
     invites.hand_out(token, ALICE, TODAY, NOW)
     assert create(book, ALICE)
@@ -83,15 +83,15 @@ def test_an_existing_account_uses_no_invite(book: Book, invites: Invites) -> Non
 
 
 def test_an_invite_ends_after_its_last_day(invites: Invites) -> None:
-    """The day that `invites list` shows is still good."""
+    """An invite is still valid on the day that `invites list` shows."""
     token = invites.add(1, 3, "", TODAY).token
 
     assert invites.hand_out(token, ALICE, TODAY + 3, NOW) is None
     assert invites.hand_out(token, ALICE, TODAY + 4, NOW) is Refused.EXPIRED
 
 
-def test_a_withdrawn_invite_takes_its_names_along(book: Book, invites: Invites) -> None:
-    """Whoever has a link that came into wrong hands withdraws it, and that is that."""
+def test_withdrawing_an_invite_also_withdraws_its_names(book: Book, invites: Invites) -> None:
+    """The operator can withdraw a link that fell into the wrong hands."""
     invite = invites.add(5, None, "for the party", TODAY)
     invites.hand_out(invite.token, ALICE, TODAY, NOW)
     invites.hand_out(invite.token, BOB, TODAY, NOW)
@@ -106,7 +106,7 @@ def test_a_withdrawn_invite_takes_its_names_along(book: Book, invites: Invites) 
 
 
 def test_tokens_cannot_be_guessed(invites: Invites) -> None:
-    """128 bits, of letters that no link changes."""
+    """A token has 128 random bits, in characters that URLs keep."""
     tokens = {invites.add(1, None, "", TODAY).token for _ in range(100)}
 
     assert len(tokens) == 100
@@ -115,8 +115,8 @@ def test_tokens_cannot_be_guessed(invites: Invites) -> None:
     )
 
 
-def test_a_deleted_address_is_nobodys_for_a_while(book: Book) -> None:
-    """Whoever had it is still in the address books of others."""
+def test_a_deleted_address_is_reserved_for_a_while(book: Book) -> None:
+    """The address is still in other people's contact lists."""
     book.create(ALICE, "hash", TODAY)
     Tokens(book).add(ALICE, "token", TODAY)
 
@@ -131,8 +131,8 @@ def test_a_deleted_address_is_nobodys_for_a_while(book: Book) -> None:
     assert Tokens(book).of(ALICE, TODAY + 90) == []
 
 
-def test_nothing_tells_who_was_deleted(book: Book, tmp_path: Path) -> None:
-    """The address is not in the file any more, nor a hash that others could have computed."""
+def test_the_book_does_not_reveal_deleted_addresses(book: Book, tmp_path: Path) -> None:
+    """The file no longer contains the address, nor a hash that others could compute."""
     book.create(ALICE, "hash", TODAY)
     book.delete(ALICE, TODAY, 90)
     with book.writing() as connection:
@@ -151,15 +151,15 @@ def test_nothing_tells_who_was_deleted(book: Book, tmp_path: Path) -> None:
 
 
 def test_without_a_grace_period_an_address_is_free_at_once(book: Book) -> None:
-    """The operator may want that for a relay among friends."""
+    """The operator may want this for a relay among friends."""
     book.create(ALICE, "hash", TODAY)
     book.delete(ALICE, TODAY, 0)
 
     assert book.create(ALICE, "other", TODAY)[1]
 
 
-def test_what_is_over_is_forgotten(book: Book, invites: Invites) -> None:
-    """Neither tombstones nor names pile up."""
+def test_expired_entries_are_deleted(book: Book, invites: Invites) -> None:
+    """Neither deleted addresses nor unused names pile up."""
     book.create(ALICE, "hash", TODAY)
     book.delete(ALICE, TODAY, 10)
     invites.hand_out(invites.add(1, None, "", TODAY).token, BOB, TODAY, NOW)

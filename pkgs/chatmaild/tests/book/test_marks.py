@@ -6,8 +6,8 @@ ALICE = "alice1234@chat.example.org"
 BOB = "bob123456@chat.example.org"
 
 
-def test_a_mark_is_its_addresses_alone(tmp_path: Path) -> None:
-    """In whatever case Postfix hands the login on."""
+def test_a_mark_concerns_one_address(tmp_path: Path) -> None:
+    """The letter case in which Postfix passes the login does not matter."""
     marks = Marks(tmp_path)
     marks.add(ALICE)
 
@@ -20,8 +20,8 @@ def test_a_mark_is_its_addresses_alone(tmp_path: Path) -> None:
     assert ALICE not in marks
 
 
-def test_a_mark_names_nobody(tmp_path: Path) -> None:
-    """The directory may be looked into by the filter."""
+def test_a_mark_does_not_reveal_its_address(tmp_path: Path) -> None:
+    """The filter can list the directory."""
     Marks(tmp_path).add(ALICE)
 
     [mark] = tmp_path.iterdir()
@@ -29,13 +29,13 @@ def test_a_mark_names_nobody(tmp_path: Path) -> None:
     assert mark.read_bytes() == b""
 
 
-def test_without_the_directory_nobody_is_marked(tmp_path: Path) -> None:
+def test_without_the_directory_no_address_is_marked(tmp_path: Path) -> None:
     """The filter works before the accounts daemon has ever run."""
     assert ALICE not in Marks(tmp_path / "none")
 
 
-def test_marks_of_before_go_when_all_are_written_anew(tmp_path: Path) -> None:
-    """What the book said before a restore, or the setting before a change, holds no longer."""
+def test_replacing_all_marks_removes_old_ones(tmp_path: Path) -> None:
+    """Marks from before a restored book or a changed setting are no longer valid."""
     marks = Marks(tmp_path)
     marks.add(ALICE)
 

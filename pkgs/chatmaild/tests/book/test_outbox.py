@@ -12,7 +12,7 @@ BOB = "bob123456@chat.example.org"
 
 @pytest.fixture
 def book(book: Book) -> Book:
-    """Hand over a book in which two people have the same two devices."""
+    """Return a book in which two users have the same two devices."""
     for address in (ALICE, BOB):
         book.create(address, "hash", TODAY)
         Tokens(book).add(address, "one", TODAY)
@@ -22,12 +22,12 @@ def book(book: Book) -> Book:
 
 @pytest.fixture
 def outbox(book: Book) -> Outbox:
-    """Hand over its empty outbox."""
+    """Return its empty outbox."""
     return Outbox(book)
 
 
-def test_what_is_due_comes_first_come_first_served(outbox: Outbox) -> None:
-    """The longest due is sent first, and what is not due stays."""
+def test_due_notifications_are_taken_in_order(outbox: Outbox) -> None:
+    """The longest due comes first, and notifications that are not due remain."""
     outbox.put(
         [
             (Notification(ALICE, "one", NOW), NOW + 2),
@@ -44,8 +44,8 @@ def test_what_is_due_comes_first_come_first_served(outbox: Outbox) -> None:
     assert outbox.next_due() == NOW + 3
 
 
-def test_what_was_taken_comes_again_if_the_daemon_dies(outbox: Outbox) -> None:
-    """A row goes only when the proxy has it."""
+def test_taken_notifications_return_if_the_daemon_dies(outbox: Outbox) -> None:
+    """A row is deleted only when the proxy has accepted it."""
     one = Notification(ALICE, "one", NOW)
     outbox.put([(one, NOW)])
 
@@ -58,8 +58,8 @@ def test_what_was_taken_comes_again_if_the_daemon_dies(outbox: Outbox) -> None:
     assert outbox.next_due() is None
 
 
-def test_a_device_waits_once(outbox: Outbox) -> None:
-    """A newer message renews the five hours; the attempts made so far still count."""
+def test_a_device_has_one_notification(outbox: Outbox) -> None:
+    """A newer message restarts the five hours, but earlier attempts still count."""
     outbox.put([(Notification(ALICE, "one", NOW, 4), NOW + 500)])
     outbox.put([(Notification(ALICE, "one", NOW + 100, 1), NOW + 101)])
 
@@ -67,8 +67,8 @@ def test_a_device_waits_once(outbox: Outbox) -> None:
     assert outbox.take(NOW + 101, 10) == [Notification(ALICE, "one", NOW + 100, 4)]
 
 
-def test_a_token_taken_back_is_not_kept(book: Book, outbox: Outbox) -> None:
-    """Signing off ends what waits, and what was about to."""
+def test_a_withdrawn_token_is_not_notified(book: Book, outbox: Outbox) -> None:
+    """Removing a token drops queued notifications and prevents new ones."""
     outbox.put([(Notification(ALICE, "one", NOW), NOW)])
     Tokens(book).remove(ALICE)
     outbox.put([(Notification(ALICE, "two", NOW), NOW)])
@@ -76,8 +76,8 @@ def test_a_token_taken_back_is_not_kept(book: Book, outbox: Outbox) -> None:
     assert outbox.count() == (0, 0)
 
 
-def test_a_dead_token_goes_wherever_it_is(book: Book, outbox: Outbox) -> None:
-    """The proxy speaks of the device, not of one of its accounts."""
+def test_an_invalid_token_is_removed_from_all_accounts(book: Book, outbox: Outbox) -> None:
+    """The proxy's answer is about the device, not about one account."""
     outbox.put([(Notification(who, "one", NOW), NOW) for who in (ALICE, BOB)])
 
     outbox.forget_token("one")
@@ -86,8 +86,8 @@ def test_a_dead_token_goes_wherever_it_is(book: Book, outbox: Outbox) -> None:
     assert Tokens(book).of(ALICE, TODAY) == Tokens(book).of(BOB, TODAY) == ["two"]
 
 
-def test_expired_tokens_take_along_what_waits(book: Book, outbox: Outbox) -> None:
-    """Ninety days after a client last set it, nobody is there to be woken."""
+def test_expired_tokens_take_their_notifications_along(book: Book, outbox: Outbox) -> None:
+    """Ninety days after a client last set it, the device is no longer in use."""
     outbox.put([(Notification(ALICE, "one", NOW), NOW)])
     Tokens(book).add(ALICE, "two", TODAY + 1)
     outbox.put([(Notification(ALICE, "two", NOW), NOW)])
@@ -98,7 +98,7 @@ def test_expired_tokens_take_along_what_waits(book: Book, outbox: Outbox) -> Non
 
 
 def test_the_oldest_is_known(outbox: Outbox) -> None:
-    """An alarm about a proxy that takes nothing goes by its age."""
+    """An alert about a failing proxy depends on this age."""
     assert outbox.oldest() is None
     outbox.put([(Notification(ALICE, "one", NOW), NOW), (Notification(BOB, "two", NOW - 9), NOW)])
 

@@ -8,7 +8,7 @@ from chatmaild.book.accounts import Book, BookError
 from chatmaild.book.tokens import Tokens
 
 ALICE = "alice1234@chat.example.org"
-# As relays have it that were set up by the first version; never to be changed.
+# The book of relays that were set up with the first version. Never change this.
 VERSION_1 = """
 CREATE TABLE accounts (
     address TEXT PRIMARY KEY NOT NULL,
@@ -33,7 +33,7 @@ PRAGMA user_version = 1;
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """Hand over a book of version 1."""
+    """Return a book of version 1."""
     path = tmp_path / "accounts.sqlite"
     connection = sqlite3.connect(path)
     connection.executescript(VERSION_1)
@@ -50,8 +50,8 @@ def layout(path: Path) -> tuple[int, list[tuple[str, str]]]:
     return version, rows
 
 
-def test_an_old_book_becomes_a_new_one(old: Path, tmp_path: Path) -> None:
-    """Accounts and tokens stay, and nothing tells it from a book made today."""
+def test_an_old_book_is_upgraded(old: Path, tmp_path: Path) -> None:
+    """Accounts and tokens remain, and the result equals a new book."""
     book = Book.open(old, tmp_path / "mail")
     account = book.find(ALICE)
     assert account is not None
@@ -64,8 +64,8 @@ def test_an_old_book_becomes_a_new_one(old: Path, tmp_path: Path) -> None:
     assert layout(old)[0] == schema.VERSION
 
 
-def test_a_reader_takes_an_old_book_as_it_is(old: Path) -> None:
-    """The operator's command may look before the daemon has been restarted."""
+def test_a_reader_does_not_upgrade_an_old_book(old: Path) -> None:
+    """The operator's command may read the book before the daemon is restarted."""
     before = old.read_bytes()
 
     book = Book.open_reader(old)
@@ -75,8 +75,8 @@ def test_a_reader_takes_an_old_book_as_it_is(old: Path) -> None:
     assert old.read_bytes() == before
 
 
-def test_a_step_that_fails_changes_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power cut or a full disk in the middle leaves the old book, which still works."""
+def test_a_failed_upgrade_changes_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power failure or with a full disk, the old book still works."""
     before = layout(old)
     steps = (schema._VERSION_1, schema._VERSION_2 + "CREATE TABLE accounts (x);")
     monkeypatch.setattr(schema, "_STEPS", steps)

@@ -10,12 +10,12 @@ BOB = "bob123456@chat.example.org"
 
 @pytest.fixture
 def tokens(book: Book) -> Tokens:
-    """Hand over its tokens."""
+    """Return the tokens of the book."""
     return Tokens(book)
 
 
 def test_merges_a_token_set_twice(book: Book, tokens: Tokens) -> None:
-    """A client sets its token at every start; the push goes out once."""
+    """A client sets its token at every start, but is notified once."""
     book.create(ALICE, "hash", TODAY)
     for token in ("one", "two", "one"):
         assert tokens.add(ALICE, token, TODAY)
@@ -24,7 +24,7 @@ def test_merges_a_token_set_twice(book: Book, tokens: Tokens) -> None:
 
 
 def test_forgets_tokens_ninety_days_after_they_were_set(book: Book, tokens: Tokens) -> None:
-    """A phone that was thrown away must not be woken for ever."""
+    """A phone that was thrown away must not be notified forever."""
     book.create(ALICE, "hash", TODAY)
     tokens.add(ALICE, "old", TODAY)
     tokens.add(ALICE, "renewed", TODAY)
@@ -36,7 +36,7 @@ def test_forgets_tokens_ninety_days_after_they_were_set(book: Book, tokens: Toke
 
 
 def test_drops_the_oldest_of_too_many_tokens(book: Book, tokens: Tokens) -> None:
-    """A hostile client may fill its own list only, and only so far."""
+    """A hostile client can fill only its own list, and only up to a limit."""
     book.create(ALICE, "hash", TODAY)
     for number in range(MAX_TOKENS + 3):
         tokens.add(ALICE, f"token{number}", TODAY)
@@ -45,7 +45,7 @@ def test_drops_the_oldest_of_too_many_tokens(book: Book, tokens: Tokens) -> None
 
 
 def test_keeps_all_tokens_within_one_dict_line(book: Book, tokens: Tokens) -> None:
-    """Dovecot reads at most 64 KiB of answer."""
+    """Dovecot reads answers of up to 64 KiB."""
     book.create(ALICE, "hash", TODAY)
     for number in range(MAX_TOKENS):
         tokens.add(ALICE, f"{number:04096}", TODAY)
@@ -57,12 +57,12 @@ def test_keeps_all_tokens_within_one_dict_line(book: Book, tokens: Tokens) -> No
 
 
 def test_keeps_no_token_of_an_unknown_account(tokens: Tokens) -> None:
-    """A token without an account would never be expired with it."""
+    """A token without an account would never be deleted with it."""
     assert not tokens.add("nobody1234@chat.example.org", "token", TODAY)
 
 
 def test_forgets_tokens_of_their_account_only(book: Book, tokens: Tokens) -> None:
-    """Removal names an account; another device or person keeps theirs."""
+    """Removal is per account; other devices and users keep their tokens."""
     for address in (ALICE, BOB):
         book.create(address, "hash", TODAY)
         tokens.add(address, "one", TODAY)

@@ -19,7 +19,7 @@ from chatmaild.dovecot.dict_protocol import (
 )
 
 numbers = st.integers(0, 2**32 - 1)
-# Any bytes a peer can send, as the text they are kept as.
+# Any bytes that a client can send, decoded as in the program.
 texts = st.binary(max_size=40).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 commands = st.one_of(
     st.builds(Hello, numbers, numbers, texts),
@@ -55,7 +55,7 @@ def test_reads_what_dovecot_writes(line: bytes, command: Command) -> None:
 
 @given(commands)
 def test_reads_back_what_it_writes(command: Command) -> None:
-    """No value, whatever its bytes, can break out of its field or its line."""
+    """No value can break out of its field or its line, whatever its bytes."""
     line = protocol.render(command)
 
     assert line.count(b"\n") == 1
@@ -64,7 +64,7 @@ def test_reads_back_what_it_writes(command: Command) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_line_is_a_command_or_one_error(line: bytes) -> None:
-    """A line of noise must not end in another exception than the one its reader handles."""
+    """Random bytes must raise only the exception that the caller handles."""
     try:
         command = protocol.parse(line)
     except DictProtocolError:
@@ -90,13 +90,13 @@ def test_any_line_is_a_command_or_one_error(line: bytes) -> None:
     ],
 )
 def test_says_what_is_wrong_without_repeating_it(line: bytes, sentence: str) -> None:
-    """The sentence is logged, so it may hold no key, address or token."""
+    """The sentence is logged, so it must contain no key, address or token."""
     with pytest.raises(DictProtocolError, match=sentence):
         protocol.parse(line)
 
 
 def test_answers_have_the_form_dovecot_expects() -> None:
-    """As Dovecot's own dict server answers (dict-client.h)."""
+    """The answers are those of Dovecot's own dict server (dict-client.h)."""
     assert protocol.found("a\tb") == b"Oa\x01tb\n"
     assert protocol.not_found() == b"N\n"
     assert protocol.failed("no") == b"Fno\n"

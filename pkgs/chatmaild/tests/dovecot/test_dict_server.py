@@ -14,14 +14,14 @@ type Dialogue = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable
 
 
 class FakeHandler:
-    """Keeps what is committed; knows one key."""
+    """Stores what is committed, and knows one key."""
 
     def __init__(self) -> None:
         """Start empty."""
         self.commits: list[tuple[str, Sequence[Change]]] = []
 
     async def lookup(self, key: str, user: str) -> str | None:
-        """Answer `hang` never, `forbidden` with a refusal, `known` with the user."""
+        """Never answer `hang`, refuse `forbidden`, and answer `known` with the user."""
         if key == "hang":
             await asyncio.Event().wait()
         if key == "forbidden":
@@ -29,11 +29,11 @@ class FakeHandler:
         return user if key == "known" else None
 
     async def iterate(self, path: str, user: str) -> Sequence[tuple[str, str]]:
-        """Answer two rows."""
+        """Return two rows."""
         return [(path + "a", user), (path + "b", user)]
 
     async def commit(self, user: str, changes: Sequence[Change]) -> None:
-        """Keep, or refuse."""
+        """Store or refuse."""
         if any(isinstance(change, Set) and change.key == "forbidden" for change in changes):
             raise Refused("not for you")
         self.commits.append((user, list(changes)))
@@ -41,7 +41,7 @@ class FakeHandler:
 
 @pytest.fixture
 def handler() -> FakeHandler:
-    """Hand over what the server asks."""
+    """Return the handler of the server."""
     return FakeHandler()
 
 
@@ -74,7 +74,7 @@ def converse(
 
 
 def test_answers_several_commands_of_one_connection(tmp_path: Path, handler: FakeHandler) -> None:
-    """Dovecot 2.4.5 keeps a connection, and sends a commit with its lines in one packet."""
+    """Dovecot 2.4.5 keeps connections open, and sends a whole transaction in one packet."""
 
     async def dialogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"H4\t0\t0\t\tmetadata\nB1\tu\t0\nS1\tk\tv\nC1\nLknown\tu\nLother\tu\n")
@@ -92,7 +92,7 @@ def test_answers_several_commands_of_one_connection(tmp_path: Path, handler: Fak
 
 
 def test_interleaved_transactions_keep_their_users(tmp_path: Path, handler: FakeHandler) -> None:
-    """A number belongs to the user who began it, and what is rolled back never happened."""
+    """A transaction belongs to the user who began it, and a rolled back one has no effect."""
 
     async def dialogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"B1\talice\t0\nB2\tbob\t0\nB3\teve\t0\nS2\tk\t2\nS1\tk\t1\nR3\nC2\nC1\n")
@@ -130,10 +130,10 @@ def test_a_refusal_keeps_the_connection(tmp_path: Path, handler: FakeHandler) ->
         (b"L" + b"x" * (MAX_LINE_BYTES + 1), b"too long"),
     ],
 )
-def test_nonsense_gets_one_sentence_and_the_door(
+def test_a_protocol_error_closes_the_connection(
     tmp_path: Path, handler: FakeHandler, line: bytes, sentence: bytes
 ) -> None:
-    """A peer out of step cannot be answered in step; the next connection starts anew."""
+    """A client out of sync cannot recover; its next connection starts afresh."""
 
     async def dialogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(line)
@@ -147,8 +147,8 @@ def test_nonsense_gets_one_sentence_and_the_door(
     assert handler.commits == []
 
 
-def test_a_transaction_too_large_is_refused_whole(tmp_path: Path, handler: FakeHandler) -> None:
-    """Memory is bounded by count and by size, whatever a client sends."""
+def test_a_transaction_that_is_too_large_is_refused(tmp_path: Path, handler: FakeHandler) -> None:
+    """Memory is limited by count and by size, whatever a client sends."""
 
     async def dialogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"B1\tu\t0\n" + b"S1\tk\tv\n" * (dict_server.MAX_CHANGES + 1) + b"C1\n")
@@ -162,7 +162,7 @@ def test_a_transaction_too_large_is_refused_whole(tmp_path: Path, handler: FakeH
 
 
 def test_a_slow_answer_becomes_a_failure(tmp_path: Path, handler: FakeHandler) -> None:
-    """Dovecot would wait 30 to 65 seconds with a client behind it."""
+    """Dovecot would wait 30 to 65 seconds, and a client with it."""
 
     async def dialogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"Lhang\tu\nLknown\tu\n")
@@ -173,7 +173,7 @@ def test_a_slow_answer_becomes_a_failure(tmp_path: Path, handler: FakeHandler) -
 
 
 def test_a_silent_connection_is_closed(tmp_path: Path, handler: FakeHandler) -> None:
-    """A peer that hangs must not hold a connection for ever."""
+    """A client that hangs must not hold a connection forever."""
 
     async def dialogue(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         assert await reader.read() == b""
@@ -182,7 +182,7 @@ def test_a_silent_connection_is_closed(tmp_path: Path, handler: FakeHandler) -> 
 
 
 def test_connections_beyond_the_limit_are_closed(tmp_path: Path, handler: FakeHandler) -> None:
-    """Those that are open keep working."""
+    """Connections that are already open keep working."""
 
     async def dialogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"Lknown\tu\n")
@@ -196,8 +196,8 @@ def test_connections_beyond_the_limit_are_closed(tmp_path: Path, handler: FakeHa
     converse(tmp_path, handler, dialogue, max_connections=1)
 
 
-def test_a_line_cut_short_is_not_carried_out(tmp_path: Path, handler: FakeHandler) -> None:
-    """A mail process that dies in the middle of a commit has not committed."""
+def test_an_incomplete_line_is_ignored(tmp_path: Path, handler: FakeHandler) -> None:
+    """A mail process that dies during a commit has not committed."""
 
     async def dialogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"B1\tu\t0\nS1\tk\tv\nC1")

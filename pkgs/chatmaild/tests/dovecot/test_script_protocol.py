@@ -11,7 +11,7 @@ REQUEST = b"VERSION\tscript\t4\t0\nnoreply\nalice0000@chat.example.org\n\n"
 
 
 def test_understands_dovecots_request() -> None:
-    """As Dovecot 2.4.1 writes it (src/lib-program-client/program-client-remote.c)."""
+    """The request is as Dovecot 2.4.1 sends it (src/lib-program-client/program-client-remote.c)."""
     assert parse(REQUEST) == "alice0000@chat.example.org"
     assert parse(REQUEST.replace(b"noreply", b"env_HOME=/\nnoreply")) is not None
 
@@ -29,8 +29,8 @@ def test_understands_dovecots_request() -> None:
         REQUEST.replace(b"alice", b"\xff"),
     ],
 )
-def test_understands_nothing_else(request_: bytes) -> None:
-    """What is cut off or of another protocol names nobody."""
+def test_rejects_other_requests(request_: bytes) -> None:
+    """An incomplete request, or one of another protocol, yields no address."""
     assert parse(request_) is None
 
 
@@ -43,7 +43,7 @@ def test_understands_nothing_else(request_: bytes) -> None:
     ],
 )
 def test_reads_no_more_than_a_request(sent: bytes, got: bytes) -> None:
-    """What follows an empty line, or has none within bounds, is not waited for."""
+    """The reader does not wait for data after the empty line, or beyond the limit."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(sent)
@@ -52,7 +52,7 @@ def test_reads_no_more_than_a_request(sent: bytes, got: bytes) -> None:
 
 
 def test_does_not_wait_for_a_request_that_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that connects and says nothing holds up one read."""
+    """A silent client delays only one read."""
     monkeypatch.setattr(script_protocol, "REQUEST_SECONDS", 0.1)
     ours, theirs = socket.socketpair()
     with ours, theirs:
