@@ -25,7 +25,7 @@ def test_refuses_below_a_limit_and_not_at_it(host: Host, pressure: Pressure | No
 
 
 def test_a_limit_of_zero_is_off() -> None:
-    """This is how the operator disables a limit."""
+    """The operator can disable a limit in this way."""
     assert decide(Host(1000.0, 0, 0), OFF) is None
     assert unreadable(Host(None, None, None), OFF) == []
 

@@ -91,9 +91,7 @@ def test_a_login_in_the_meantime_prevents_deletion_as_idle(book: Book) -> None:
 
 
 def test_lists_unused_accounts(book: Book) -> None:
-    """
-    An account without a recorded login (used only over SMTP, for instance) counts from its creation.
-    """
+    """An account without a recorded login counts from its creation (SMTP records none)."""
     for address, created in ((ALICE, TODAY), ("bob@x", TODAY), ("carol@x", TODAY + 5)):
         book.create(address, "hash", created)
     book.record_logins([ALICE], TODAY + 5)

@@ -61,7 +61,7 @@ def test_handing_out_a_name_does_not_use_the_invite(book: Book, invites: Invites
 
 
 def test_an_invite_creates_no_more_accounts_than_it_has_uses(book: Book, invites: Invites) -> None:
-    """This holds for any number of names handed out before their first login."""
+    """The number of names handed out before their first login does not matter."""
     token = invites.add(2, None, "", TODAY).token
     names = [f"name{number:05}@chat.example.org" for number in range(10)]
     for name in names:
