@@ -14,9 +14,9 @@ from collections import Counter
 from chatmaild.config import Config
 from chatmaild.postfix import socketmap
 from chatmaild.service import daemon, sockets, systemd
-from chatmaild.tlspolicy import keeping
-from chatmaild.tlspolicy.decide import Decider, DnsUnavailableError
-from chatmaild.tlspolicy.resolving import Resolver
+from chatmaild.tlspolicy import policy_store
+from chatmaild.tlspolicy.dns import Resolver
+from chatmaild.tlspolicy.level import Decider, DnsUnavailableError
 
 IDLE_SECONDS = 600.0
 FORGET_SECONDS = 3600.0
@@ -84,7 +84,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     passed = systemd.listen_fds()
     listener = sockets.listener("tls-policy", path, passed)
     counts: Counter[str] = Counter()
-    policies = keeping.Policies(config.paths.sts_policies)
+    policies = policy_store.Policies(config.paths.sts_policies)
     server = Server(Decider(Resolver(), policies), counts)
 
     async def forget() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chatmaild.tlspolicy import keeping, sts
-from chatmaild.tlspolicy.keeping import Kept, Policies
+from chatmaild.tlspolicy import policy_store, sts
+from chatmaild.tlspolicy.policy_store import Kept, Policies
 from chatmaild.tlspolicy.sts import Policy
 
 DAY = 86400.0
@@ -104,7 +104,7 @@ def test_a_year_is_cut_to_the_time_that_the_relay_keeps(machine: Machine) -> Non
     """A domain may ask for a year; one that is written to is renewed long before."""
     policies = machine.start()
     policies.keep("example.org", "1", Policy("enforce", ("mx.example.org",), 31557600))
-    machine.wait(keeping.MAX_SECONDS - 1)
+    machine.wait(policy_store.MAX_SECONDS - 1)
     assert policies.get("example.org") is not None
     machine.wait(2)
     assert policies.get("example.org") is None
@@ -138,7 +138,7 @@ def test_the_one_not_used_for_longest_goes_first(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody who writes to thousands of domains does not drive out the peers in use."""
-    monkeypatch.setattr(keeping, "MAX_POLICIES", 3)
+    monkeypatch.setattr(policy_store, "MAX_POLICIES", 3)
     policies = machine.start()
     for domain in ("a.test", "b.test", "c.test"):
         policies.keep(domain, "1", POLICY)
@@ -151,13 +151,13 @@ def test_the_one_not_used_for_longest_goes_first(
 def test_large_policies_count_for_more(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy may have a hundred hosts; memory and disk hold against thousands of such."""
     large = Policy("enforce", tuple(f"{'x' * 60}.host-{n}.test" for n in range(100)), 86400)
-    monkeypatch.setattr(keeping, "MAX_BYTES", 2 * len(sts.text(large)))
+    monkeypatch.setattr(policy_store, "MAX_BYTES", 2 * len(sts.text(large)))
     policies = machine.start()
     for domain in ("a.test", "b.test", "c.test", "c.test"):
         policies.keep(domain, "1", large)
     assert machine.domains() == ["b.test", "c.test"]
     # A file that another version left larger is cut down as well.
-    monkeypatch.setattr(keeping, "MAX_BYTES", len(sts.text(large)))
+    monkeypatch.setattr(policy_store, "MAX_BYTES", len(sts.text(large)))
     machine.start()
     assert machine.domains() == ["c.test"]
 

@@ -1,4 +1,4 @@
-"""DNS with DNSSEC for `decide`, through the validating resolver of this host."""
+"""DNS with DNSSEC for `level`, through the validating resolver of this host."""
 
 import ipaddress
 
@@ -9,7 +9,7 @@ import dns.name
 import dns.rdatatype
 import dns.resolver
 
-from chatmaild.tlspolicy.decide import Answer, DnsUnavailableError, Tlsa
+from chatmaild.tlspolicy.level import Answer, DnsUnavailableError, Tlsa
 
 SECONDS = 15.0
 PAYLOAD_BYTES = 1232
@@ -34,7 +34,7 @@ class Resolver:
         )
 
     async def mail_servers(self, domain: str) -> Answer[str]:
-        """See `decide.Dns`."""
+        """See `level.Dns`."""
         found = await self._ask(domain, "MX")
         if found is None:
             return Answer([], secure=False)
@@ -45,7 +45,7 @@ class Resolver:
         return Answer([host for _, host in hosts] or [domain], found.secure)
 
     async def addresses(self, host: str) -> Answer[str]:
-        """See `decide.Dns`; the answers for both address families must be validated."""
+        """See `level.Dns`; the answers for both address families must be validated."""
         kinds = [await self._ask(host, kind) for kind in ("A", "AAAA")]
         found = [kind for kind in kinds if kind is not None]
         return Answer(
@@ -54,14 +54,14 @@ class Resolver:
         )
 
     async def tlsa(self, host: str) -> Answer[Tlsa]:
-        """See `decide.Dns`."""
+        """See `level.Dns`."""
         found = await self._ask(f"_25._tcp.{host}", "TLSA")
         if found is None:
             return Answer([], secure=False)
         return Answer([Tlsa(r.usage, r.selector, r.mtype) for r in found.records], found.secure)
 
     async def txt(self, name: str) -> Answer[bytes]:
-        """See `decide.Dns`."""
+        """See `level.Dns`."""
         found = await self._ask(name, "TXT")
         if found is None:
             return Answer([], secure=False)

@@ -9,7 +9,7 @@ must fall back to `verify`. So the level is chosen here for each domain, and Pos
     nothing                       as in main.cf: the certificate must have the mail server's name
 
 DNS answers come from the resolver on loopback, which validates DNSSEC and caches them. Only
-policies are stored here (`keeping`), because they must survive an attacker who suppresses DNS
+policies are stored here (`policy_store`), because they must survive an attacker who suppresses DNS
 answers.
 """
 
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chatmaild.tlspolicy import sts
-from chatmaild.tlspolicy.keeping import Policies
+from chatmaild.tlspolicy.policy_store import Policies
 from chatmaild.tlspolicy.sts import Policy, StsError
 
 MAX_MAIL_SERVERS = 10

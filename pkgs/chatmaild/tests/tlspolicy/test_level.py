@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chatmaild.tlspolicy import keeping
+from chatmaild.tlspolicy import policy_store
 from chatmaild.tlspolicy.daemon import Server
-from chatmaild.tlspolicy.decide import Answer, Decider, DnsUnavailableError, Tlsa
+from chatmaild.tlspolicy.level import Answer, Decider, DnsUnavailableError, Tlsa
 from chatmaild.tlspolicy.sts import Policy, StsError
 
 DOMAIN = "example.org"
@@ -65,9 +65,9 @@ class World:
         """Decide in this world."""
         return Decider(self, self.policies(), self.fetch, clock=self.time)
 
-    def policies(self) -> keeping.Policies:
+    def policies(self) -> policy_store.Policies:
         """Keep policies by this world's clock, in memory."""
-        return keeping.Policies(clock=self.time)
+        return policy_store.Policies(clock=self.time)
 
     def time(self) -> float:
         """Tell the seconds."""
