@@ -208,7 +208,7 @@ def test_tokens_and_last_login_are_kept(start: Callable[[], Daemon]) -> None:
     (day,) = connection.execute("SELECT last_login_day FROM accounts").fetchone()
     connection.close()
     assert day > 20_000
-    assert "accepted 1, created 1, logins 1, new mail 1" in log
+    assert "accounts_created=1 grants=1 logins=1 new_mail=1" in log
 
 
 def test_log_names_nobody(daemon: Daemon) -> None:

@@ -42,7 +42,7 @@ def test_the_bot_has_its_account_whoever_else_may_get_one(
     assert claim(socket(daemon), PASSWORD) is Standing.NEW
     assert claim(socket(daemon), PASSWORD) is Standing.GOOD
     assert active(daemon, ECHO, PASSWORD)
-    assert "echo created 1" in daemon.stop()
+    assert "echo_created=1" in daemon.stop()
 
 
 def test_nobody_writes_to_it_in_the_clear(

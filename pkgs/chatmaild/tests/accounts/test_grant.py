@@ -1,7 +1,6 @@
 """What an answer about a password costs, and what it must not tell."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, cast
@@ -11,6 +10,7 @@ import pytest
 from chatmaild.accounts.grant import Grant
 from chatmaild.book.accounts import Account
 from chatmaild.dovecot import passwords
+from chatmaild.service.counters import Counters
 
 ALICE = Account("alice1234@chat.example.org", passwords.hash_password(b"right"), 1, None, False)
 
@@ -53,7 +53,7 @@ def asked(address: str, password: bytes) -> tuple[bool, list[tuple[str, int]]]:
         recorder,
         cast("Any", None),
         lambda _address: None,
-        Counter(),
+        Counters(),
     )
     return asyncio.run(grant.is_owner(address, password)), recorder.done
 

@@ -62,7 +62,7 @@ def test_a_deleted_account_is_gone_with_everything(daemon: Daemon, doveadm: Dove
     assert not active(daemon)
     assert not active(daemon, password="another-password")
     eventually(lambda: not list(daemon.directory.glob("mail.deleted/*")))
-    assert "deleted 1" in daemon.stop()
+    assert "accounts_deleted.asked=1" in daemon.stop()
 
 
 def test_what_a_late_delivery_makes_is_taken_away(daemon: Daemon, doveadm: Doveadm) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import mails
 from chatmaild.postfix import milter_protocol
-from chatmaild.service import numbers
+from chatmaild.service import counters
 from mails import ALICE, BOB
 
 from .milter_client import MilterClient
@@ -217,8 +217,8 @@ def test_stops_cleanly_and_reports_numbers_without_names(running: Filter) -> Non
 
     assert running.process.returncode == 0
     assert (
-        "incoming-accepted-report=1 signed=1 submission-accepted-encrypted=1"
-        " submission-refused-unencrypted=1 verified=1"
+        "dkim_signed=1 dkim_verified=1 messages_accepted.incoming.report=1"
+        " messages_accepted.submission.encrypted=1 messages_refused.submission.unencrypted=1"
     ) in log
     assert "example" not in log
     assert "192.0.2" not in log
@@ -238,13 +238,14 @@ def test_tells_its_numbers_to_whoever_may_ask(tmp_path: Path, limits: dict[str, 
     running = start(tmp_path, limits)
     running.submit(mails.encrypted())
     running.submit(mails.cleartext())
-    first, second = numbers.ask(place), numbers.ask(place)
+    first, second = counters.read(place), counters.read(place)
+    mode = stat.S_IMODE(place.stat().st_mode)
     running.stop()
 
     assert first == second
-    assert first["submission-accepted-encrypted"] == 1
-    assert first["submission-refused-unencrypted"] == 1
-    assert stat.S_IMODE(place.stat().st_mode) == 0o660
+    assert ["messages_accepted", "submission", "encrypted", 1] in first["counts"]
+    assert ["messages_refused", "submission", "unencrypted", 1] in first["counts"]
+    assert mode == 0o660
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,16 @@ import pytest
 
 from chatmaild.config import Config, load
 from chatmaild.metrics import scrape
-from chatmaild.service import numbers, sockets
+from chatmaild.service import sockets
 from running import run_daemon
 
 HEADER = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1:3903\r\n\r\n"
+
+
+def _answer_forever(listener: socket.socket) -> None:
+    while True:
+        with listener.accept()[0] as connection:
+            connection.sendall(b'{"counts": [["messages_accepted", "submission", "encrypted", 5]]}')
 
 
 @pytest.fixture
@@ -23,9 +29,8 @@ def config(tmp_path: Path, settings: dict[str, Any], sections: dict[str, dict[st
     # Where nothing listens.
     ports = {"https": 1, "submissions": 1, "imaps": 1}
     settings["metrics"] = sections["metrics"] | ports
-    told = {"submission-accepted-encrypted": 5, "signed": 5}
     listener = sockets.listener("n", Path(sections["metrics"]["filterSocket"]), {})
-    numbers.tell_forever(listener, lambda: told)
+    threading.Thread(target=_answer_forever, args=(listener,), daemon=True).start()
     (tmp_path / "chatmaild.json").write_text(json.dumps(settings))
     return load(tmp_path / "chatmaild.json")
 

@@ -1,7 +1,6 @@
 import asyncio
 import resource
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from chatmaild.book.tokens import Tokens
 from chatmaild.push.arrival_log import ArrivalLog
 from chatmaild.push.notifier import CONNECTIONS, Arrivals, Notifier, pause
 from chatmaild.push.proxy import Outcome
+from chatmaild.service.counters import Counters
+from counting import counted
 
 TODAY = 20_000
 ALICE = "alice1234@chat.example.org"
@@ -68,10 +69,10 @@ def book(tmp_path: Path) -> Book:
 type Scene = Callable[[Notifier, FakeProxy, Clock], Awaitable[None]]
 
 
-def play(book: Book, *scenes: Scene) -> Counter[str]:
+def play(book: Book, *scenes: Scene) -> dict[tuple[str | int, ...], int]:
     """Run each scene with a notifier of its own, as after a restart; return what was counted."""
     path = arrivals_beside(book)
-    counts: Counter[str] = Counter()
+    counters = Counters()
     clock = Clock()
 
     async def whole() -> None:
@@ -79,7 +80,7 @@ def play(book: Book, *scenes: Scene) -> Counter[str]:
         for scene in scenes:
             proxy = FakeProxy()
             log = ArrivalLog(path)
-            notifier = Notifier(proxy.post, thread, log, counts, clock)
+            notifier = Notifier(proxy.post, thread, log, counters, clock)
             work = asyncio.create_task(notifier.run())
             async with asyncio.timeout(SECONDS):
                 await scene(notifier, proxy, clock)
@@ -88,7 +89,7 @@ def play(book: Book, *scenes: Scene) -> Counter[str]:
         await thread.close()
 
     asyncio.run(whole())
-    return counts
+    return counted(counters)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -121,7 +122,7 @@ def test_wakes_each_device_for_each_message(book: Book) -> None:
             await until(lambda: len(proxy.taken) == count)  # noqa: B023 - awaited at once
         assert sorted(proxy.taken) == ["alices-phone"] * 2 + ["alices-tablet"] * 2
 
-    assert play(book, scene)["push sent"] == 4
+    assert play(book, scene)["push", "sent"] == 4
 
 
 def test_nobody_without_a_token_is_told_of(book: Book) -> None:
@@ -146,11 +147,11 @@ def test_one_that_has_not_left_covers_the_next_message(book: Book) -> None:
             await until(lambda: proxy.under_way > min(number, CONNECTIONS - 1))  # noqa: B023
         for _more in range(100):
             notifier.notify(ALICE)
-        await until(lambda: notifier._counts["push merged"] == 100)
+        await until(lambda: counted(notifier._counters).get(("push", "merged")) == 100)
         proxy.open.set()
         await until(lambda: len(proxy.taken) == CONNECTIONS + 1)
 
-    assert play(book, scene)["push merged"] == 100
+    assert play(book, scene)["push", "merged"] == 100
 
 
 def test_a_failed_one_is_tried_again_later_and_later(book: Book) -> None:
@@ -175,8 +176,8 @@ def test_a_failed_one_is_tried_again_later_and_later(book: Book) -> None:
 
     counts = play(book, scene)
 
-    assert counts["push given up"] == 1
-    assert counts["push put off"] == 8
+    assert counts["push", "given-up"] == 1
+    assert counts["push", "put-off"] == 8
 
 
 def test_a_new_message_does_not_wait_for_an_old_ones_turn(book: Book) -> None:
@@ -283,7 +284,7 @@ def test_a_dead_token_is_forgotten(book: Book) -> None:
         notifier.notify(ALICE)
         await until(lambda: not Tokens(book).of(ALICE, TODAY))
 
-    assert play(book, scene)["push token dead"] == 1
+    assert play(book, scene)["push", "token-dead"] == 1
 
 
 def test_ten_thousand_waiting_cost_less_than_50_mb(book: Book) -> None:

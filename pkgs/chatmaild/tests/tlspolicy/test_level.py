@@ -1,11 +1,11 @@
 """DANE before MTA-STS before the default, and mail that waits rather than leaves with less."""
 
 import asyncio
-from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
 
+from chatmaild.service.counters import Counters
 from chatmaild.tlspolicy import policy_store
 from chatmaild.tlspolicy.daemon import Server
 from chatmaild.tlspolicy.level import Answer, Decider, DnsUnavailableError, Tlsa
@@ -233,14 +233,14 @@ def test_many_questions_at_once_are_one_fetch() -> None:
 def test_answers_postfix(key: str, silent: str, reply: str) -> None:
     """What is no domain has no policy; a silent DNS makes mail wait."""
     world = World(record=b"v=STSv1; id=1", silent=silent)
-    assert asyncio.run(Server(world.decider(), Counter()).answer(key)) == reply
+    assert asyncio.run(Server(world.decider(), Counters()).answer(key)) == reply
 
 
 def test_a_fault_makes_mail_wait(caplog: pytest.LogCaptureFixture) -> None:
     """An exception must not look like a domain without a policy."""
     world = World()
     world.servers = None  # type: ignore[assignment]
-    assert asyncio.run(Server(world.decider(), Counter()).answer("a.test")).startswith("TEMP ")
+    assert asyncio.run(Server(world.decider(), Counters()).answer("a.test")).startswith("TEMP ")
     assert "a.test" not in caplog.text
 
 
@@ -259,7 +259,7 @@ def test_speaks_netstrings_and_hangs_up_on_all_else(sent: bytes, got: bytes) -> 
     """One connection carries many questions; what is no question ends it."""
 
     async def talk() -> bytes:
-        server = Server(World().decider(), Counter())
+        server = Server(World().decider(), Counters())
         running = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=1024)
         async with running:
             reader, writer = await asyncio.open_connection(*running.sockets[0].getsockname())

@@ -8,11 +8,11 @@ nothing here blocks: the book has one thread, hashing has two, and the event loo
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 
 from chatmaild import admission
+from chatmaild.accounts import gauges
 from chatmaild.accounts.door import Door, HourlyBudget
 from chatmaild.accounts.echo_account import EchoAccount
 from chatmaild.accounts.grant import Grant
@@ -29,6 +29,7 @@ from chatmaild.push.arrival_log import ArrivalLog
 from chatmaild.push.notifier import CONNECTIONS, Arrivals, Notifier
 from chatmaild.push.proxy import PushProxy
 from chatmaild.service import daemon, http_server, sockets, systemd
+from chatmaild.service.counters import Counters, answering
 
 log = logging.getLogger("chatmail-accounts")
 
@@ -58,21 +59,21 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
     if config.metrics:
         listening["numbers"] = config.metrics.accounts_socket
     listeners = {name: sockets.listener(name, path, passed) for name, path in listening.items()}
-    counts: Counter[str] = Counter()
+    counters = Counters()
     thread = BookThread(book)
 
     proxy = PushProxy(config.push.proxy, paths.authorities, CONNECTIONS)
     arrival_log = ArrivalLog(paths.arrivals)
-    notifier = Notifier(proxy.post, thread, arrival_log, counts)
+    notifier = Notifier(proxy.post, thread, arrival_log, counters)
     arrivals = Arrivals()
 
     def on_new_mail(address: str, mark: str) -> None:
-        counts["new mail"] += 1
+        counters.add("new_mail")
         if config.push.enable and arrivals.is_news(address, mark):
             notifier.notify(address)
 
     def on_login(address: str) -> None:
-        counts["logins"] += 1
+        counters.add("logins")
         thread.note_login(address)
 
     if not config.push.enable:
@@ -80,7 +81,7 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
         arrival_log.keep(())
 
     mailboxes = Mailboxes(paths.mailboxes)
-    keeper = Keeper(thread, Dovecot(paths.doveadm_socket), mailboxes, config, counts)
+    keeper = Keeper(thread, Dovecot(paths.doveadm_socket), mailboxes, config, counters)
     await keeper.tell_exceptions()
     door = Door(
         config,
@@ -89,8 +90,8 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
     )
 
     with ThreadPoolExecutor(HASHING_THREADS, "hash") as hashing:
-        grant = Grant(config, thread, hashing, door, keeper.prepare, counts)
-        registrar = Registrar(config, thread, door, grant, keeper, counts)
+        grant = Grant(config, thread, hashing, door, keeper.prepare, counters)
+        registrar = Registrar(config, thread, door, grant, keeper, counters)
         tokens = thread if config.push.enable else NoTokens()
         metadata = Metadata(
             server_entries(config), tokens, on_login, thread.note_login, on_new_mail
@@ -101,7 +102,7 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
             "control": Control(thread, keeper).endpoint.answer,
         }
         if config.echo:
-            echo = EchoAccount(config.domain, thread, hashing, keeper, counts)
+            echo = EchoAccount(config.domain, thread, hashing, keeper, counters)
             answers["echo"] = echo.endpoint.answer
         servers = [
             await http_server.start(listeners[name], answer) for name, answer in answers.items()
@@ -116,19 +117,16 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
         )
         streams = [dictionary]
         if config.metrics:
-            # Imported only here, because it takes 1.5 MB.
-            from chatmaild.accounts.numbers import Numbers  # noqa: PLC0415
-
-            told = Numbers(config, thread, counts)
+            told = answering(counters, gauges.of(config, thread))
             streams.append(
                 await asyncio.start_unix_server(
-                    told.serve, sock=listeners["numbers"], cleanup_socket=False
+                    told, sock=listeners["numbers"], cleanup_socket=False
                 )
             )
         chores = [
             asyncio.create_task(daemon.every(LOGINS_SECONDS, thread.write_logins)),
             asyncio.create_task(daemon.every(EXPIRY_SECONDS, thread.expire)),
-            asyncio.create_task(daemon.log_hourly(counts)),
+            asyncio.create_task(daemon.log_hourly(counters)),
             asyncio.create_task(asyncio.to_thread(mailboxes.empty_trash)),
             *([asyncio.create_task(_or_stop(notifier.run(), stop))] if config.push.enable else []),
         ]
@@ -149,7 +147,7 @@ async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
         await keeper.close()
         await proxy.close()
         await thread.close()
-        log.info("%s", daemon.summary(counts))
+        log.info("%s", counters.report())
 
 
 async def _or_stop(work: Awaitable[None], stop: asyncio.Event) -> None:

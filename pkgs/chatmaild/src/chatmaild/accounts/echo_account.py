@@ -10,7 +10,6 @@ unencrypted mail.
 """
 
 import asyncio
-from collections import Counter
 from concurrent.futures import Executor
 
 from aiohttp import web
@@ -21,6 +20,7 @@ from chatmaild.accounts.requests import LATER, BadRequest, Endpoint, Fields, tex
 from chatmaild.book.thread import BookThread
 from chatmaild.dovecot import passwords
 from chatmaild.service import http_server
+from chatmaild.service.counters import Counters
 
 BLOCKED = "the account is blocked"
 NOT_ITS_OWN = (
@@ -38,14 +38,14 @@ class EchoAccount:
         book: BookThread,
         hashing: Executor,
         keeper: Keeper,
-        counts: Counter[str],
+        counters: Counters,
     ) -> None:
         """Hash and compare on `hashing`."""
         self._address = f"{ECHO_NAME}@{domain}"
         self._book = book
         self._hashing = hashing
         self._keeper = keeper
-        self._counts = counts
+        self._counters = counters
         self.endpoint = Endpoint({"/account": self._account})
 
     async def _account(self, fields: Fields) -> web.Response:
@@ -77,5 +77,6 @@ class EchoAccount:
             return http_server.json_response({"reason": NOT_ITS_OWN}, 403)
         # A bot that stays connected for weeks rarely logs in, but is not idle.
         self._book.note_login(self._address)
-        self._counts["echo created"] += created
+        if created:
+            self._counters.add("echo_created")
         return web.json_response({"created": created}, headers={"Cache-Control": "no-store"})

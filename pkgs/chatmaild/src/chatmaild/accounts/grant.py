@@ -12,7 +12,6 @@ tells the client to try again later. This is how a locked book is reported. A re
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Protocol
@@ -27,6 +26,7 @@ from chatmaild.book.accounts import Account, BookError, NotCreatedError
 from chatmaild.config import Config
 from chatmaild.dovecot import passwords
 from chatmaild.service import http_server
+from chatmaild.service.counters import Counters
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ MAX_FIELDS = 16
 # Beyond this number, logins are told to try again later: at 4 ms per hash, 256 take a second.
 MAX_WAITING = 256
 
+# Refusals of logins to an account; the others refuse a new one.
+OF_ACCOUNTS = frozenset({Refusal.WRONG_PASSWORD, Refusal.BLOCKED})
 
 NOBODYS_PASSWORD = passwords.hash_password(b"nobody's")
 
@@ -66,7 +68,7 @@ class Grant:
         hashing: Executor,
         door: Door,
         prepare: Callable[[str], None],
-        counts: Counter[str],
+        counters: Counters,
     ) -> None:
         """Hash and compare on `hashing`; call `prepare` before creating an account."""
         self._config = config
@@ -74,7 +76,7 @@ class Grant:
         self._hashing = hashing
         self._door = door
         self._prepare = prepare
-        self._counts = counts
+        self._counters = counters
         self._waiting = 0
 
     async def decide(self, address: str, password: bytes) -> Refusal | None:
@@ -106,7 +108,7 @@ class Grant:
         if self._door.closed():
             return Refusal.REGISTRATION_CLOSED
         if shortage := self._door.crowded():
-            self._counts[f"not created {shortage}"] += 1
+            self._counters.add("registrations_refused", "login", shortage)
             raise Unavailable(f"no new accounts at the moment: {shortage}")
         loop = asyncio.get_running_loop()
         hashed = await loop.run_in_executor(self._hashing, passwords.hash_password, password)
@@ -125,7 +127,7 @@ class Grant:
         if not created:
             # A simultaneous first login created the account, perhaps with another password.
             return await self._compare(account, password)
-        self._counts["created"] += 1
+        self._counters.add("accounts_created")
         self._door.made()
         return None
 
@@ -184,12 +186,17 @@ class Grant:
         try:
             refusal = await self.decide(address, password)
         except Unavailable as error:
-            self._counts["unavailable"] += 1
+            self._counters.add("logins_unavailable")
             return http_server.text_response(str(error), 503)
         return self._verdict(address, refusal)
 
     def _verdict(self, address: str, refusal: Refusal | None) -> web.Response:
-        self._counts["accepted" if refusal is None else f"refused {refusal.value}"] += 1
+        if refusal is None:
+            self._counters.add("grants")
+        elif refusal in OF_ACCOUNTS:
+            self._counters.add("logins_refused", refusal.value)
+        else:
+            self._counters.add("registrations_refused", "login", refusal.value)
         return http_server.json_response(
             {
                 "access_token": "unused",

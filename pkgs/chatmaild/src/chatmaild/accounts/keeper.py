@@ -9,7 +9,6 @@ two steps.
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Coroutine
 
 from chatmaild.book.accounts import BookError
@@ -18,6 +17,7 @@ from chatmaild.book.thread import BookThread
 from chatmaild.config import Config
 from chatmaild.dovecot.doveadm import Dovecot, DovecotError
 from chatmaild.dovecot.mailboxes import Mailboxes
+from chatmaild.service.counters import Counters
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Keeper:
         dovecot: Dovecot,
         mailboxes: Mailboxes,
         config: Config,
-        counts: Counter[str],
+        counters: Counters,
     ) -> None:
         """Wire up the book, Dovecot and the mailboxes."""
         self._book = book
@@ -44,7 +44,7 @@ class Keeper:
         self._exceptions = Marks(config.paths.exceptions)
         self._cleartext = config.incoming.cleartext
         self._grace_days = config.accounts.grace_days
-        self._counts = counts
+        self._counters = counters
         self._tasks: set[asyncio.Task[None]] = set()
 
     def prepare(self, address: str) -> None:
@@ -93,7 +93,7 @@ class Keeper:
         """
         if not await self._book.set_blocked(address, blocked=True):
             return False
-        self._counts["blocked"] += 1
+        self._counters.add("blocks")
         await self._shut_out(address)
         self._later(self._shut_out_again(address))
         return True
@@ -117,7 +117,7 @@ class Keeper:
         """
         if not await self._book.delete(address, self._grace_days, idle_before=idle_before):
             return False
-        self._counts["deleted" if idle_before is None else "deleted as idle"] += 1
+        self._counters.add("accounts_deleted", "asked" if idle_before is None else "idle")
         try:
             await self._shut_out(address)
         finally:

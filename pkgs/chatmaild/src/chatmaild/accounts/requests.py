@@ -20,7 +20,6 @@ A reason is a sentence that may be shown to users.
 import dataclasses
 import json
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -36,6 +35,7 @@ from chatmaild.book.thread import BookThread
 from chatmaild.config import Config
 from chatmaild.dovecot.doveadm import DovecotError
 from chatmaild.service import http_server
+from chatmaild.service.counters import Counters
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Registrar:
         door: Door,
         grant: Grant,
         keeper: Keeper,
-        counts: Counter[str],
+        counters: Counters,
     ) -> None:
         """Apply the same rules as for a first login."""
         self._config = config
@@ -110,7 +110,7 @@ class Registrar:
         self._door = door
         self._grant = grant
         self._keeper = keeper
-        self._counts = counts
+        self._counters = counters
         self.endpoint = Endpoint({"/new": self._new, "/delete": self._delete})
 
     async def _new(self, fields: Fields) -> web.Response:
@@ -125,11 +125,11 @@ class Registrar:
             refused = await self._book.hand_out(invite, address) if invite else Refused.MISSING
             if refused:
                 return self._refuse(refused.value, INVITES[refused], 403)
-        self._counts["handed out"] += 1
+        self._counters.add("addresses_handed_out")
         return web.Response(status=204)
 
     def _refuse(self, word: str, reason: str, status: int) -> web.Response:
-        self._counts[f"not handed out {word}"] += 1
+        self._counters.add("registrations_refused", "new", word)
         return _reason(reason, status)
 
     async def _delete(self, fields: Fields) -> web.Response:
@@ -137,7 +137,7 @@ class Registrar:
         try:
             owner = await self._grant.is_owner(address, password.encode("utf-8", "replace"))
             if not owner or not await self._keeper.delete(address):
-                self._counts["not deleted wrong-password"] += 1
+                self._counters.add("deletions_refused")
                 return _reason(NO_OWNER, 401)
         except Unavailable:
             return _reason(LATER, 503)

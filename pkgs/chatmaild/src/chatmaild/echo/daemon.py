@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from queue import Empty
 from typing import Any
@@ -28,6 +27,7 @@ from chatmaild.echo.bot import FORGET_SECONDS, Echo, Incoming, forget_old
 from chatmaild.echo.pace import Pace
 from chatmaild.echo.presence import Presence
 from chatmaild.service import daemon, systemd
+from chatmaild.service.counters import Counters
 
 log = logging.getLogger(__name__)
 
@@ -96,15 +96,15 @@ def _serve(config: Config, echo: EchoConfig, rpc: Rpc) -> None:
     systemd.notify("READY=1")
     log.info("ready")
     bot = Echo(config.sending.per_minute)
-    counts: Counter[str] = Counter()
+    counters = Counters()
     events = rpc.get_queue(account.id)
     swept = time.monotonic()
-    _answer_new(account, bot, counts)  # what came while nobody was there
+    _answer_new(account, bot, counters)  # what came while nobody was there
     while True:
         with contextlib.suppress(Empty):
             event = events.get(timeout=pace.left())
             if event["kind"] == EventType.INCOMING_MSG:
-                _answer_new(account, bot, counts)
+                _answer_new(account, bot, counters)
             elif event["kind"] == EventType.CONNECTIVITY_CHANGED and _is_cut_off(rpc, account):
                 pace.hurry()
         if pace.left():
@@ -114,8 +114,8 @@ def _serve(config: Config, echo: EchoConfig, rpc: Rpc) -> None:
         pace.looked(changed=presence.look())
         if time.monotonic() - swept > FORGET_SECONDS:
             swept = time.monotonic()
-            counts["forgotten chats"] += forget_old(_chats(account), time.time())
-            log.info("%s", daemon.summary(counts))
+            counters.add("forgotten_chats", count=forget_old(_chats(account), time.time()))
+            log.info("%s", counters.report())
 
 
 def _account(address: str, word: str, echo: EchoConfig, deltachat: DeltaChat) -> Account:
@@ -162,11 +162,11 @@ def _is_cut_off(rpc: Rpc, account: Account) -> bool:
     return int(rpc.get_connectivity(account.id)) < CONNECTING
 
 
-def _answer_new(account: Account, bot: Echo, counts: Counter[str]) -> None:
+def _answer_new(account: Account, bot: Echo, counters: Counters) -> None:
     for message in account.get_next_messages():
         # Recorded before the answer: a message that crashes this program must not do so twice.
         account.set_config("last_msg_id", str(message.id))
-        counts["answered" if _answer(account, bot, message) else "silent"] += 1
+        counters.add("messages", "answered" if _answer(account, bot, message) else "silent")
 
 
 def _answer(account: Account, bot: Echo, message: Message) -> bool:

@@ -13,10 +13,9 @@ import sys
 from chatmaild.config import Config, is_address
 from chatmaild.filter import server
 from chatmaild.filter.pipeline import Pipeline
-from chatmaild.service import daemon, numbers, sockets, systemd
+from chatmaild.service import daemon, sockets, systemd
+from chatmaild.service.counters import answering
 from chatmaild.signatures import keys, resolver, signing
-
-REPORT_SECONDS = 3600.0
 
 log = logging.getLogger("chatmail-filter")
 
@@ -28,9 +27,9 @@ async def _serve(config: Config, pipeline: Pipeline) -> None:
     listener = sockets.listener("filter", paths.filter_socket, {})
     if config.metrics:
         asked = sockets.listener("numbers", config.metrics.filter_socket, {})
-        numbers.tell_forever(asked, pipeline.counters.totals)
+        await asyncio.start_unix_server(answering(pipeline.counters), sock=asked)
     serving = await server.serve(pipeline, listener)
-    reporting = asyncio.create_task(daemon.every(REPORT_SECONDS, lambda: _report(pipeline)))
+    reporting = asyncio.create_task(daemon.log_hourly(pipeline.counters))
     systemd.notify("READY=1")
     await stop.wait()
     systemd.notify("STOPPING=1")
@@ -38,11 +37,7 @@ async def _serve(config: Config, pipeline: Pipeline) -> None:
     # doubled.
     serving.close()
     reporting.cancel()
-    log.info("since the last report: %s", pipeline.counters.report() or "nothing")
-
-
-async def _report(pipeline: Pipeline) -> None:
-    log.info("last hour: %s", pipeline.counters.report() or "nothing")
+    log.info("%s", pipeline.counters.report())
 
 
 def run(config: Config) -> None:

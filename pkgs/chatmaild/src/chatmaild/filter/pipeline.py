@@ -15,12 +15,12 @@ from chatmaild.book.marks import Marks
 from chatmaild.config import Config
 from chatmaild.filter import headers as cleaning
 from chatmaild.filter import policy, replies
-from chatmaild.filter.counters import Counters
 from chatmaild.filter.headers import Edit
 from chatmaild.filter.policy import Envelope, Refuse, Role
 from chatmaild.filter.ratelimit import RateLimit
 from chatmaild.message.addresses import Address
 from chatmaild.message.structure import Header
+from chatmaild.service.counters import Counters
 from chatmaild.signatures import verifying
 from chatmaild.signatures.signing import Signer
 from chatmaild.signatures.verifying import Lookup, Outcome
@@ -109,7 +109,7 @@ class Pipeline:
             result = self._finish_incoming(envelope, headers, body)
         else:
             result = Pass([], self._sign_own(headers, body))
-            self.counters.count("internal-accepted-own")
+            self.counters.add("messages_accepted", "internal", "own")
         return result
 
     def _finish_submission(
@@ -118,7 +118,7 @@ class Pipeline:
         verdict = policy.outgoing(envelope, headers, body)
         if isinstance(verdict, Refuse):
             return verdict
-        self.counters.count(f"submission-accepted-{verdict.kind.value}")
+        self.counters.add("messages_accepted", "submission", verdict.kind.value)
         edited = cleaning.clean_submission(headers)
         return Pass(edited.edits, self._sign_own(edited.headers, body))
 
@@ -141,10 +141,10 @@ class Pipeline:
             return verdict
         if author.domain == self._domain and (refused := policy.check_return(verdict.kind)):
             return refused
-        self.counters.count(f"incoming-accepted-{verdict.kind.value}")
+        self.counters.add("messages_accepted", "incoming", verdict.kind.value)
         unanswered = not policy.may_answer(envelope, author)
         if unanswered:
-            self.counters.count("unanswered")
+            self.counters.add("unanswered")
         edited = cleaning.clean_incoming(headers, proof.covered, verdict.kind)
         return Pass(edited.edits, [], unanswered)
 
@@ -161,7 +161,7 @@ class Pipeline:
             headers, body, author.domain, self._lookup, now=self._wall(), clock=self._monotonic
         )
         if result.outcome is Outcome.VALID:
-            self.counters.count("verified")
+            self.counters.add("dkim_verified")
             return _Proof(result.covered)
         return Refuse(
             {
@@ -180,5 +180,5 @@ class Pipeline:
             or author.domain != self._signer.domain
         ):
             return []
-        self.counters.count("signed")
+        self.counters.add("dkim_signed")
         return self._signer.sign(headers, body)

@@ -305,7 +305,7 @@ def _address(data: bytes) -> str:
 
 
 def _refusal(pipeline: Pipeline, role: Role, reply: Reply) -> bytes:
-    pipeline.counters.count(f"{role.value}-refused-{reply.reason}")
+    pipeline.counters.add("messages_refused", role.value, reply.reason)
     return milter_protocol.reply(reply.code, reply.text)
 
 

@@ -7,21 +7,58 @@ whatever else came through would stand there as "other", so no address can becom
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 import chatmaild
-from chatmaild.accounts.login import Refusal
-from chatmaild.accounts.numbers import ACTIVE_DAYS
+from chatmaild.accounts.gauges import ACTIVE_DAYS
 from chatmaild.metrics.sources import Sample
 
 QUEUES = ("incoming", "active", "deferred", "hold", "maildrop")
 _WORD = re.compile(r"[a-z][a-z-]{0,39}", re.ASCII)
-# A login that is refused for these is no try to make an account.
-_OF_LOGINS = {Refusal.WRONG_PASSWORD.value, Refusal.BLOCKED.value}
+
+
+class _Family(NamedTuple):
+    """A counter of a daemon; `always` has label values that are shown from the start."""
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+    always: tuple[tuple[str, ...], ...] = ()
+
+
+OF_FILTER = (
+    _Family("messages_accepted", "Messages that the filter let pass.", ("role", "kind")),
+    _Family(
+        "messages_refused",
+        "Messages that the filter refused or put off, or recipients of them that it did.",
+        ("role", "reason"),
+    ),
+    _Family("dkim_signed", "Messages with a DKIM signature of this relay added."),
+    _Family("dkim_verified", "Messages whose DKIM signature was found valid."),
+)
+OF_ACCOUNTS = (
+    _Family("logins_refused", "Logins to an account that were refused.", ("reason",)),
+    _Family(
+        "registrations_refused",
+        "New accounts that were refused, where a name was asked for or at the first login.",
+        ("at", "reason"),
+    ),
+    _Family("push", "Notifications of devices, by what became of them.", ("outcome",)),
+    _Family(
+        "accounts_deleted",
+        "Accounts that were deleted, because somebody asked for it or nobody used them.",
+        ("why",),
+        (("asked",), ("idle",)),
+    ),
+    _Family("accounts_created", "Accounts that came into being."),
+    _Family("addresses_handed_out", "Addresses that were given to whoever asked."),
+    _Family("logins", "Logins by IMAP."),
+    _Family("logins_unavailable", "Logins that were told to try later."),
+)
 
 
 def text(sample: Sample) -> bytes:
@@ -54,9 +91,9 @@ class _Collector:
         )
         yield from _queue(self._sample)
         if self._sample.filter is not None:
-            yield from _filter(self._sample.filter)
+            yield from _counted(self._sample.filter["counts"], OF_FILTER)
         if self._sample.accounts is not None:
-            yield from _counts(self._sample.accounts["counts"])
+            yield from _counted(self._sample.accounts["counts"], OF_ACCOUNTS)
             yield from _state(self._sample.accounts)
 
 
@@ -72,72 +109,21 @@ def _queue(sample: Sample) -> Iterator[Metric]:
     yield _gauge("queue_oldest_seconds", "How long the oldest of them has waited.", {(): age})
 
 
-def _filter(numbers: Mapping[str, Any]) -> Iterator[Metric]:
-    accepted: dict[tuple[str, ...], float] = {}
-    refused: dict[tuple[str, ...], float] = {}
-    for event, number in numbers.items():
-        role, _, rest = event.partition("-")
-        outcome, _, why = rest.partition("-")
-        if outcome == "accepted":
-            _add(accepted, (_word(role), _word(why)), number)
-        elif outcome == "refused":
-            _add(refused, (_word(role), _word(why)), number)
-    yield _counter(
-        "messages_accepted", "Messages that the filter let pass.", accepted, "role", "kind"
-    )
-    yield _counter(
-        "messages_refused",
-        "Messages that the filter refused or put off, or recipients of them that it did.",
-        refused,
-        "role",
-        "reason",
-    )
-    for name, meaning in (
-        ("signed", "Messages with a DKIM signature of this relay added."),
-        ("verified", "Messages whose DKIM signature was found valid."),
-    ):
-        yield _counter(f"dkim_{name}", meaning, {(): numbers.get(name, 0)})
-
-
-def _counts(counts: Mapping[str, Any]) -> Iterator[Metric]:
-    logins: dict[tuple[str, ...], float] = {}
-    registrations: dict[tuple[str, ...], float] = {}
-    push: dict[tuple[str, ...], float] = {}
-    for event, number in counts.items():
-        if event.startswith("refused "):
-            reason = _word(event.removeprefix("refused "))
-            if reason in _OF_LOGINS:
-                _add(logins, (reason,), number)
-            else:
-                _add(registrations, ("login", reason), number)
-        elif event.startswith("not created "):
-            _add(registrations, ("login", _word(event.removeprefix("not created "))), number)
-        elif event.startswith("not handed out "):
-            _add(registrations, ("new", _word(event.removeprefix("not handed out "))), number)
-        elif event.startswith("push "):
-            _add(push, (_word(event.removeprefix("push ").replace(" ", "-")),), number)
-    yield _counter("logins_refused", "Logins to an account that were refused.", logins, "reason")
-    yield _counter(
-        "registrations_refused",
-        "New accounts that were refused, where a name was asked for or at the first login.",
-        registrations,
-        "at",
-        "reason",
-    )
-    yield _counter("push", "Notifications of devices, by what became of them.", push, "outcome")
-    yield _counter(
-        "accounts_deleted",
-        "Accounts that were deleted, because somebody asked for it or nobody used them.",
-        {("asked",): counts.get("deleted", 0), ("idle",): counts.get("deleted as idle", 0)},
-        "why",
-    )
-    for name, event, meaning in (
-        ("accounts_created", "created", "Accounts that came into being."),
-        ("addresses_handed_out", "handed out", "Addresses that were given to whoever asked."),
-        ("logins", "logins", "Logins by IMAP."),
-        ("logins_unavailable", "unavailable", "Logins that were told to try later."),
-    ):
-        yield _counter(name, meaning, {(): counts.get(event, 0)})
+def _counted(counts: Iterable[Sequence[Any]], families: Iterable[_Family]) -> Iterator[Metric]:
+    """Yield the counters of a daemon, also those that have not counted anything yet."""
+    values: dict[str, dict[tuple[str, ...], float]] = {}
+    for name, *labels, number in counts:
+        of_name = values.setdefault(name, {})
+        key = tuple(_word(label) for label in labels)
+        of_name[key] = of_name.get(key, 0) + number
+    for family in families:
+        metric = CounterMetricFamily(
+            f"chatmail_{family.name}", family.meaning, labels=family.labels
+        )
+        zero = dict.fromkeys(family.always if family.labels else [()], 0.0)
+        for key, number in (zero | values.get(family.name, {})).items():
+            metric.add_metric(key, number)
+        yield metric
 
 
 def _state(told: Mapping[str, Any]) -> Iterator[Metric]:
@@ -184,23 +170,10 @@ def _word(text: str) -> str:
     return text if _WORD.fullmatch(text) else "other"
 
 
-def _add(values: dict[tuple[str, ...], float], labels: tuple[str, ...], number: float) -> None:
-    values[labels] = values.get(labels, 0) + number
-
-
 def _gauge(
     name: str, meaning: str, values: Mapping[tuple[str, ...], float], *labels: str
 ) -> Metric:
     family = GaugeMetricFamily(f"chatmail_{name}", meaning, labels=labels)
-    for key, number in values.items():
-        family.add_metric(key, number)
-    return family
-
-
-def _counter(
-    name: str, meaning: str, values: Mapping[tuple[str, ...], float], *labels: str
-) -> Metric:
-    family = CounterMetricFamily(f"chatmail_{name}", meaning, labels=labels)
     for key, number in values.items():
         family.add_metric(key, number)
     return family

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from chatmaild.config import Config, Metrics
 from chatmaild.postfix.queue import Listing, QueueError
-from chatmaild.service import numbers
+from chatmaild.service import counters
 
 LISTENER_SECONDS = 3.0
 QUEUE_SECONDS = 4.0
@@ -44,8 +44,8 @@ class Sample:
 def look(config: Config, metrics: Metrics) -> Sample:
     """Ask everybody once."""
     sample = Sample()
-    sample.accounts = _numbers(metrics.accounts_socket)
-    sample.filter = _numbers(metrics.filter_socket)
+    sample.accounts = _counters(metrics.accounts_socket)
+    sample.filter = _counters(metrics.filter_socket)
     sample.answering["accounts"] = sample.accounts is not None
     sample.answering["filter"] = sample.filter is not None
     for name, port in (
@@ -61,10 +61,10 @@ def look(config: Config, metrics: Metrics) -> Sample:
     return sample
 
 
-def _numbers(path: Path) -> Mapping[str, Any] | None:
+def _counters(path: Path) -> Mapping[str, Any] | None:
     try:
-        return numbers.ask(path)
-    except numbers.NumbersError:
+        return counters.read(path)
+    except counters.CountersError:
         return None
 
 

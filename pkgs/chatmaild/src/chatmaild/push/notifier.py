@@ -13,7 +13,7 @@ the others wait in the account book.
 import asyncio
 import logging
 import time
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from chatmaild.book.accounts import BookError
@@ -21,6 +21,7 @@ from chatmaild.book.outbox import LEASE_SECONDS, Notification
 from chatmaild.book.thread import BookThread
 from chatmaild.push.arrival_log import ArrivalLog
 from chatmaild.push.proxy import Outcome
+from chatmaild.service.counters import Counters
 
 log = logging.getLogger(__name__)
 
@@ -78,14 +79,14 @@ class Notifier:
         post: Post,
         book: BookThread,
         arrivals: ArrivalLog,
-        counts: Counter[str],
+        counters: Counters,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Send the tokens in `book` to the proxy with `post`."""
         self._post = post
         self._book = book
         self._outbox = book.outbox
-        self._counts = counts
+        self._counters = counters
         self._clock = clock
         self._log = arrivals
         self._left = arrivals.left()
@@ -109,7 +110,7 @@ class Notifier:
     def notify(self, address: str) -> None:
         """Wake the devices of an account; returns immediately."""
         if len(self._arrived) >= MAX_ARRIVALS:
-            self._counts["push dropped"] += 1
+            self._counters.add("push", "dropped")
             return
         self._log.note(address)
         self._arrived.append(address)
@@ -139,7 +140,7 @@ class Notifier:
                     devices = await self._book.devices(addresses)
                     await self._add(devices)
                 except BookError as error:
-                    self._counts["push dropped"] += size
+                    self._counters.add("push", "dropped", count=size)
                     log.error("%s", error)  # noqa: TRY400 - the message is complete
                 self._looked_up = ()
 
@@ -150,7 +151,7 @@ class Notifier:
             one = Notification(address, token, now)
             # A notification that is not sent yet will wake the device for this message too.
             if one.key in self._unsent:
-                self._counts["push merged"] += 1
+                self._counters.add("push", "merged")
             elif len(self._unsent) < MAX_UNSENT:
                 self._unsent[one.key] = one
             else:
@@ -177,10 +178,10 @@ class Notifier:
         self._tell(outcome, fault)
         try:
             if outcome is Outcome.DONE:
-                self._counts["push sent"] += 1
+                self._counters.add("push", "sent")
                 self._over(one)
             elif outcome is Outcome.TOKEN_DEAD:
-                self._counts["push token dead"] += 1
+                self._counters.add("push", "token-dead")
                 await self._book.run(self._outbox.forget_token, one.token)
             else:
                 await self._failed(one)
@@ -192,10 +193,10 @@ class Notifier:
         attempts = one.attempts + 1
         due = now + pause(attempts)
         if due - one.since > GIVE_UP_SECONDS:
-            self._counts["push given up"] += 1
+            self._counters.add("push", "given-up")
             self._over(one)
         else:
-            self._counts["push put off"] += 1
+            self._counters.add("push", "put-off")
             again = Notification(one.address, one.token, one.since, attempts)
             await self._put([(again, due)])
 

@@ -6,13 +6,13 @@ import logging
 import resource
 import signal
 import sys
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from chatmaild import admission
 from chatmaild.config import DEFAULT_PATH, Config, ConfigError, load
 from chatmaild.service import journal, systemd
+from chatmaild.service.counters import Counters
 
 log = logging.getLogger(__name__)
 
@@ -79,18 +79,11 @@ def warn_about_admission(config: Config) -> None:
         log.warning("`%s` has no effect: the host's value cannot be read in this sandbox", key)
 
 
-def summary(counts: Counter[str]) -> str:
-    """Say what was counted, in one line without any address."""
-    return "since start: " + (
-        ", ".join(f"{name} {counts[name]}" for name in sorted(counts)) or "nothing"
-    )
-
-
-async def log_hourly(counts: Counter[str]) -> None:
+async def log_hourly(counters: Counters) -> None:
     """Write the counters to the log and to `systemctl status`, every hour until cancelled."""
 
     async def report() -> None:
-        line = summary(counts)
+        line = counters.report()
         systemd.notify(f"STATUS={line}")
         log.info("%s", line)
 

@@ -9,11 +9,11 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections import Counter
 
 from chatmaild.config import Config
 from chatmaild.postfix import socketmap
 from chatmaild.service import daemon, sockets, systemd
+from chatmaild.service.counters import Counters
 from chatmaild.tlspolicy import policy_store
 from chatmaild.tlspolicy.dns import Resolver
 from chatmaild.tlspolicy.level import Decider, DnsUnavailableError
@@ -31,10 +31,10 @@ log = logging.getLogger("chatmail-tls")
 class Server:
     """Answers Postfix' questions and counts the answers."""
 
-    def __init__(self, decider: Decider, counts: Counter[str]) -> None:
+    def __init__(self, decider: Decider, counters: Counters) -> None:
         """Ask `decider` about each domain."""
         self._decider = decider
-        self._counts = counts
+        self._counters = counters
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer on one connection until it ends, idles or breaks the protocol."""
@@ -61,14 +61,14 @@ class Server:
             async with asyncio.timeout(DECIDE_SECONDS):
                 level = await self._decider.level(domain)
         except (DnsUnavailableError, TimeoutError):
-            self._counts["temporary"] += 1
+            self._counters.add("answers", "temporary")
             return "TEMP the DNS gives no answer about this domain"
         except Exception:
             # Whatever it is, the mail must wait and not leave unverified.
             log.exception("a decision failed")
-            self._counts["failed"] += 1
+            self._counters.add("answers", "failed")
             return "TEMP internal error"
-        self._counts[level.partition(" ")[0] if level else "default"] += 1
+        self._counters.add("answers", level.partition(" ")[0] if level else "default")
         return f"OK {level}" if level else "NOTFOUND "
 
 
@@ -83,9 +83,9 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     path = config.paths.tls_policy_socket
     passed = systemd.listen_fds()
     listener = sockets.listener("tls-policy", path, passed)
-    counts: Counter[str] = Counter()
+    counters = Counters()
     policies = policy_store.Policies(config.paths.sts_policies)
-    server = Server(Decider(Resolver(), policies), counts)
+    server = Server(Decider(Resolver(), policies), counters)
 
     async def forget() -> None:
         policies.forget_expired()
@@ -95,7 +95,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
         server.serve, sock=listener, limit=1024, cleanup_socket=False
     )
     chores = [
-        asyncio.create_task(daemon.log_hourly(counts)),
+        asyncio.create_task(daemon.log_hourly(counters)),
         asyncio.create_task(daemon.every(FORGET_SECONDS, forget)),
     ]
     systemd.notify("READY=1")
@@ -107,7 +107,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
         chore.cancel()
     running.close()
     policies.close()
-    log.info("%s", daemon.summary(counts))
+    log.info("%s", counters.report())
 
 
 async def _run(config: Config) -> None:

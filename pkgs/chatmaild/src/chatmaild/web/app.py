@@ -12,7 +12,6 @@ answer in the same time.
 
 import base64
 import binascii
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from aiohttp import web
 
 from chatmaild.config import Config
 from chatmaild.service import http_server
+from chatmaild.service.counters import Counters
 from chatmaild.web import mxdeliv
 from chatmaild.web.credentials import dclogin_url, fresh_credentials
 
@@ -38,17 +38,17 @@ type Ask = Callable[[str, Mapping[str, str]], Awaitable[tuple[int, str]]]
 class App:
     """Answers requests and counts the outcomes."""
 
-    def __init__(self, config: Config, ask: Ask, counts: Counter[str]) -> None:
+    def __init__(self, config: Config, ask: Ask, counters: Counters) -> None:
         """Put each question to chatmail-accounts by `ask`, so no answer needs a restart."""
         self._config = config
         self._ask = ask
-        self._counts = counts
+        self._counters = counters
         self._self_signed = config.certificate.source == "self-signed"
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         if request.path == mxdeliv.PATH:
-            return await mxdeliv.answer(request, self._config, self._counts)
+            return await mxdeliv.answer(request, self._config, self._counters)
         if request.path in NEW:
             return await self._new(request)
         if request.path == DELETE:
@@ -69,7 +69,7 @@ class App:
         return http_server.text_response("only POST or GET", 405, {"Allow": "GET, HEAD, POST"})
 
     def _invite(self, token: str) -> web.Response:
-        self._counts["redirected"] += 1
+        self._counters.add("redirected")
         location = f"dcaccount:https://{self._config.host}/new"
         if token:
             location += f"?t={quote(token, safe='')}"
@@ -79,10 +79,10 @@ class App:
         credentials = fresh_credentials(self._config)
         status, reason = await self._ask("/new", {"address": credentials.email, "invite": token})
         if reason:
-            self._counts[f"refused {status}"] += 1
+            self._counters.add("refused", str(status))
             headers = {"Retry-After": "60"} if status == 503 else {}  # noqa: PLR2004
             return http_server.json_response({"reason": reason}, status, headers)
-        self._counts["handed out"] += 1
+        self._counters.add("handed_out")
         answer = {"email": credentials.email, "password": credentials.password}
         if self._self_signed:
             answer["dclogin_url"] = dclogin_url(credentials, self._config.host)
@@ -100,11 +100,11 @@ class App:
         address, password = credentials
         status, reason = await self._ask("/delete", {"address": address, "password": password})
         if status == 401:  # noqa: PLR2004 - RFC 9110 15.5.2
-            self._counts["not deleted"] += 1
+            self._counters.add("deletions_refused")
             return _unauthorized(reason)
         if reason:
             return http_server.json_response({"reason": reason}, status)
-        self._counts["deleted"] += 1
+        self._counters.add("deleted")
         return http_server.json_response({"deleted": address.lower()})
 
 

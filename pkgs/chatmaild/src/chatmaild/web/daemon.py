@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections import Counter
 
 from chatmaild.config import Config
 from chatmaild.service import daemon, http_server, sockets, systemd
+from chatmaild.service.counters import Counters
 from chatmaild.web.app import App
 from chatmaild.web.registrar import Registrar
 
@@ -23,11 +23,11 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     paths = config.paths
     passed = systemd.listen_fds()
     listener = sockets.listener("web", paths.web_socket, passed)
-    counts: Counter[str] = Counter()
+    counters = Counters()
     registrar = Registrar(paths.registrar_socket)
-    app = App(config, registrar.ask, counts)
+    app = App(config, registrar.ask, counters)
     http = await http_server.start(listener, app.answer)
-    chore = asyncio.create_task(daemon.log_hourly(counts))
+    chore = asyncio.create_task(daemon.log_hourly(counters))
     systemd.notify("READY=1")
     log.info("ready")
     await stop.wait()
@@ -37,7 +37,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     await asyncio.gather(chore, return_exceptions=True)
     await http.cleanup()
     await registrar.close()
-    log.info("%s", daemon.summary(counts))
+    log.info("%s", counters.report())
 
 
 async def _run(config: Config) -> None:

@@ -13,12 +13,12 @@ The body is passed on as it comes, so a message never lies in memory as a whole.
 import asyncio
 import ipaddress
 import re
-from collections import Counter
 
 from aiohttp import web
 
 from chatmaild.config import Config
 from chatmaild.service import http_server
+from chatmaild.service.counters import Counters
 
 PATH = "/mxdeliv"
 TOO_LARGE = "552 Message exceeds maximum size"
@@ -38,28 +38,28 @@ class RefusedError(Exception):
     """SMTP says no; the text is the reply."""
 
 
-async def answer(request: web.BaseRequest, config: Config, counts: Counter[str]) -> web.Response:
+async def answer(request: web.BaseRequest, config: Config, counters: Counters) -> web.Response:
     """Hand one message to Postfix and answer with what it says."""
     if request.method != "POST":
         return http_server.text_response("only POST", 405, {"Allow": "POST"})
     if (request.content_length or 0) > config.message.max_size:
         return http_server.text_response(TOO_LARGE, 413)
     if _places.locked():
-        counts["mail put off"] += 1
+        counters.add("mail", "put-off")
         return http_server.text_response("451 4.3.2 Too many messages at once", 503)
     try:
         sender, recipients = _envelope(request)
         async with asyncio.timeout(BODY_SECONDS), _places:
             await _deliver(request, config, sender, recipients)
     except RefusedError as error:
-        counts["mail refused"] += 1
+        counters.add("mail", "refused")
         # Postfix and the contract say the same of this one in two ways.
         code = 413 if str(error).startswith("552 ") and "exceeds" in str(error) else 400
         return http_server.text_response(TOO_LARGE if code == 413 else str(error), code)  # noqa: PLR2004
     except (OSError, EOFError, TimeoutError, ValueError):
-        counts["mail put off"] += 1
+        counters.add("mail", "put-off")
         return http_server.text_response("451 4.3.0 Local error", 400)
-    counts["mail taken"] += 1
+    counters.add("mail", "taken")
     return http_server.text_response("250 OK", 200)
 
 

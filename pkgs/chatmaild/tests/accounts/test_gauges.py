@@ -2,9 +2,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chatmaild.accounts.numbers import population
+from chatmaild.accounts.gauges import population
 from chatmaild.book.accounts import Book
-from chatmaild.service import numbers
+from chatmaild.service import counters
 from running import Daemon
 
 TODAY = 20_000
@@ -48,15 +48,15 @@ def test_the_daemon_tells_what_it_did_and_how_things_stand(
     daemon.login("alice1234@chat.example.org", "password1")
     daemon.login("alice1234@chat.example.org", "another one")
     daemon.login("x@chat.example.org", "password1")
-    told = numbers.ask(place)
+    told = counters.read(place)
     daemon.stop()
 
-    assert told["counts"] == {
-        "accepted": 1,
-        "created": 1,
-        "refused wrong-password": 1,
-        "refused name-length": 1,
-    }
+    assert told["counts"] == [
+        ["accounts_created", 1],
+        ["grants", 1],
+        ["logins_refused", "wrong-password", 1],
+        ["registrations_refused", "login", "name-length", 1],
+    ]
     assert told["book"] == {
         "accounts": 1,
         "blocked": 0,

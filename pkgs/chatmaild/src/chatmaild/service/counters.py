@@ -1,0 +1,94 @@
+"""
+What a daemon has counted since its start, for its log and for chatmail-metrics.
+
+chatmail-metrics connects to a UNIX socket and reads one JSON object to its end. Nothing is read
+from the peer, so nothing that it sends can be wrong.
+"""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+READ_SECONDS = 5.0
+ANSWER_SECONDS = 2.0
+MAX_BYTES = 65_536
+
+
+class CountersError(Exception):
+    """The counters of a daemon cannot be read; the text is one sentence for the operator."""
+
+
+class Counters:
+    """
+    Events by name and label values; may be shared by threads.
+
+    A name is that of a metric without `chatmail_`, where there is one. Names and labels are words
+    of this package and never come from a message.
+    """
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, name: str, *labels: str, count: int = 1) -> None:
+        """Count an event, or several."""
+        with self._lock:
+            self._counts[name, *labels] += count
+
+    def rows(self) -> list[tuple[str | int, ...]]:
+        """List name, labels and number of everything that was counted."""
+        with self._lock:
+            return [(*key, number) for key, number in sorted(self._counts.items())]
+
+    def report(self) -> str:
+        """Write all of it in one line for the log."""
+        rows = (f"{'.'.join(map(str, key))}={number}" for *key, number in self.rows())
+        return f"since start: {' '.join(rows) or 'nothing'}"
+
+
+type Gauges = Callable[[], Awaitable[Mapping[str, Any]]]
+type Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def answering(counters: Counters, gauges: Gauges | None = None) -> Connected:
+    """Answer each connection with the counters, and with what `gauges` returns beside them."""
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A peer that does not read, or has gone, is not a fault of this daemon.
+        with contextlib.suppress(OSError, TimeoutError), contextlib.closing(writer):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                found = await gauges() if gauges else {}
+                writer.write(json.dumps({"counts": counters.rows(), **found}).encode())
+                await writer.drain()
+
+    return answer
+
+
+def read(path: Path) -> dict[str, Any]:
+    """
+    Return what the daemon behind a socket answers.
+
+    Raises:
+        CountersError: it does not answer with counters within five seconds.
+
+    """
+    received = b""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(READ_SECONDS)
+            connection.connect(str(path))
+            while len(received) <= MAX_BYTES and (part := connection.recv(MAX_BYTES)):
+                received += part
+        answer = json.loads(received)
+    except (OSError, ValueError, RecursionError) as error:
+        raise CountersError(f"{path}: {error}") from None
+    if not isinstance(answer, dict) or "counts" not in answer:
+        raise CountersError(f"{path}: these are not counters")
+    return answer
