@@ -29,6 +29,16 @@ let
     group = platform.postfix.group;
     inherit mode;
   };
+  # For processes that run as the owner of the mailboxes.
+  forMailboxes = {
+    user = users.mail;
+    mode = "0600";
+  };
+  forLogin = {
+    user = platform.dovecot.loginUser;
+    mode = "0600";
+  };
+  closed.mode = "0";
   # chatmail-trim is called through the protocol of Dovecot's `script` service, with the address as argument.
   trim = {
     driver = "unix";
@@ -246,7 +256,12 @@ in
     };
 
     # --- Processes ----------------------------------------------------------------------------------------------------
+    # Every listener's owner is chosen here. Dovecot's own choice for those below is mode 0666: any local user could deliver mail
+    # as anyone (lmtp), look up accounts (auth-userdb) or use what the relay does not need (mode 0 closes a listener).
     "service auth" = {
+      "unix_listener auth-userdb" = forMailboxes;
+      "unix_listener login/login" = forLogin;
+      "unix_listener token-login/tokenlogin" = closed;
       client_limit = settings.connections.imap + 2 * settings.connections.smtp + 1000;
       "unix_listener ${listeners.sasl}" = forPostfix "0600";
     };
@@ -277,7 +292,11 @@ in
       idle_kill_interval = "10s";
       process_limit = settings.connections.imap;
       # Without this, a hibernated client is disconnected when it wakes up (2.4.1, and newer versions with config_version 2.4.1).
-      "unix_listener imap-master".user = platform.dovecot.user;
+      "unix_listener imap-master" = {
+        user = platform.dovecot.user;
+        mode = "0600";
+      };
+      "unix_listener login/imap" = forLogin;
     };
     # chatmail-accounts uses this socket to flush the cached login of a blocked or deleted account and to close its connections.
     # Only the owner can open the socket, so Dovecot asks for no password (it requires mode 0600 for that). Such sockets accept
@@ -291,7 +310,15 @@ in
       "\"auth cache flush\"" = true;
     };
     "service imap-hibernate".client_limit = settings.connections.imap + 1000;
+    "service indexer"."unix_listener indexer" = forMailboxes;
+    "service dns-client" = {
+      "unix_listener dns-client" = closed;
+      "unix_listener login/dns-client" = closed;
+    };
+    "service imap-urlauth"."unix_listener token-login/imap-urlauth" = closed;
+    "service imap-urlauth-login"."unix_listener imap-urlauth" = closed;
     "service lmtp" = {
+      "unix_listener lmtp" = closed;
       restart_request_count = "unlimited";
       process_min_avail = 2;
       "unix_listener ${listeners.lmtp}" = forPostfix "0600";

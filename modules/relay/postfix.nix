@@ -153,6 +153,8 @@ in
     # Nor is anything completed in a header for whoever comes from this host, as by default: all people come by way of nginx.
     local_header_rewrite_clients = [ ];
     biff = false;
+    # sendmail(1) is for root alone, and even root's mail has to pass the filter, which takes none from here.
+    authorized_submit_users = [ "root" ];
 
     # Of a file in the queue, which holds envelope, added fields and record marks as well. What a client may send is counted to
     # the octet by each smtpd below.
@@ -279,6 +281,25 @@ in
       maxproc = settings.connections.smtp;
       command = "smtpd";
       args = options (smtpd "incoming");
+    };
+    # Mail that a program on this host hands to sendmail(1) is told apart from what Postfix itself makes (bounces): it gets a
+    # cleanup(8) of its own, whose macro names it to the filter, which refuses it.
+    pickup = {
+      type = "unix";
+      private = false;
+      chroot = false;
+      wakeup = 60;
+      maxproc = 1;
+      command = "pickup";
+      args = options { cleanup_service_name = "cleanup-local"; };
+    };
+    cleanup-local = {
+      type = "unix";
+      private = false;
+      chroot = false;
+      maxproc = 0;
+      command = "cleanup";
+      args = options { milter_macro_daemon_name = "local"; };
     };
     tlsproxy = {
       type = "unix";

@@ -93,6 +93,7 @@ rec {
     # Debian's Dovecot is built with /run/dovecot as base_dir and with the path of its plugins.
     runtime = "/run/dovecot";
     user = "dovecot";
+    loginUser = "dovenull";
     group = "dovecot";
     settings = { };
   };

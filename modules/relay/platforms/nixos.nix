@@ -26,6 +26,7 @@
   dovecot = {
     runtime = "/run/dovecot2";
     user = "dovecot2";
+    loginUser = "dovenull";
     group = "dovecot2";
     # services.dovecot2 sets base_dir, the plugin directory and the internal users.
     settings = { };

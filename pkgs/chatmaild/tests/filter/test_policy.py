@@ -30,6 +30,12 @@ def receive(mail: bytes, *, cleartext: bool = False) -> Verdict:
     return policy.incoming(author, headers, body, cleartext_allowed=lambda: cleartext)
 
 
+def internal(mail: bytes, sender: str = "") -> Verdict:
+    """Judge what is said to be Postfix's own."""
+    headers, _ = split(mail)
+    return policy.internal(Envelope(sender, (BOB,), "", ""), headers, "chat.example.org")
+
+
 def reply(verdict: Verdict) -> str:
     """Get the reply a refused client sees."""
     assert isinstance(verdict, Refuse), verdict
@@ -336,7 +342,8 @@ def test_an_address_literal_must_be_the_peers(author: str, peer: str, text: str 
         ("submission", Role.SUBMISSION),
         ("incoming", Role.INCOMING),
         ("internal", Role.INTERNAL),
-        (None, Role.INTERNAL),
+        ("local", Role.LOCAL),
+        (None, Role.LOCAL),
     ],
 )
 def test_the_daemon_name_gives_the_role(name: str | None, role: Role) -> None:
@@ -374,3 +381,27 @@ def test_only_an_authenticated_domain_is_answered(sender: str, author: str, answ
     """DKIM says nothing about MAIL FROM; a bounce to an unproven one would be backscatter."""
     envelope = Envelope(sender, (ALICE,), "", "")
     assert policy.may_answer(envelope, parse_path(author)) is answered
+
+
+OWN_REPORT = mails.report(author="Mail Delivery System <MAILER-DAEMON@chat.example.org>")
+
+
+def test_signs_the_reports_of_postfix() -> None:
+    """A bounce or a delay warning has to be believed elsewhere."""
+    assert internal(OWN_REPORT) == Accept(Kind.REPORT)
+
+
+@pytest.mark.parametrize(
+    ("mail", "sender"),
+    [
+        (OWN_REPORT, ALICE),
+        (mails.encrypted(), ""),
+        (mails.cleartext(author="<mailer-daemon@chat.example.org>"), ""),
+        (mails.report(), ""),
+        (mails.cleartext(), ALICE),
+    ],
+    ids=["with a sender", "somebody's", "no report", "of another domain", "cleartext"],
+)
+def test_refuses_internal_mail_that_is_not_a_report_of_our_own(mail: bytes, sender: str) -> None:
+    """A local process that reaches cleanup(8) gets no signature for a text of its own."""
+    assert reply(internal(mail, sender)) == "550 5.7.1 Programs on this host may not send mail"

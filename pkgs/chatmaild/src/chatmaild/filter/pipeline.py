@@ -65,6 +65,7 @@ class Pipeline:
         """Start with every account at full budget."""
         self.counters = Counters()
         self.max_size = config.message.max_size
+        self._domain = config.domain
         self._max_recipients = config.sending.max_recipients
         self._cleartext = config.incoming.cleartext
         self._revoked = Marks(config.paths.revoked)
@@ -107,10 +108,20 @@ class Pipeline:
             result = self._finish_submission(envelope, headers, body)
         elif role is Role.INCOMING:
             result = self._finish_incoming(envelope, headers, body)
+        elif role is Role.INTERNAL:
+            result = self._finish_internal(envelope, headers, body)
         else:
-            result = Pass([], self._sign_own(headers, body))
-            self.counters.add("messages_accepted", "internal", "own")
+            result = Refuse(replies.LOCAL_MAIL)
         return result
+
+    def _finish_internal(
+        self, envelope: Envelope, headers: list[Header], body: bytes
+    ) -> Pass | Refuse:
+        verdict = policy.internal(envelope, headers, self._domain)
+        if isinstance(verdict, Refuse):
+            return verdict
+        self.counters.add("messages_accepted", "internal", "own")
+        return Pass([], self._sign_own(headers, body))
 
     def _finish_submission(
         self, envelope: Envelope, headers: list[Header], body: bytes

@@ -28,18 +28,18 @@ class Role(Enum):
     SUBMISSION = "submission"
     INCOMING = "incoming"
     INTERNAL = "internal"
-    """Made by the relay itself, such as a bounce."""
+    """Made by Postfix itself, such as a bounce."""
+    LOCAL = "local"
+    """Handed over by a program on this host; also everything whose origin is unknown."""
 
     @classmethod
     def of_daemon(cls, name: str | None) -> "Role":
         """
         Tell the role from a value of Postfix's `milter_macro_daemon_name`.
 
-        Only what Postfix itself injects may be internal, because that passes without a question.
+        A name that is not known comes from a service whose own setting was forgotten.
         """
-        return {"submission": cls.SUBMISSION, "incoming": cls.INCOMING}.get(
-            name or "", cls.INTERNAL
-        )
+        return {role.value: role for role in cls}.get(name or "", cls.LOCAL)
 
 
 class Kind(Enum):
@@ -114,6 +114,21 @@ def outgoing(envelope: Envelope, headers: list[Header], body: bytes) -> Verdict:
     if _is_setup_message(envelope, headers):
         return Accept(Kind.SETUP_MESSAGE)
     return Refuse(replies.ENCRYPTION_NEEDED)
+
+
+def internal(envelope: Envelope, headers: list[Header], domain: str) -> Verdict:
+    """
+    Judge a message that is said to be Postfix's own: it must be a report to a sender of mail.
+
+    bounce(8) writes nothing else. So a process that can reach cleanup(8) cannot use the relay's
+    signature for a text of its own author.
+    """
+    author = author_of(headers)
+    if envelope.sender or isinstance(author, Refuse):
+        return Refuse(replies.LOCAL_MAIL)
+    if str(author).lower() != f"mailer-daemon@{domain}" or not _is_delivery_report(author, headers):
+        return Refuse(replies.LOCAL_MAIL)
+    return Accept(Kind.REPORT)
 
 
 def check_origin(envelope: Envelope, author: Address) -> Refuse | None:

@@ -40,6 +40,7 @@ OWN_FROM_OUTSIDE = Reply(
 ACCOUNT_REVOKED = Reply("554", "5.7.1 This account is blocked or has been deleted", "revoked")
 MESSAGE_TOO_LARGE = Reply("552", "Message exceeds maximum size", "too-large")
 NO_ROOM = Reply("452", "4.3.1 Too many messages at once, try again later", "no-room")
+LOCAL_MAIL = Reply("550", "5.7.1 Programs on this host may not send mail", "local")
 INTERNAL_ERROR = Reply("451", "4.3.0 Internal error of the mail filter, try again later", "error")
 
 

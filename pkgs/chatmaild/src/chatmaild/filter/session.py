@@ -59,7 +59,7 @@ class Session:
         """Start without a client and without a message."""
         self._pipeline = pipeline
         self._rooms = rooms
-        self._room = rooms[Role.INTERNAL]
+        self._room = rooms[Role.LOCAL]
         self._size = 0
         self._forget_client()
 
@@ -73,7 +73,7 @@ class Session:
         """Forget the message; to be called when the connection is gone, too."""
         self._drop_content()
         self._begun = False
-        self._role = Role.INTERNAL
+        self._role = Role.LOCAL
         self._sender = ""
         self._login = ""
         self._next_login = ""
@@ -155,9 +155,9 @@ class Session:
         self._room = self._rooms[self._role]
         self._sender = _address(data)
         self._login = login
-        if self._role is Role.INTERNAL and self._over_smtp:
-            # Internal mail passes unjudged, and "internal" is Postfix's global setting: an smtpd
-            # whose own line was forgotten must not let everything pass.
+        if self._role in (Role.INTERNAL, Role.LOCAL) and self._over_smtp:
+            # "internal" is Postfix's global setting: an smtpd whose own line was forgotten must not
+            # let anything pass.
             log.error("an smtpd has no milter_macro_daemon_name of its own; its mail is put off")
             self._drop(replies.INTERNAL_ERROR)
         return b""
