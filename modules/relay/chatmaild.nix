@@ -65,6 +65,7 @@ in
         certificate
         certificateKey
         nocreate
+        handoverName
         stsPolicies
         revoked
         exceptions

@@ -128,6 +128,8 @@ in
       # Mail that came in over HTTPS goes to Postfix on loopback, and nothing else goes anywhere.
       service = unit.reaches.loopback // {
         User = users.web;
+        StateDirectory = "chatmail-web";
+        StateDirectoryMode = "0700";
         RestrictAddressFamilies = [
           "AF_UNIX"
           "AF_INET"

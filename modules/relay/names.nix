@@ -98,6 +98,8 @@ rec {
     senderLoginNeeded = "${etc}/sender-login-needed.regexp";
     clientNames = "${etc}/client-names.regexp";
     tlsPolicy = "${etc}/tls-policy.regexp";
+    # How chatmail-web introduces itself to Postfix (chatmaild.web.handover).
+    handoverName = "${state}/chatmail-web/helo";
     stsPolicies = "${state}/chatmail-tls/sts-policies.sqlite";
     postfixTls = "${etc}/postfix-tls.cnf";
     # nginx opens these for each request.

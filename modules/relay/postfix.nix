@@ -333,6 +333,8 @@ in
         // {
           syslog_name = "postfix/mxdeliv";
           smtpd_upstream_proxy_protocol = "haproxy";
+          # Any local user can connect, and the peer's address is believed. Only chatmail-web knows the name to say.
+          smtpd_helo_restrictions = "check_helo_access texthash:${files.handoverName}, reject";
           smtpd_tls_security_level = "none";
         }
       );
@@ -348,6 +350,8 @@ in
       "chatmail-filter.service"
       # It writes the files by which the filter knows whose rules differ.
       "chatmail-accounts.service"
+      # It makes the name by which it is known.
+      "chatmail-web.service"
     ];
     reads = attrNames ownFiles;
     service = unit.withoutNames;

@@ -43,11 +43,14 @@ def test_no_listener_speaks_without_tls(value: Value, service: str) -> None:
 
 
 def test_mail_over_https_meets_the_service_of_port_25(value: Value) -> None:
-    """The same checks, for it is the same service; only the sender's address comes another way."""
+    """The checks are the same, but only chatmail-web may say whose mail it is."""
     wanted = options(value, "smtp_inet") | {
         "syslog_name": "postfix/mxdeliv",
         "smtpd_upstream_proxy_protocol": "haproxy",
         "smtpd_tls_security_level": "none",
+        "smtpd_helo_restrictions": (
+            "check_helo_access texthash:/var/lib/chatmail-web/helo, reject"
+        ),
     }
     assert options(value, UNWRAPPED) == wanted
 

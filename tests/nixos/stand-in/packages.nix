@@ -86,6 +86,7 @@ let
       };
       fetchurl = attributes: made attributes.name attributes;
       python3 = package "python3" // {
+        interpreter = "${(package "python3").outPath}/bin/python3";
         withPackages = f: made "python3-env" (f python3Packages);
       };
       mkShellNoCC = made "shell";

@@ -2,6 +2,25 @@
 { pkgs, lib }:
 let
   lab = import ./lab.nix { inherit pkgs lib; };
+
+  # Submits one encrypted message, as a client does.
+  submit = pkgs.writeText "submit.py" ''
+    import smtplib
+    import ssl
+    import sys
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    sender, password, recipient, path = sys.argv[1:]
+    with open(path) as file:
+        lines = file.read().splitlines()
+    lines = [f"From: <{sender}>" if ln.startswith("From:") else ln for ln in lines]
+    with smtplib.SMTP_SSL("127.0.0.1", 465, context=context) as session:
+        session.login(sender, password)
+        session.sendmail(sender, [recipient], "\r\n".join(lines).encode())
+  '';
+  message = ../../../pkgs/chatmaild/tests/filter/interop/pgp-gpg-comment.eml;
 in
 {
   name = "chatmail-upgrade";
@@ -35,8 +54,7 @@ in
     with subtest("Somebody has an address, and a message waits for a relay that is away"):
         relay.succeed("doveadm auth login abcdefghi@_one.test a-long-password")
         relay.succeed(
-            "printf 'Subject: waiting\\n\\nwaiting\\n'"
-            " | sendmail -f abcdefghi@_one.test somebody@_away.test"
+            "${pkgs.python3.interpreter} ${submit} abcdefghi@_one.test a-long-password somebody@_away.test ${message}"
         )
         relay.wait_until_succeeds("postqueue -j | grep -q _away.test")
         before = state()

@@ -232,6 +232,7 @@ class Paths:
     doveadm_socket: Path
     web_socket: Path
     tls_policy_socket: Path
+    handover_name: Path
     sts_policies: Path
     nocreate: Path
     revoked: Path

@@ -7,6 +7,7 @@ from chatmaild.config import Config
 from chatmaild.service import daemon, http_server, sockets, systemd
 from chatmaild.service.counters import Counters
 from chatmaild.web.app import App
+from chatmaild.web.handover import own_name
 from chatmaild.web.registrar import Registrar
 
 log = logging.getLogger("chatmail-web")
@@ -21,6 +22,8 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
 
     """
     paths = config.paths
+    # Before the first message, because Postfix waits for this file.
+    own_name(paths.handover_name)
     passed = systemd.listen_fds()
     listener = sockets.listener("web", paths.web_socket, passed)
     counters = Counters()

@@ -19,6 +19,7 @@ from aiohttp import web
 from chatmaild.config import Config
 from chatmaild.service import http_server
 from chatmaild.service.counters import Counters
+from chatmaild.web.handover import own_name
 
 PATH = "/mxdeliv"
 TOO_LARGE = "552 Message exceeds maximum size"
@@ -85,7 +86,7 @@ async def _deliver(
         family, here = ("TCP4", "127.0.0.1") if peer.version == 4 else ("TCP6", "::1")  # noqa: PLR2004
         writer.write(f"PROXY {family} {peer} {here} 443 {config.https.smtp}\r\n".encode())
         await _expect(reader, "2")
-        await _say(reader, writer, f"EHLO [{peer}]", "2")
+        await _say(reader, writer, f"EHLO {own_name(config.paths.handover_name)}", "2")
         size = f" SIZE={request.content_length}" if request.content_length else ""
         await _say(reader, writer, f"MAIL FROM:<{sender}>{size}", "2")
         for recipient in recipients:
