@@ -53,8 +53,8 @@ class Counters:
         return f"since start: {' '.join(rows) or 'nothing'}"
 
 
-type Gauges = Callable[[], Awaitable[Mapping[str, Any]]]
-type Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Gauges = Callable[[], Awaitable[Mapping[str, Any]]]
+Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def answering(counters: Counters, gauges: Gauges | None = None) -> Connected:
