@@ -82,7 +82,7 @@ def test_a_camera_reads_it_off_the_page(
     assert re.search("echo.bot", chromium.evaluate("document.body.innerText"), re.IGNORECASE)
 
 
-def test_nobody_writes_to_it_in_the_clear(
+def test_the_bot_refuses_unencrypted_mail(
     echo_relay: Relay, stranger: Stranger, invite: str
 ) -> None:
     """Though this relay takes newsletters: no answer could leave, and core would not delete it."""

@@ -1,4 +1,4 @@
-"""What the accounts daemon is asked, and the Dovecot that it asks."""
+"""Requests to the accounts daemon, and a fake Dovecot for its requests."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ PASSWORD = "secret-password"
 
 
 class Doveadm:
-    """Dovecot's side: notes the commands, answers as Dovecot 2.4 does."""
+    """Plays Dovecot: records the commands, and answers as Dovecot 2.4 does."""
 
     def __init__(self, path: Path) -> None:
         """Listen."""
@@ -46,7 +46,7 @@ class Doveadm:
 
 
 def ask(daemon: Daemon, name: str, path: str, **fields: Any) -> tuple[int, Any]:
-    """Ask on a socket; status and answer."""
+    """Send a request to a socket; return status and answer."""
     connection = UnixHTTPConnection(daemon.directory / f"{name}.sock")
     connection.request("POST", path, json.dumps(fields))
     response = connection.getresponse()
@@ -56,12 +56,12 @@ def ask(daemon: Daemon, name: str, path: str, **fields: Any) -> tuple[int, Any]:
 
 
 def active(daemon: Daemon, address: str = ALICE, password: str = PASSWORD) -> bool:
-    """Log in."""
+    """Log in; return whether the login succeeded."""
     return daemon.login(address, password)[1]["active"] == "yes"
 
 
 def mailbox(daemon: Daemon, address: str = ALICE) -> Path:
-    """Make a mailbox as Dovecot does, with a message in it."""
+    """Create a mailbox as Dovecot does, with a message in it."""
     message = daemon.directory / "mail" / address / "Maildir" / "new" / "1"
     message.parent.mkdir(parents=True)
     message.write_text("secret")

@@ -29,13 +29,13 @@ def start(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Callable[[], Dae
 
 @pytest.fixture
 def daemon(start: Callable[[], Daemon]) -> Daemon:
-    """Hand over a running daemon."""
+    """Return a running daemon."""
     return start()
 
 
 @pytest.fixture
 def doveadm(tmp_path: Path) -> Iterator[Doveadm]:
-    """Hand over a Dovecot that does what it is told."""
+    """Return a fake Dovecot that executes all commands."""
     doveadm = Doveadm(tmp_path / "doveadm.sock")
     yield doveadm
     doveadm.close()

@@ -9,7 +9,7 @@ from chatmaild.accounts.app_versions import AppVersions, VersionsError, one_line
 
 
 def good() -> dict[str, Any]:
-    """Return what clients read."""
+    """Return a valid value."""
     return {
         "clients": [
             {
@@ -28,14 +28,14 @@ def good() -> dict[str, Any]:
 
 
 def with_source(**changes: Any) -> dict[str, Any]:
-    """Return the good value with its one source changed."""
+    """Return the valid value with its only source changed."""
     value = good()
     value["clients"][0]["sources"][0] |= changes
     return value
 
 
-def test_what_clients_read_is_one_line() -> None:
-    """IMAP METADATA has room for a line, however the operator laid out the file."""
+def test_clients_get_one_line() -> None:
+    """IMAP METADATA values have one line, whatever the layout of the file."""
     line = one_line(json.dumps(good(), indent=4).encode())
 
     assert "\n" not in line
@@ -61,7 +61,7 @@ def test_what_clients_read_is_one_line() -> None:
     ],
 )
 def test_refuses_what_clients_would_drop(value: object, fault: str) -> None:
-    """One wrong type makes a client drop all of it, without a word."""
+    """A single wrong type makes a client silently ignore everything."""
     with pytest.raises(VersionsError) as caught:
         one_line(json.dumps(value).encode())
 
@@ -69,14 +69,20 @@ def test_refuses_what_clients_would_drop(value: object, fault: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000, b" " * 70_000])
-def test_refuses_what_is_no_json(data: bytes) -> None:
-    """Nor what is too large or too deep to be read."""
+def test_refuses_invalid_json(data: bytes) -> None:
+    """Files that are too large or too deeply nested are refused as well."""
     with pytest.raises(VersionsError):
         one_line(data)
 
 
-def test_a_changed_file_counts_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The operator writes a new version without a restart; a fault is told once, and hides all."""
+def test_a_changed_file_takes_effect_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    The operator writes a new version without a restart.
+
+    An error is logged once and hides everything.
+    """
     caplog.set_level(logging.WARNING)
     path = tmp_path / "versions.json"
     versions = AppVersions(path)

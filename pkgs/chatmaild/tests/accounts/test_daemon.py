@@ -19,15 +19,15 @@ KEY = b"priv/0123456789abcdef0123456789abcdef/devicetoken"
 
 
 def addresses(daemon: Daemon) -> list[str]:
-    """Read the book as Dovecot does."""
+    """Return the addresses that Dovecot reads from the book."""
     connection = sqlite3.connect(f"file:{daemon.directory / 'accounts.sqlite'}?mode=ro", uri=True)
     rows = connection.execute("SELECT address FROM accounts").fetchall()
     connection.close()
     return [address for (address,) in rows]
 
 
-def test_first_login_creates_and_the_same_password_opens_again(daemon: Daemon) -> None:
-    """There is no other way to get an account, and the password is every byte that was sent."""
+def test_the_first_login_creates_an_account(daemon: Daemon) -> None:
+    """There is no other way to get an account, and every byte of the password counts."""
     assert daemon.login(ALICE, PASSWORD) == (200, ACCEPTED)
     assert daemon.login(ALICE, PASSWORD) == (200, ACCEPTED)
     assert daemon.login(ALICE, PASSWORD + "x") == (200, REFUSED)
@@ -40,8 +40,8 @@ def test_a_password_need_not_be_utf8(daemon: Daemon) -> None:
     assert daemon.login(ALICE, b"\xff\xfd secret") == (200, REFUSED)
 
 
-def test_twenty_parallel_first_logins_make_one_account(daemon: Daemon) -> None:
-    """Of twenty passwords one wins; the others must not get in."""
+def test_parallel_first_logins_create_one_account(daemon: Daemon) -> None:
+    """One of twenty passwords wins; the others must not work."""
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda n: daemon.login(ALICE, f"password{n:04}"), range(20)))
 
@@ -60,7 +60,7 @@ def test_twenty_parallel_first_logins_make_one_account(daemon: Daemon) -> None:
     ],
 )
 def test_a_refused_login_leaves_no_account(daemon: Daemon, address: str, password: str) -> None:
-    """A refusal is a 200 with `active: no`; anything else Dovecot takes for our fault."""
+    """A refusal is a 200 with `active: no`. Dovecot takes anything else for a server error."""
     status, answer = daemon.login(address, password)
 
     assert (status, answer["active"]) == (200, "no")
@@ -71,7 +71,7 @@ def test_a_refused_login_leaves_no_account(daemon: Daemon, address: str, passwor
 def test_known_accounts_log_in_when_registration_is_closed(
     start: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
-    """Closing a relay, or asking for longer names, locks nobody out."""
+    """Closing registration, or requiring longer names, locks no user out."""
     daemon = start()
     daemon.login(ALICE, PASSWORD)
     daemon.stop()
@@ -85,7 +85,7 @@ def test_known_accounts_log_in_when_registration_is_closed(
 
 
 def test_the_nocreate_file_works_without_a_restart(daemon: Daemon) -> None:
-    """An operator under attack touches one file."""
+    """During an attack the operator creates one file."""
     (daemon.directory / "nocreate").touch()
 
     assert daemon.login(ALICE, PASSWORD) == (200, REFUSED)
@@ -96,7 +96,7 @@ def test_the_nocreate_file_works_without_a_restart(daemon: Daemon) -> None:
 
 
 def test_a_blocked_account_is_refused(daemon: Daemon) -> None:
-    """Dovecot's query leaves blocked accounts out, so they arrive here like unknown ones."""
+    """Dovecot's query omits blocked accounts, so their logins arrive here like unknown ones."""
     daemon.login(ALICE, PASSWORD)
     connection = sqlite3.connect(daemon.directory / "accounts.sqlite")
     connection.execute("UPDATE accounts SET blocked = 1")
@@ -106,10 +106,10 @@ def test_a_blocked_account_is_refused(daemon: Daemon) -> None:
     assert daemon.login(ALICE, PASSWORD) == (200, REFUSED)
 
 
-def test_a_host_without_room_asks_to_come_back(
+def test_a_host_without_resources_asks_to_retry(
     start: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
-    """Pressure passes; a client told that its password is wrong would give up."""
+    """The shortage is temporary. A client that is told "wrong password" would give up."""
     daemon = start()
     daemon.login(ALICE, PASSWORD)
     daemon.stop()
@@ -121,8 +121,8 @@ def test_a_host_without_room_asks_to_come_back(
     assert addresses(daemon) == [ALICE]
 
 
-def test_a_broken_book_asks_to_come_back(daemon: Daemon) -> None:
-    """A fault of the disk must come out as neither a wrong password nor a new account."""
+def test_a_broken_book_asks_to_retry(daemon: Daemon) -> None:
+    """A disk error must cause neither a wrong password nor a new account."""
     daemon.login(ALICE, PASSWORD)
     connection = sqlite3.connect(daemon.directory / "accounts.sqlite")
     connection.execute("ALTER TABLE accounts RENAME TO gone")
@@ -150,8 +150,8 @@ def test_a_broken_book_asks_to_come_back(daemon: Daemon) -> None:
         (b"\xff\x00\xfe", 400),
     ],
 )
-def test_what_is_no_grant_is_no_login(daemon: Daemon, body: bytes, status: int) -> None:
-    """A peer that is not Dovecot learns that, and nothing is created."""
+def test_other_requests_are_not_logins(daemon: Daemon, body: bytes, status: int) -> None:
+    """A client other than Dovecot gets an error, and nothing is created."""
     assert daemon.post(body)[0] == status
     assert addresses(daemon) == []
 
@@ -171,7 +171,7 @@ def test_what_is_no_grant_is_no_login(daemon: Daemon, body: bytes, status: int) 
 def test_malformed_http_gets_a_short_answer(
     daemon: Daemon, request_bytes: bytes, status: bytes
 ) -> None:
-    """No traceback, no version, and the daemon lives on."""
+    """The answer has no traceback and no version, and the daemon keeps running."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
         connection.connect(str(daemon.directory / "grant.sock"))
@@ -187,7 +187,7 @@ def test_malformed_http_gets_a_short_answer(
 
 
 def test_tokens_and_last_login_are_kept(start: Callable[[], Daemon]) -> None:
-    """What a client set is there after a restart, and so is the day of its login."""
+    """Tokens and the day of the last login survive a restart."""
     daemon = start()
     daemon.login(ALICE, PASSWORD)
     user = ALICE.encode()
@@ -211,8 +211,8 @@ def test_tokens_and_last_login_are_kept(start: Callable[[], Daemon]) -> None:
     assert "accounts_created=1 grants=1 logins=1 new_mail=1" in log
 
 
-def test_log_names_nobody(daemon: Daemon) -> None:
-    """A log that is seized or shared must hold no address, password or token."""
+def test_the_log_contains_no_personal_data(daemon: Daemon) -> None:
+    """A log that is seized or shared must contain no address, password or token."""
     daemon.login(ALICE, PASSWORD)
     daemon.login(ALICE, "another-secret")
     daemon.login("alice1234@other.example", PASSWORD)
@@ -225,14 +225,14 @@ def test_log_names_nobody(daemon: Daemon) -> None:
 
 
 def test_leaves_no_socket_behind(daemon: Daemon) -> None:
-    """Dovecot waits up to three seconds on a socket file without a listener."""
+    """Dovecot waits up to three seconds for a socket file without a listener."""
     daemon.stop()
 
     assert not list(daemon.directory.glob("*.sock"))
 
 
 def test_replaces_the_sockets_of_a_killed_daemon(start: Callable[[], Daemon]) -> None:
-    """After a crash the next start must not need an operator."""
+    """After a crash the daemon must start again without an operator."""
     daemon = start()
     daemon.kill()
 
@@ -240,7 +240,7 @@ def test_replaces_the_sockets_of_a_killed_daemon(start: Callable[[], Daemon]) ->
 
 
 def test_does_not_start_beside_a_running_one(daemon: Daemon) -> None:
-    """Two daemons on one book would each believe to be alone."""
+    """Two daemons with one book would each assume to be the only one."""
     result = run_daemon(MODULE, daemon.directory / "chatmaild.json")
 
     assert result.returncode == 1
@@ -252,7 +252,7 @@ def test_does_not_start_beside_a_running_one(daemon: Daemon) -> None:
 def test_a_wrong_configuration_stops_the_start(
     tmp_path: Path, settings: dict[str, Any], options: tuple[str, ...]
 ) -> None:
-    """One sentence and exit code 1, whether it is only checked or used."""
+    """The daemon prints one sentence and exits with 1, whether the file is checked or used."""
     settings["sending"]["perMinut"] = settings["sending"].pop("perMinute")
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
@@ -266,8 +266,8 @@ def test_a_wrong_configuration_stops_the_start(
     )
 
 
-def test_a_right_configuration_passes_the_check(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """The check neither makes a book nor opens a socket."""
+def test_a_correct_configuration_passes_the_check(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """The check neither creates a book nor opens a socket."""
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
     before = set(tmp_path.rglob("*"))
@@ -279,7 +279,7 @@ def test_a_right_configuration_passes_the_check(tmp_path: Path, settings: dict[s
 
 
 def test_a_damaged_book_stops_the_start(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """One sentence for the operator, no traceback, and the file stays as it is."""
+    """The operator gets one sentence without a traceback, and the file is not changed."""
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
     book = tmp_path / "accounts.sqlite"

@@ -2,17 +2,17 @@ from chatmaild.accounts.door import HourlyBudget
 
 
 class Clock:
-    """The time, as the test says."""
+    """A clock that the test sets."""
 
     now = 1000.0
 
     def __call__(self) -> float:
-        """Say it."""
+        """Return the time."""
         return self.now
 
 
 def made(budget: HourlyBudget, wanted: int) -> int:
-    """Make accounts until there are no more, or enough."""
+    """Create accounts until the limit or this number is reached."""
     count = 0
     while count < wanted and budget.has_one():
         budget.take()
@@ -20,8 +20,8 @@ def made(budget: HourlyBudget, wanted: int) -> int:
     return count
 
 
-def test_a_relay_makes_so_many_accounts_an_hour() -> None:
-    """All of them at once for a class, then as they grow back."""
+def test_the_hourly_limit_is_available_at_once() -> None:
+    """A class can use the whole limit at once; then it is refilled evenly."""
     clock = Clock()
     budget = HourlyBudget(60, clock)
 
@@ -35,5 +35,5 @@ def test_a_relay_makes_so_many_accounts_an_hour() -> None:
 
 
 def test_zero_is_no_limit() -> None:
-    """As with the other limits of this kind."""
+    """The other limits of this kind work in the same way."""
     assert made(HourlyBudget(0, Clock()), 5000) == 5000

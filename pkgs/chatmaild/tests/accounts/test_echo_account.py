@@ -1,4 +1,4 @@
-"""How the echo bot gets its account, and nobody else does."""
+"""How the echo bot gets its account, and that no one else does."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,21 +19,21 @@ PASSWORD = "the-bots-own-password"
 def with_echo(
     start: Callable[[], Daemon], settings: dict[str, Any], sections: dict[str, dict[str, Any]]
 ) -> Callable[[], Daemon]:
-    """Start a daemon that knows of a bot."""
+    """Start a daemon with a bot."""
     settings["echo"] = sections["echo"]
     return start
 
 
 def socket(daemon: Daemon) -> Path:
-    """Return where the bot asks."""
+    """Return the bot's socket."""
     return daemon.directory / "echo.sock"
 
 
 @pytest.mark.parametrize("registration", ["open", "invite", "closed"])
-def test_the_bot_has_its_account_whoever_else_may_get_one(
+def test_the_bot_gets_its_account_despite_all_limits(
     with_echo: Callable[[], Daemon], settings: dict[str, Any], registration: str
 ) -> None:
-    """The name is shorter than others may be, and the hour's accounts are used up."""
+    """The name is shorter than others may be, and the hourly limit is used up."""
     settings["registration"] = registration
     settings["accounts"]["maxPerHour"] = 1
     daemon = with_echo()
@@ -45,10 +45,10 @@ def test_the_bot_has_its_account_whoever_else_may_get_one(
     assert "echo_created=1" in daemon.stop()
 
 
-def test_nobody_writes_to_it_in_the_clear(
+def test_the_bot_refuses_unencrypted_mail(
     with_echo: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
-    """On a relay that takes newsletters; the operator may think otherwise later."""
+    """The relay accepts newsletters, and the operator can change the bot's rule later."""
     daemon = with_echo()
     exceptions = Marks(Path(settings["paths"]["exceptions"]))
     assert ECHO not in exceptions
@@ -60,8 +60,10 @@ def test_nobody_writes_to_it_in_the_clear(
     assert ECHO not in exceptions
 
 
-def test_no_first_login_makes_it(with_echo: Callable[[], Daemon], settings: dict[str, Any]) -> None:
-    """Not before the bot, not after it was deleted, and not where names may be short."""
+def test_a_first_login_does_not_create_it(
+    with_echo: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """The bot may not exist yet, may be deleted, or names may be short."""
     settings["accounts"]["nameMinLength"] = 1
     daemon = with_echo()
 
@@ -71,10 +73,10 @@ def test_no_first_login_makes_it(with_echo: Callable[[], Daemon], settings: dict
     assert not active(daemon, ECHO, "another-password")
 
 
-def test_without_a_bot_the_name_is_nobodys(
+def test_without_a_bot_the_name_is_reserved(
     start: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
-    """Whoever had it before the operator switches the bot on would keep it."""
+    """A user who had the name before the bot is enabled would keep it."""
     settings["accounts"]["nameMinLength"] = 1
     daemon = start()
 
@@ -86,7 +88,7 @@ def test_without_a_bot_the_name_is_nobodys(
 def test_a_deleted_bot_comes_back_to_an_empty_mailbox(
     with_echo: Callable[[], Daemon], doveadm: Doveadm
 ) -> None:
-    """The grace period keeps others from an address, not its owner."""
+    """The grace period does not apply to the bot."""
     daemon = with_echo()
     claim(socket(daemon), PASSWORD)
     home = mailbox(daemon, ECHO)
@@ -98,8 +100,8 @@ def test_a_deleted_bot_comes_back_to_an_empty_mailbox(
     assert not home.exists()
 
 
-def test_a_blocked_bot_is_told_so(with_echo: Callable[[], Daemon], doveadm: Doveadm) -> None:
-    """And is let in again when the operator thinks better of it."""
+def test_a_blocked_bot_gets_the_reason(with_echo: Callable[[], Daemon], doveadm: Doveadm) -> None:
+    """The bot is accepted again when the operator unblocks it."""
     daemon = with_echo()
     claim(socket(daemon), PASSWORD)
     ask(daemon, "control", "/accounts/block", address=ECHO)
@@ -110,8 +112,8 @@ def test_a_blocked_bot_is_told_so(with_echo: Callable[[], Daemon], doveadm: Dove
     assert claim(socket(daemon), PASSWORD) is Standing.GOOD
 
 
-def test_the_password_of_somebody_is_never_changed(with_echo: Callable[[], Daemon]) -> None:
-    """A person may have had the name before it was reserved."""
+def test_an_existing_password_is_never_changed(with_echo: Callable[[], Daemon]) -> None:
+    """A user may have had the name before it was reserved."""
     daemon = with_echo()
     claim(socket(daemon), PASSWORD)
 
@@ -121,10 +123,10 @@ def test_the_password_of_somebody_is_never_changed(with_echo: Callable[[], Daemo
 
 
 @pytest.mark.parametrize("fields", [{}, {"password": 5}, {"password": ""}, {"password": "x" * 73}])
-def test_what_is_no_password_is_refused(
+def test_an_invalid_password_is_refused(
     with_echo: Callable[[], Daemon], fields: dict[str, Any]
 ) -> None:
-    """As on every socket: one sentence, and no account."""
+    """As on all sockets, the answer is one sentence, and no account is created."""
     daemon = with_echo()
 
     status, answer = ask(daemon, "echo", "/account", **fields)
@@ -133,8 +135,8 @@ def test_what_is_no_password_is_refused(
     assert claim(socket(daemon), PASSWORD) is Standing.NEW
 
 
-def test_the_password_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
-    """A start that was cut short leaves nothing that another could not continue."""
+def test_the_password_is_created_once_and_private(tmp_path: Path) -> None:
+    """An interrupted start can be continued, and only the owner can read the file."""
     (tmp_path / ".password.new").write_text("half")
     first = password(tmp_path)
 

@@ -11,7 +11,7 @@ TODAY = 20_000
 
 
 def test_a_login_is_counted_by_its_day(tmp_path: Path) -> None:
-    """Of each account only the day of its last login is known."""
+    """The book stores only the day of an account's last login."""
     book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
     for number, days in enumerate((0, 1, 2, 7, 8, 30, 31, None)):
         address = f"person{number:03}@chat.example.org"
@@ -31,17 +31,17 @@ def test_a_login_is_counted_by_its_day(tmp_path: Path) -> None:
 
 
 def test_an_empty_relay_has_numbers_too(tmp_path: Path) -> None:
-    """Zero, and not nothing."""
+    """The counters are zero instead of missing."""
     book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
 
     assert set(population(book, TODAY).values()) == {0}
     book.close()
 
 
-def test_the_daemon_tells_what_it_did_and_how_things_stand(
+def test_the_daemon_reports_counters_and_its_state(
     start: Callable[[], Daemon], settings: dict[str, Any], sections: dict[str, dict[str, Any]]
 ) -> None:
-    """Numbers without a name, from the book, the disk, the last night and its own counters."""
+    """The figures come from the book, the disk, the last expiry and the daemon's counters."""
     settings["metrics"] = sections["metrics"]
     place = Path(sections["metrics"]["accountsSocket"])
     daemon = start()
@@ -71,7 +71,7 @@ def test_the_daemon_tells_what_it_did_and_how_things_stand(
     assert "alice" not in str(told)
 
 
-def test_without_metrics_there_is_nobody_to_ask(tmp_path: Path, daemon: Daemon) -> None:
-    """Off by default."""
+def test_without_metrics_there_is_no_socket(tmp_path: Path, daemon: Daemon) -> None:
+    """Metrics are off by default."""
     assert daemon.login("alice1234@chat.example.org", "password1")[0] == 200
     assert not (tmp_path / "numbers.sock").exists()

@@ -1,4 +1,4 @@
-"""What an answer about a password costs, and what it must not tell."""
+"""The cost of password checks, and what it must not reveal."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,14 +16,14 @@ ALICE = Account("alice1234@chat.example.org", passwords.hash_password(b"right"),
 
 
 class Recorder(Executor):
-    """Does everything at once, and remembers what it was."""
+    """Executes everything at once and records it."""
 
     def __init__(self) -> None:
         """Begin with nothing done."""
         self.done: list[tuple[str, int]] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Call, and note the function with the length of the hash it was given."""
+        """Call the function; record it with the length of the hash that it was given."""
         future: Future[Any] = Future()
         self.done.append((fn.__name__, len(args[1])))
         future.set_result(fn(*args, **kwargs))
@@ -31,21 +31,21 @@ class Recorder(Executor):
 
 
 class Book:
-    """A book in which only Alice is."""
+    """A book that contains only Alice."""
 
     async def find(self, address: str) -> Account | None:
-        """Look her up."""
+        """Look up Alice."""
         return ALICE if address == ALICE.address else None
 
     async def create(
         self, address: str, password: str, *, invited_only: bool, prepare: Callable[[], None]
     ) -> tuple[Account, bool]:
-        """Refuse: asking for an owner never creates one."""
+        """Fail: checking for an owner never creates an account."""
         raise AssertionError(address)
 
 
 def asked(address: str, password: bytes) -> tuple[bool, list[tuple[str, int]]]:
-    """Ask whether this is the owner; return the answer and the work it took."""
+    """Check for the owner; return the answer and the work it took."""
     recorder = Recorder()
     grant = Grant(
         cast("Any", None),
@@ -59,15 +59,15 @@ def asked(address: str, password: bytes) -> tuple[bool, list[tuple[str, int]]]:
 
 
 @pytest.mark.parametrize("address", [ALICE.address, "nobody123@chat.example.org"])
-def test_an_address_without_an_account_costs_the_same_work_as_one_with(address: str) -> None:
-    """One comparison with a hash of full cost either way: a clock must not tell who is here."""
+def test_unknown_addresses_cost_the_same_work(address: str) -> None:
+    """Both compare one hash of full cost, so response times do not reveal which addresses exist."""
     answer, work = asked(address, b"wrong")
 
     assert not answer
     assert work == [("verify", len(ALICE.password))]
 
 
-def test_nobodys_own_password_opens_no_account() -> None:
-    """The stand-in hash is for the clock only."""
+def test_the_dummy_password_opens_no_account() -> None:
+    """The dummy hash exists only for constant time."""
     assert not asked("nobody123@chat.example.org", b"nobody's")[0]
     assert asked(ALICE.address, b"right")[0]

@@ -10,7 +10,7 @@ from chatmaild.config import Config, load
 
 @pytest.fixture
 def config(tmp_path: Path, settings: dict[str, Any]) -> Config:
-    """Names of 9 to 12 characters, passwords of 9."""
+    """Return a configuration with names of 9 to 12 characters and passwords of 9."""
     settings["accounts"]["nameMaxLength"] = 12
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
@@ -50,13 +50,13 @@ def config(tmp_path: Path, settings: dict[str, Any]) -> Config:
 def test_creates_only_what_the_relay_allows(
     config: Config, address: str, password: bytes, refusal: Refusal | None
 ) -> None:
-    """Everything a stranger may type either makes a proper account or none."""
+    """Any input of a stranger either creates a proper account or none."""
     assert refuse_creation(address, password, config) is refusal
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
-def test_gives_no_name_away_that_speaks_for_the_domain(config: Config, name: str) -> None:
-    """Whoever reads mail to postmaster can have a certificate made for the domain."""
+def test_reserves_names_that_represent_the_domain(config: Config, name: str) -> None:
+    """A user who reads mail to postmaster could get a certificate for the domain."""
     refusal = refuse_creation(f"{name}@chat.example.org", b"secret123", config)
 
     assert refusal is Refusal.RESERVED_NAME

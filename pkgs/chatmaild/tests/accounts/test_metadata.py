@@ -21,7 +21,7 @@ BOB = "bob123456@chat.example.org"
 
 
 class FakeTokens:
-    """Tokens in memory, of Alice and Bob."""
+    """Tokens of Alice and Bob, in memory."""
 
     def __init__(self) -> None:
         """Start with one token of Bob."""
@@ -29,38 +29,38 @@ class FakeTokens:
         self.broken = False
 
     async def add(self, address: str, token: str) -> bool:
-        """Add one."""
+        """Add a token."""
         if address not in self.kept:
             return False
         self.kept[address].append(token)
         return True
 
     async def list(self, address: str) -> list[str]:
-        """List them."""
+        """Return the tokens."""
         if self.broken:
             raise BookError("book: locked")
         return self.kept.get(address, [])
 
     async def remove(self, address: str) -> None:
-        """Forget them."""
+        """Delete the tokens."""
         self.kept[address] = []
 
 
 @pytest.fixture
 def tokens() -> FakeTokens:
-    """Hand over the tokens behind the handler."""
+    """Return the tokens behind the handler."""
     return FakeTokens()
 
 
 @pytest.fixture
 def events() -> list[tuple[str, str]]:
-    """Hand over what the callbacks heard."""
+    """Return the calls of the callbacks."""
     return []
 
 
 @pytest.fixture
 def metadata(tokens: FakeTokens, events: list[tuple[str, str]]) -> Metadata:
-    """Hand over the handler."""
+    """Return the handler."""
     return Metadata(
         {"maxsmtprecipients": lambda: "1000", "turn": lambda: None},
         tokens,
@@ -79,14 +79,14 @@ def test_a_token_set_can_be_read_back(metadata: Metadata) -> None:
 
 
 def test_nil_deletes_the_tokens(metadata: Metadata) -> None:
-    """SETMETADATA with NIL is how a client signs off."""
+    """A client signs off by setting NIL."""
     asyncio.run(metadata.commit(BOB, [Unset(1, TOKEN_KEY)]))
 
     assert asyncio.run(metadata.lookup(TOKEN_KEY, BOB)) is None
 
 
-def test_a_folder_goes_and_the_tokens_stay(metadata: Metadata) -> None:
-    """Dovecot unsets what it finds below its GUID, and a comment: DELETE said SERVERBUG."""
+def test_deleting_a_folder_keeps_the_tokens(metadata: Metadata) -> None:
+    """Dovecot unsets everything below the folder's GUID; once, DELETE failed with SERVERBUG."""
     for kind in ("priv", "shared"):
         found = asyncio.run(metadata.iterate(f"{kind}/{GUID}/", BOB))
         keys = [key for key, _ in found] + [f"{kind}/{GUID}/comment"]
@@ -95,8 +95,8 @@ def test_a_folder_goes_and_the_tokens_stay(metadata: Metadata) -> None:
     assert asyncio.run(metadata.lookup(TOKEN_KEY, BOB)) == "bobs-token"
 
 
-def test_tokens_are_their_users_alone(metadata: Metadata, tokens: FakeTokens) -> None:
-    """A mailbox's GUID in the key opens nothing; only the user Dovecot names does."""
+def test_tokens_are_private_to_their_user(metadata: Metadata, tokens: FakeTokens) -> None:
+    """The GUID in a key grants no access; only the user that Dovecot names counts."""
     assert asyncio.run(metadata.lookup(TOKEN_KEY, ALICE)) is None
 
     asyncio.run(metadata.commit(ALICE, [Unset(1, TOKEN_KEY)]))
@@ -105,8 +105,8 @@ def test_tokens_are_their_users_alone(metadata: Metadata, tokens: FakeTokens) ->
 
 
 @pytest.mark.parametrize("token", ["", "a b", 'a"b', "a\\b", "a\tb", "ä", "a\n", "x" * 4097])
-def test_refuses_what_is_no_token(metadata: Metadata, tokens: FakeTokens, token: str) -> None:
-    """Tokens go into one line, quoted nowhere; what does not fit there is refused."""
+def test_refuses_invalid_tokens(metadata: Metadata, tokens: FakeTokens, token: str) -> None:
+    """Tokens are joined in one line without quoting, so special characters are refused."""
     with pytest.raises(Refused, match="printable ASCII"):
         asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, token)]))
 
@@ -137,7 +137,7 @@ def test_takes_the_longest_token(metadata: Metadata) -> None:
     ],
 )
 def test_answers_known_entries_only(metadata: Metadata, key: str, value: str | None) -> None:
-    """Any other key is one without a value, never a fault."""
+    """Any other key has no value, but is not an error."""
     assert asyncio.run(metadata.lookup(key, ALICE)) == value
 
 
@@ -155,7 +155,7 @@ def test_answers_known_entries_only(metadata: Metadata, key: str, value: str | N
 def test_refuses_the_whole_transaction(
     metadata: Metadata, tokens: FakeTokens, events: list[tuple[str, str]], change: Set
 ) -> None:
-    """One change that is not allowed takes its neighbours with it."""
+    """One change that is not allowed makes the whole transaction fail."""
     with pytest.raises(Refused):
         asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "token"), change]))
 
@@ -163,30 +163,30 @@ def test_refuses_the_whole_transaction(
     assert events == []
 
 
-def test_a_client_that_asks_is_there(metadata: Metadata, events: list[tuple[str, str]]) -> None:
-    """One login may last for months, and its account must not be deleted as idle."""
+def test_a_request_counts_as_activity(metadata: Metadata, events: list[tuple[str, str]]) -> None:
+    """A login may last for months, and its account must not be deleted as idle."""
     asyncio.run(metadata.lookup(f"{SERVER}turn", ALICE))
 
     assert events == [("presence", ALICE)]
 
 
-def test_tells_of_logins_and_new_mail(metadata: Metadata, events: list[tuple[str, str]]) -> None:
-    """Both reach their callback with the user of the transaction."""
+def test_reports_logins_and_new_mail(metadata: Metadata, events: list[tuple[str, str]]) -> None:
+    """Both callbacks get the user of the transaction."""
     asyncio.run(metadata.commit(ALICE, [Set(1, f"shared/last-login/{ALICE}", "1795213297")]))
     asyncio.run(metadata.commit(BOB, [Set(1, "priv/status/INBOX", "1")]))
 
     assert events == [("login", ALICE), ("1", BOB)]
 
 
-def test_a_locked_book_is_no_missing_token(metadata: Metadata, tokens: FakeTokens) -> None:
-    """A client that reads NIL would set its token again; one that reads NO tries later."""
+def test_a_locked_book_is_not_a_missing_token(metadata: Metadata, tokens: FakeTokens) -> None:
+    """After NIL a client would set its token again; after NO it tries later."""
     tokens.broken = True
 
     with pytest.raises(Refused, match="cannot be read"):
         asyncio.run(metadata.lookup(TOKEN_KEY, BOB))
 
 
-def test_no_token_for_an_account_that_is_gone(metadata: Metadata) -> None:
+def test_a_deleted_account_cannot_set_tokens(metadata: Metadata) -> None:
     """A session may outlive its account."""
     with pytest.raises(Refused, match="no such account"):
         asyncio.run(metadata.commit("gone12345@chat.example.org", [Set(1, TOKEN_KEY, "t")]))
@@ -206,7 +206,7 @@ def test_entries_come_from_the_configuration(tmp_path: Path, settings: dict[str,
 def test_turn_credentials_are_new_for_each_request(
     tmp_path: Path, settings: dict[str, Any], sections: dict[str, dict[str, Any]]
 ) -> None:
-    """A client that asks later gets credentials that last longer; without a secret there is NIL."""
+    """Later requests get credentials that expire later; without a secret the answer is NIL."""
     settings["metadata"]["turn"] = sections["turn"]
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))

@@ -1,4 +1,4 @@
-"""The two sockets on which other programs of the relay ask, and what comes of it."""
+"""The two sockets for other programs of the relay, and the effects of requests."""
 
 import time
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from running import Daemon, UnixHTTPConnection
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    """Wait for what the daemon does a little later."""
+    """Wait for something that the daemon does a little later."""
     deadline = time.monotonic() + 15
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def test_a_blocked_account_is_out_until_it_is_unblocked(daemon: Daemon, doveadm: Doveadm) -> None:
-    """Book, Dovecot's cache and connections, and the filter know of it when the answer comes."""
+def test_a_blocked_account_is_shut_out_until_unblocked(daemon: Daemon, doveadm: Doveadm) -> None:
+    """When the answer arrives, the book, Dovecot and the filter all know about it."""
     assert active(daemon)
 
     assert ask(daemon, "control", "/accounts/block", address=ALICE.upper()) == (200, {})
@@ -33,8 +33,8 @@ def test_a_blocked_account_is_out_until_it_is_unblocked(daemon: Daemon, doveadm:
 
     assert ALICE not in Marks(daemon.directory / "revoked")
     assert active(daemon)
-    # The second look must not undo what the operator has done since. Looks come in the order of the
-    # blocks, so when somebody blocked later has had theirs, this one is over.
+    # The second pass must not undo what the operator has done in the meantime. Passes run in the
+    # order of the blocks, so after the pass for a later block, this one is over.
     assert active(daemon, BOB)
     ask(daemon, "control", "/accounts/block", address=BOB)
     eventually(lambda: doveadm.commands.count(f"kick {BOB}") == 2)
@@ -42,16 +42,16 @@ def test_a_blocked_account_is_out_until_it_is_unblocked(daemon: Daemon, doveadm:
     assert doveadm.commands.count(f"kick {ALICE}") == 1
 
 
-def test_blocking_looks_twice(daemon: Daemon, doveadm: Doveadm) -> None:
-    """A login that was between the question and the connection is cut by the second look."""
+def test_blocking_takes_two_passes(daemon: Daemon, doveadm: Doveadm) -> None:
+    """The second pass closes connections of logins that were in progress."""
     active(daemon)
     ask(daemon, "control", "/accounts/block", address=ALICE)
 
     eventually(lambda: doveadm.commands.count(f"kick {ALICE}") == 2)
 
 
-def test_a_deleted_account_is_gone_with_everything(daemon: Daemon, doveadm: Doveadm) -> None:
-    """Its row, its tokens, its mail; and the address is nobody's for the grace period."""
+def test_a_deleted_account_leaves_nothing(daemon: Daemon, doveadm: Doveadm) -> None:
+    """Its row, tokens and mail are deleted, and the address is reserved during the grace period."""
     active(daemon)
     home = mailbox(daemon)
 
@@ -65,8 +65,8 @@ def test_a_deleted_account_is_gone_with_everything(daemon: Daemon, doveadm: Dove
     assert "accounts_deleted.asked=1" in daemon.stop()
 
 
-def test_what_a_late_delivery_makes_is_taken_away(daemon: Daemon, doveadm: Doveadm) -> None:
-    """A message that was under way when its account was deleted makes the mailbox anew."""
+def test_the_mailbox_of_a_late_delivery_is_deleted(daemon: Daemon, doveadm: Doveadm) -> None:
+    """A message in transit when its account was deleted creates the mailbox again."""
     active(daemon)
     mailbox(daemon)
     ask(daemon, "control", "/accounts/delete", address=ALICE)
@@ -78,7 +78,7 @@ def test_what_a_late_delivery_makes_is_taken_away(daemon: Daemon, doveadm: Dovea
 def test_a_new_account_finds_no_mail_of_an_old_one(
     start: Callable[[], Daemon], settings: dict[str, Any], doveadm: Doveadm
 ) -> None:
-    """Where there is a mailbox without an account, whatever left it there."""
+    """The mailbox may exist without an account for any reason."""
     settings["accounts"]["graceDays"] = 0
     daemon = start()
     active(daemon, BOB)
@@ -89,8 +89,8 @@ def test_a_new_account_finds_no_mail_of_an_old_one(
     assert not left.exists()
 
 
-def test_what_is_not_done_about_connections_is_told(daemon: Daemon) -> None:
-    """Without Dovecot an account is still blocked; the operator must know about the rest."""
+def test_open_connections_are_reported(daemon: Daemon) -> None:
+    """Without Dovecot the account is blocked, but its connections may remain open."""
     active(daemon)
 
     status, answer = ask(daemon, "control", "/accounts/block", address=ALICE)
@@ -100,8 +100,8 @@ def test_what_is_not_done_about_connections_is_told(daemon: Daemon) -> None:
     assert not active(daemon)
 
 
-def test_a_refusal_of_dovecot_is_told(daemon: Daemon, doveadm: Doveadm) -> None:
-    """A wrong configuration of its socket would otherwise stay unseen."""
+def test_a_refusal_by_dovecot_is_reported(daemon: Daemon, doveadm: Doveadm) -> None:
+    """Otherwise a wrong configuration of its socket would go unnoticed."""
     active(daemon)
     doveadm.refuse = True
 
@@ -113,7 +113,7 @@ def test_a_refusal_of_dovecot_is_told(daemon: Daemon, doveadm: Doveadm) -> None:
 
 @pytest.mark.parametrize("action", ["block", "unblock", "delete"])
 def test_says_that_there_is_no_such_account(daemon: Daemon, action: str) -> None:
-    """A mistyped address must not pass for done."""
+    """The command must not report success for a mistyped address."""
     assert ask(daemon, "control", f"/accounts/{action}", address="../x") == (
         404,
         {"reason": "there is no account ../x"},
@@ -121,7 +121,7 @@ def test_says_that_there_is_no_such_account(daemon: Daemon, action: str) -> None
 
 
 def test_the_owner_deletes_with_the_password(daemon: Daemon, doveadm: Doveadm) -> None:
-    """Of a blocked account too: what is stored about somebody is theirs to end."""
+    """Users may delete their data even if their account is blocked."""
     active(daemon)
     active(daemon, BOB)
     ask(daemon, "control", "/accounts/block", address=ALICE)
@@ -133,10 +133,10 @@ def test_the_owner_deletes_with_the_password(daemon: Daemon, doveadm: Doveadm) -
     assert active(daemon, BOB)
 
 
-def test_invites_open_an_invited_relay(
+def test_an_invite_leads_to_an_account(
     start: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
-    """From the operator's command to the first login, and none but the invited."""
+    """The test goes from the operator's command to the first login; without an invite it fails."""
     settings["registration"] = "invite"
     daemon = start()
     status, invite = ask(daemon, "control", "/invites/add", uses=1, days=7, comment="for Alice")
@@ -158,7 +158,7 @@ def test_invites_open_an_invited_relay(
 
 
 def test_the_stop_stops_invites_too(start: Callable[[], Daemon], settings: dict[str, Any]) -> None:
-    """In an emergency nothing comes in, whoever was invited."""
+    """In an emergency no one gets an address, not even with an invite."""
     settings["registration"] = "invite"
     daemon = start()
     token = ask(daemon, "control", "/invites/add", uses=9, days=None, comment="")[1]["token"]
@@ -169,10 +169,10 @@ def test_the_stop_stops_invites_too(start: Callable[[], Daemon], settings: dict[
     assert not active(daemon)
 
 
-def test_a_full_hour_asks_to_come_back(
+def test_the_hourly_limit_asks_to_retry(
     start: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
-    """At the door and at the first login alike; whoever is in stays in."""
+    """It applies to handing out names and to first logins, but not to existing accounts."""
     settings["accounts"]["maxPerHour"] = 1
     daemon = start()
     assert active(daemon)
@@ -198,10 +198,10 @@ def test_a_full_hour_asks_to_come_back(
         ("control", "/invites/remove", {"id": 7}, 404),
     ],
 )
-def test_refuses_what_is_not_its_business(
+def test_the_registrar_accepts_only_two_requests(
     daemon: Daemon, name: str, path: str, fields: dict[str, Any], status: int
 ) -> None:
-    """The world stands behind chatmail-web, so its socket takes two requests and no more."""
+    """chatmail-web is exposed to the Internet, so its socket allows nothing else."""
     answered, answer = ask(daemon, name, path, **fields)
 
     assert answered == status
@@ -209,8 +209,8 @@ def test_refuses_what_is_not_its_business(
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 8000, b"x" * 9000])
-def test_what_is_no_json_object_is_refused(daemon: Daemon, body: bytes) -> None:
-    """No traceback, and the daemon lives on."""
+def test_refuses_anything_but_json_objects(daemon: Daemon, body: bytes) -> None:
+    """There is no traceback, and the daemon keeps running."""
     connection = UnixHTTPConnection(daemon.directory / "registrar.sock")
     connection.request("POST", "/new", body)
     assert connection.getresponse().status == 400
@@ -219,10 +219,8 @@ def test_what_is_no_json_object_is_refused(daemon: Daemon, body: bytes) -> None:
     assert "Traceback" not in daemon.stop()
 
 
-def test_an_idle_account_is_deleted_and_one_that_came_back_is_not(
-    daemon: Daemon, doveadm: Doveadm
-) -> None:
-    """The nightly expiry asks long after it has looked; a login just now is not in the book yet."""
+def test_deletes_idle_accounts_unless_they_are_used_again(daemon: Daemon, doveadm: Doveadm) -> None:
+    """The request comes long after the scan, and the latest logins are not in the book yet."""
     today = int(time.time()) // 86400
     assert active(daemon)
     message = mailbox(daemon)
@@ -239,7 +237,7 @@ def test_an_idle_account_is_deleted_and_one_that_came_back_is_not(
 
 @pytest.mark.parametrize("day", [None, 0, -1, "20000", True, 10**9])
 def test_no_account_expires_without_a_day(daemon: Daemon, day: object) -> None:
-    """A slip of the caller must not delete everybody."""
+    """A mistake of the caller must not delete all accounts."""
     assert active(daemon)
 
     status, _ = ask(daemon, "control", "/accounts/expire", address=ALICE, before_day=day)
@@ -248,10 +246,10 @@ def test_no_account_expires_without_a_day(daemon: Daemon, day: object) -> None:
     assert active(daemon)
 
 
-def test_the_filter_knows_whose_rule_on_cleartext_differs(
+def test_the_filter_knows_exceptions_from_the_cleartext_rule(
     start: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
-    """Also after a reboot, which empties its directory, and when the relay's own rule changes."""
+    """Its directory is filled again after a reboot, and when the relay's rule changes."""
     settings["incoming"] = {"cleartext": True}
     daemon = start()
     exceptions = Marks(daemon.directory / "exceptions")
@@ -282,7 +280,7 @@ def test_the_filter_knows_whose_rule_on_cleartext_differs(
 
 
 def test_a_choice_needs_an_account_and_is_one_of_three(daemon: Daemon, doveadm: Doveadm) -> None:
-    """Nothing waits for whoever takes the name later."""
+    """No choice is stored for a later owner of the name."""
     path = "/accounts/cleartext"
     assert ask(daemon, "control", path, address=ALICE, allowed=False) == (
         404,

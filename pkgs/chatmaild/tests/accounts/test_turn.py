@@ -10,7 +10,7 @@ from chatmaild.config import Turn, load
 
 @pytest.fixture
 def turn(settings: dict[str, Any], sections: dict[str, dict[str, Any]], tmp_path: Path) -> Turn:
-    """Hand over a TURN server whose files are the test's."""
+    """Return a TURN server with files in the test's directory."""
     settings["metadata"]["turn"] = sections["turn"]
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
@@ -20,21 +20,21 @@ def turn(settings: dict[str, Any], sections: dict[str, dict[str, Any]], tmp_path
     return turn
 
 
-def test_a_password_is_the_one_that_servers_compute() -> None:
-    """Computed with `openssl dgst -sha1 -hmac north -binary | base64` of the username."""
+def test_passwords_match_those_of_servers() -> None:
+    """The value is that of `openssl dgst -sha1 -hmac north -binary | base64`."""
     assert password("north", "1795213297") == "7hpX1lgFfwkBQR9yTwxNc4NvY80="
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff", b"a\nb"])
-def test_no_credential_is_made_with_what_is_no_secret(turn: Turn, content: bytes) -> None:
-    """An empty secret would be one that everybody knows."""
+def test_no_credentials_without_a_valid_secret(turn: Turn, content: bytes) -> None:
+    """With an empty secret, anyone could compute credentials."""
     turn.secret_file.write_bytes(content)
 
     assert entry(turn, 0) is None
 
 
-def test_a_secret_is_made_once_and_kept(turn: Turn) -> None:
-    """A new one at every start would cut off the calls of everybody."""
+def test_a_secret_is_created_once(turn: Turn) -> None:
+    """A new secret at every start would interrupt all calls."""
     first = ensure_secret(turn.secret_file)
 
     assert len(first) >= 40
@@ -43,7 +43,7 @@ def test_a_secret_is_made_once_and_kept(turn: Turn) -> None:
 
 
 def test_the_server_reads_its_settings_and_the_secret(tmp_path: Path, turn: Turn) -> None:
-    """Nobody else reads that file, and nothing half written is left beside it."""
+    """No other user can read the file, and no partial file remains."""
     before = set(tmp_path.iterdir())
 
     assert main(["--config", str(tmp_path / "chatmaild.json")]) == 0
@@ -59,7 +59,7 @@ def test_the_server_reads_its_settings_and_the_secret(tmp_path: Path, turn: Turn
 def test_says_what_is_missing(
     tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A unit that fails must say why."""
+    """A unit that fails must give the reason."""
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
 

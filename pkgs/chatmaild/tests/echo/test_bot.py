@@ -10,24 +10,24 @@ HELLO = Incoming(10, "Hello", encrypted=True, from_bot=False, is_info=False, one
 
 
 class Clock:
-    """A clock that stands until it is set."""
+    """A clock that a test sets."""
 
     now = 1000.0
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Hand over the clock of the bot."""
+    """Return the bot's clock."""
     return Clock()
 
 
 @pytest.fixture
 def echo(clock: Clock) -> Echo:
-    """Hand over a bot on a relay with the usual limit."""
+    """Return a bot on a relay with the default limit."""
     return Echo(60, clock)
 
 
@@ -35,8 +35,8 @@ def echo(clock: Clock) -> Echo:
     ("text", "answer"),
     [("Hello", "Hello"), ("ä\n🙂", "ä\n🙂"), ("", NO_TEXT), ("x" * 9000, "x" * MAX_TEXT)],
 )
-def test_repeats_what_it_is_told(echo: Echo, text: str, answer: str) -> None:
-    """Whole, up to a length; and a picture deserves an answer, too."""
+def test_repeats_messages(echo: Echo, text: str, answer: str) -> None:
+    """The text is repeated up to a maximum length, and a picture gets an answer too."""
     assert echo.answer(dataclasses.replace(HELLO, text=text)) == answer
 
 
@@ -44,12 +44,12 @@ def test_repeats_what_it_is_told(echo: Echo, text: str, answer: str) -> None:
     "other", [{"encrypted": False}, {"from_bot": True}, {"is_info": True}, {"one_to_one": False}]
 )
 def test_is_silent_where_an_answer_would_do_harm(echo: Echo, other: dict[str, Any]) -> None:
-    """Two bots would go on for ever, a group has not asked, cleartext would be refused."""
+    """Two bots would never stop, a group has not asked, and cleartext would be refused."""
     assert echo.answer(dataclasses.replace(HELLO, **other)) is None
 
 
 def test_one_person_cannot_take_all_answers(echo: Echo, clock: Clock) -> None:
-    """Ten at once, then one every six seconds; meanwhile others are answered."""
+    """A sender gets ten answers at once, then one every six seconds; others are not affected."""
     answers = [echo.answer(HELLO) for _ in range(30)]
     assert sum(answer is not None for answer in answers) == 10
     assert echo.answer(dataclasses.replace(HELLO, sender=11)) == "Hello"
@@ -59,15 +59,19 @@ def test_one_person_cannot_take_all_answers(echo: Echo, clock: Clock) -> None:
     assert echo.answer(HELLO) is None
 
 
-def test_stays_below_what_the_relay_lets_it_send(echo: Echo) -> None:
-    """Above that limit answers would pile up, to arrive much later."""
+def test_stays_below_the_relays_sending_limit(echo: Echo) -> None:
+    """Above that limit, answers would queue up and arrive much later."""
     people = [dataclasses.replace(HELLO, sender=number) for number in range(100)]
 
     assert sum(echo.answer(message) is not None for message in people) == 30
 
 
 def test_remembers_a_bounded_number_of_people(clock: Clock) -> None:
-    """Memory is not a stranger's to fill; who has been silent for a minute is forgotten first."""
+    """
+    Strangers must not be able to fill the memory.
+
+    Senders silent for a minute are forgotten first.
+    """
     allowance = Allowance(10, clock)
     assert all(allowance.take(number) for number in range(MAX_PEOPLE))
     assert not allowance.take(MAX_PEOPLE)
@@ -78,7 +82,7 @@ def test_remembers_a_bounded_number_of_people(clock: Clock) -> None:
 
 
 class FakeChat:
-    """A chat with a last message."""
+    """A chat with a time of its last message."""
 
     def __init__(self, last: float) -> None:
         """Note the time of it."""
@@ -86,24 +90,24 @@ class FakeChat:
         self.forgotten = False
 
     def last_activity(self) -> float:
-        """Tell it."""
+        """Return the time."""
         return self.last
 
     def forget(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.forgotten = True
 
 
 def test_forgets_chats_after_an_hour() -> None:
-    """With their people; a chat of now stays."""
+    """Their contacts are deleted too; a current chat stays."""
     chats = [FakeChat(0), FakeChat(6399), FakeChat(6401), FakeChat(9999)]
 
     assert forget_old(chats, 10_000) == 2
     assert [chat.forgotten for chat in chats] == [True, True, False, False]
 
 
-def test_nothing_of_core_is_needed_to_decide() -> None:
-    """Core is a program of others; what the bot does is decided without it."""
+def test_decisions_do_not_need_core() -> None:
+    """The bot's policy can be tested without Delta Chat core."""
     source = Path(__file__).parents[2] / "src/chatmaild/echo/bot.py"
 
     assert "deltachat" not in source.read_text()

@@ -1,20 +1,20 @@
-"""The bot looks often after a change and seldom in quiet times."""
+"""The bot checks often after a change, and rarely in quiet times."""
 
 from chatmaild.echo.pace import LONGEST_SECONDS, Pace
 
 
 class Clock:
-    """A clock that stands until it is set."""
+    """A clock that a test sets."""
 
     now = 1000.0
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
 def waits(pace: Pace, clock: Clock, times: int) -> list[float]:
-    """Look whenever it is due and nothing changes; the seconds between."""
+    """Check whenever it is due, without changes; return the intervals in seconds."""
     seen = []
     for _ in range(times):
         seen.append(pace.left())
@@ -24,15 +24,15 @@ def waits(pace: Pace, clock: Clock, times: int) -> list[float]:
     return seen
 
 
-def test_looks_ever_less_often() -> None:
-    """Each look is a password compared, which a small machine feels."""
+def test_checks_less_and_less_often() -> None:
+    """Each check compares a password, which is expensive on a small machine."""
     clock = Clock()
 
     assert waits(Pace(clock), clock, 8) == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
-def test_a_change_is_looked_after_soon() -> None:
-    """An operator who blocks the wrong address unblocks it in the next moment."""
+def test_a_change_is_followed_soon() -> None:
+    """An operator who blocks the wrong address unblocks it a moment later."""
     clock = Clock()
     pace = Pace(clock)
     waits(pace, clock, 8)
@@ -43,8 +43,8 @@ def test_a_change_is_looked_after_soon() -> None:
     assert waits(pace, clock, 3) == [1, 2, 4]
 
 
-def test_many_events_are_one_look() -> None:
-    """Whatever core tells how often, it is no reason to ask more than once a second."""
+def test_many_events_trigger_one_check() -> None:
+    """However many events core sends, the bot asks at most once a second."""
     clock = Clock()
     pace = Pace(clock)
     waits(pace, clock, 8)

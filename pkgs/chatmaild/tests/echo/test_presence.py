@@ -1,4 +1,4 @@
-"""The bot's invite is where people look for it, exactly while the bot answers."""
+"""The bot's invite is on the website exactly while the bot answers."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LINK = "https://i.delta.chat/#0123"
 
 
 class Account:
-    """What is used of core's."""
+    """The part of core's account that the bot uses."""
 
     def __init__(self) -> None:
         """Start offline."""
@@ -33,10 +33,10 @@ class Account:
 
 
 class Relay:
-    """A bot, and what the relay says of it."""
+    """A bot, and the relay's answers about it."""
 
     def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let the bot in."""
+        """Accept the bot."""
         self.says: Standing | OutError = Standing.GOOD
         self.account = Account()
         self.invite = place / "invite"
@@ -58,7 +58,7 @@ class Relay:
         return self.says
 
     def shows(self, *files: str) -> None:
-        """Put a website there."""
+        """Publish a website."""
         current = self.site / CURRENT
         current.mkdir(parents=True)
         for name in files:
@@ -67,13 +67,13 @@ class Relay:
 
 @pytest.fixture
 def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Relay:
-    """Hand over a relay with a bot that has not looked yet."""
+    """Return a relay with a bot that has not checked yet."""
     return Relay(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("says", [Standing.GOOD, Standing.NEW, Standing.UNKNOWN])
-def test_a_bot_that_starts_is_offered(relay: Relay, says: Standing) -> None:
-    """Also when the relay cannot say yet: it starts at the same time."""
+def test_a_starting_bot_is_published(relay: Relay, says: Standing) -> None:
+    """The relay may not answer yet, because it starts at the same time."""
     relay.says = says
 
     assert relay.presence.look()
@@ -81,8 +81,8 @@ def test_a_bot_that_starts_is_offered(relay: Relay, says: Standing) -> None:
     assert relay.invite.read_text() == f"{LINK}\n"
 
 
-def test_a_bot_that_is_shut_out_is_offered_to_nobody(relay: Relay) -> None:
-    """Until it is let in again, and not because nobody can say."""
+def test_a_refused_bot_is_not_published(relay: Relay) -> None:
+    """It is published again when the relay accepts it, but not just because the relay is silent."""
     relay.presence.look()
     relay.says = OutError("blocked")
     assert relay.presence.look()
@@ -101,7 +101,7 @@ def test_a_bot_that_is_shut_out_is_offered_to_nobody(relay: Relay) -> None:
 
 
 def test_an_invite_that_the_website_missed_is_written_again(relay: Relay) -> None:
-    """It came while the site was being written, and systemd forgets such a change."""
+    """If the invite changes while the website is rendered, systemd misses the change."""
     relay.presence.look()
     relay.shows("index.html")
     before = relay.invite.stat().st_ino
@@ -112,8 +112,8 @@ def test_an_invite_that_the_website_missed_is_written_again(relay: Relay) -> Non
     assert relay.invite.read_text() == f"{LINK}\n"
 
 
-def test_a_website_that_is_being_written_is_waited_for(relay: Relay) -> None:
-    """Writing it takes a small machine seconds, and meanwhile it does not show the bot."""
+def test_waits_while_the_website_is_rendered(relay: Relay) -> None:
+    """Rendering takes seconds on a small machine, and meanwhile the bot is not shown."""
     relay.presence.look()
     relay.shows("index.html")
     before = relay.invite.stat().st_ino
@@ -124,7 +124,7 @@ def test_a_website_that_is_being_written_is_waited_for(relay: Relay) -> None:
 
 
 def test_an_invite_that_is_shown_is_left_alone(relay: Relay) -> None:
-    """Each change of it is a new website."""
+    """Each change of the file renders the website again."""
     relay.presence.look()
     relay.shows(ECHO_PICTURE)
     before = relay.invite.stat().st_ino

@@ -1,1 +1,1 @@
-"""How things end."""
+"""Tests of expiry."""

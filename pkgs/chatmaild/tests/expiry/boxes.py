@@ -1,4 +1,4 @@
-"""Mailboxes on disk, made in a moment: files are empty, for their names say everything."""
+"""Creates mailboxes on disk quickly, with empty files: their names contain all that is needed."""
 
 from pathlib import Path
 
@@ -10,21 +10,21 @@ class Box:
     """A mailbox below `mailboxes`."""
 
     def __init__(self, mailboxes: Path, address: str = "alice0000@chat.example.org") -> None:
-        """Make an empty INBOX."""
+        """Create an empty INBOX."""
         self.address = address
         self.home = mailboxes / address
         self.folder("")
         self._number = 0
 
     def folder(self, name: str) -> Path:
-        """Make a folder as Maildir++ does; "" is INBOX."""
+        """Create a Maildir++ folder; "" is INBOX."""
         path = self.home / "Maildir" / (f".{name}" if name else "")
         for part in ("cur", "new", "tmp"):
             (path / part).mkdir(parents=True, exist_ok=True)
         return path
 
     def message(self, days: float, size: int = 1000, *, folder: str = "", part: str = "cur") -> str:
-        """Lay down a message that came so many days ago; its name."""
+        """Create a message that arrived this many days ago; return its file name."""
         self._number += 1
         stamp = int(NOW - days * DAY)
         name = f"{stamp}.M{self._number}P7.relay,S={size},W={size}"

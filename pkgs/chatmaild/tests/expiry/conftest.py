@@ -9,7 +9,7 @@ from chatmaild.config import Config, load
 
 @pytest.fixture
 def config(settings: dict[str, Any], tmp_path: Path) -> Config:
-    """Load the settings of a relay in the test's directory, whose mailboxes exist."""
+    """Return the settings of a relay in the test's directory, with existing mailboxes."""
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
     config = load(path)

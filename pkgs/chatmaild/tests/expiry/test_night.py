@@ -18,12 +18,12 @@ class Accounts(dict[str, Account]):
     """An account book in memory."""
 
     def make(self, address: str, created: int, last_login: int | None) -> None:
-        """Note an account whose days lie so many days back."""
+        """Add an account with these ages in days."""
         last = None if last_login is None else TODAY - last_login
         self[address] = Account(address, "{X}", TODAY - created, last, blocked=False)
 
     def find(self, address: str) -> Account | None:
-        """Look one up."""
+        """Look up an account."""
         return self.get(address)
 
     def idle(self, before_day: int) -> list[str]:
@@ -37,7 +37,7 @@ class Accounts(dict[str, Account]):
 
 @pytest.fixture
 def accounts() -> Accounts:
-    """Know alice, who logged in today."""
+    """Return a book with alice, who logged in today."""
     result = Accounts()
     result.make(ALICE, 300, 0)
     return result
@@ -46,15 +46,15 @@ def accounts() -> Accounts:
 def run(
     config: Config, accounts: Accounts, *, held: bool = False, rehearsal: bool = False
 ) -> Report:
-    """Go through a night."""
+    """Run the expiry."""
     night = Night(config, accounts, NOW, held=held, rehearsal=rehearsal)
     night.mailboxes()
     night.idle()
     return night.report
 
 
-def test_sums_what_went_without_naming_anybody(config: Config, accounts: Accounts) -> None:
-    """The line goes to the journal, where nobody's address belongs."""
+def test_the_summary_contains_no_address(config: Config, accounts: Accounts) -> None:
+    """The line goes to the journal, which must not contain addresses."""
     box = Box(config.paths.mailboxes, ALICE)
     box.message(21, 5_000_000)
     box.message(8, 200_000)
@@ -69,8 +69,10 @@ def test_sums_what_went_without_naming_anybody(config: Config, accounts: Account
     assert "alice" not in sentence
 
 
-def test_a_rehearsal_says_the_same_and_removes_nothing(config: Config, accounts: Accounts) -> None:
-    """An operator wants to see a changed limit's effect before it has one."""
+def test_a_rehearsal_reports_the_same_and_deletes_nothing(
+    config: Config, accounts: Accounts
+) -> None:
+    """An operator wants to see the effect of a changed limit before it happens."""
     config = dataclasses.replace(config, mailbox=Mailbox(100_000, 1000, 75, 70))
     box = Box(config.paths.mailboxes, ALICE)
     for days in (30, 25, 3, 2, 1):
@@ -90,7 +92,7 @@ def test_a_rehearsal_says_the_same_and_removes_nothing(config: Config, accounts:
 def test_a_mailbox_of_too_many_messages_is_trimmed_at_night(
     config: Config, accounts: Accounts
 ) -> None:
-    """However little they weigh, and whatever became of Dovecot's word."""
+    """The size of the messages does not matter, nor whether Dovecot's request was lost."""
     config = dataclasses.replace(config, mailbox=Mailbox(100_000, 10, 75, 70))
     box = Box(config.paths.mailboxes, ALICE)
     names = [box.message(days, 9) for days in (9, 8, 7, 6, 5, 4, 3, 2)]
@@ -107,10 +109,10 @@ def test_a_mailbox_of_too_many_messages_is_trimmed_at_night(
     ("created", "last_login", "idle"),
     [(300, 91, True), (300, 90, False), (91, None, True), (90, None, False), (5, 91, False)],
 )
-def test_finds_accounts_that_nobody_uses(
+def test_finds_unused_accounts(
     config: Config, created: int, last_login: int | None, *, idle: bool
 ) -> None:
-    """One that was never used counts from its creation; one made anew, from then."""
+    """An account without a login counts from its creation, also when it was created again."""
     accounts = Accounts()
     accounts.make(BOB, created, last_login)
 
@@ -118,7 +120,7 @@ def test_finds_accounts_that_nobody_uses(
 
 
 def test_nothing_expires_by_age_after_an_absence(config: Config, accounts: Accounts) -> None:
-    """But room is made, for mail comes in meanwhile."""
+    """Full mailboxes are still trimmed, because new mail arrives."""
     config = dataclasses.replace(config, mailbox=Mailbox(100_000, 1000, 75, 70))
     accounts.make(BOB, 300, 200)
     Box(config.paths.mailboxes, BOB).message(100)
@@ -134,10 +136,10 @@ def test_nothing_expires_by_age_after_an_absence(config: Config, accounts: Accou
     assert "the relay was offline" in report.sentence()
 
 
-def test_a_mailbox_without_an_account_goes_after_the_idle_days(
+def test_a_mailbox_without_an_account_is_deleted_after_the_idle_days(
     config: Config, accounts: Accounts
 ) -> None:
-    """Its owner may come back with a backup of the account book, or log in again."""
+    """The account may return with a backup of the account book, or by a login."""
     for address, days in ((BOB, 91), (CAROL, 89)):
         box = Box(config.paths.mailboxes, address)
         box.message(days)
@@ -154,7 +156,7 @@ def test_a_mailbox_without_an_account_goes_after_the_idle_days(
 
 
 def test_counts_the_accounts_that_were_deleted(config: Config) -> None:
-    """Who logs in between the list and the deletion stays; the book decides."""
+    """The book keeps an account that logs in between the listing and the deletion."""
     accounts = Accounts()
     accounts.make(BOB, 300, 91)
     accounts.make(CAROL, 300, None)
@@ -172,10 +174,10 @@ def test_counts_the_accounts_that_were_deleted(config: Config) -> None:
     assert "1 of 2 idle accounts" in night.report.sentence()
 
 
-def test_one_unreadable_mailbox_does_not_keep_the_others_waiting(
+def test_one_unreadable_mailbox_does_not_stop_the_run(
     config: Config, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A damaged disk shows itself in single directories."""
+    """A damaged disk often affects single directories."""
     accounts.make(BOB, 1, 0)
     broken = Box(config.paths.mailboxes, ALICE)
     box = Box(config.paths.mailboxes, BOB)

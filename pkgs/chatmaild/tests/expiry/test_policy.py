@@ -27,7 +27,7 @@ LIMITS = Limits.of(
     ],
 )
 def test_judges_by_size_and_age(size: int, days: float, verdict: Verdict) -> None:
-    """A message of the very limit stays; a large one goes earlier."""
+    """A message exactly at the limit stays; a large one expires earlier."""
     assert policy.judge(size, days * DAY, LIMITS) is verdict
 
 
@@ -36,19 +36,19 @@ def test_judges_by_size_and_age(size: int, days: float, verdict: Verdict) -> Non
     [
         (NOW - DAY, None, NOW - DAY),
         (NOW - DAY, NOW - 99 * DAY, NOW - DAY),  # APPEND with an old date
-        (NOW - 30 * DAY, NOW, NOW - 30 * DAY),  # a copy that lost its times
-        (None, NOW - 3, NOW - 3),  # no name of Dovecot's
-        (12, NOW - 3, NOW - 3),  # a clock that began in 1970
+        (NOW - 30 * DAY, NOW, NOW - 30 * DAY),  # a copy that lost its time
+        (None, NOW - 3, NOW - 3),  # a name that Dovecot did not write
+        (12, NOW - 3, NOW - 3),  # a clock that started in 1970
         (7_743_102_289, NOW - 3, NOW - 3),  # a clock in 2215
         (12, 1, None),
         (None, None, None),
         (NOW + DAY / 2, None, NOW + DAY / 2),  # a clock set back by an hour or two
     ],
 )
-def test_the_name_says_when_a_message_came(
+def test_the_file_name_determines_the_age(
     stamp: float | None, changed: float | None, came: float | None
 ) -> None:
-    """Neither a backup nor a client may make a message younger or older."""
+    """Neither a backup nor a client can make a message younger or older."""
     assert policy.received(stamp, changed, NOW) == came
 
 
@@ -56,19 +56,19 @@ def test_the_name_says_when_a_message_came(
     ("internal_date", "counts"),
     [
         (None, NOW - DAY),
-        (NOW - DAY + 5, NOW - DAY),  # a copy that lost its times, or APPEND with a date to come
+        (NOW - DAY + 5, NOW - DAY),  # a copy that lost its time, or APPEND with a future date
         (NOW + 99 * DAY, NOW - DAY),
         (NOW - 19 * DAY, NOW - 19 * DAY),  # COPY
-        (86_400.0, NOW - DAY),  # a clock that began in 1970
+        (86_400.0, NOW - DAY),  # a clock that started in 1970
     ],
 )
 def test_a_copy_is_as_old_as_its_original(internal_date: float | None, counts: float) -> None:
-    """It has a name of its own, and copying must not make mail immortal."""
+    """A copy has a new file name, and copying must not keep mail forever."""
     assert policy.since(NOW - DAY, internal_date) == counts
 
 
-def test_a_leftover_of_a_delivery_has_a_day() -> None:
-    """No delivery takes as long, so nobody misses it."""
+def test_an_unfinished_delivery_has_a_day() -> None:
+    """No delivery takes that long, so none is disturbed."""
     assert not policy.is_leftover(DAY)
     assert policy.is_leftover(DAY + 1)
 
@@ -77,7 +77,7 @@ def test_a_leftover_of_a_delivery_has_a_day() -> None:
 def test_a_trimmed_mailbox_needs_no_trimming(
     size: int, messages: int, start: int, data: st.DataObject
 ) -> None:
-    """Otherwise every message would trim again."""
+    """Otherwise every message would trigger it again."""
     mailbox = Mailbox(size, messages, start, data.draw(st.integers(0, start - 1)))
     many, much = policy.to_trim(messages, size, mailbox)
 
@@ -97,10 +97,10 @@ def test_a_trimmed_mailbox_needs_no_trimming(
         (1001, 99_000, True, (301, 29_000)),
     ],
 )
-def test_either_the_bytes_or_the_number_is_too_much(
+def test_either_the_bytes_or_the_number_triggers_trimming(
     messages: int, size: int, *, needed: bool, goes: tuple[int, int]
 ) -> None:
-    """Of 100 kB and 1000 messages, 70 % stay when there are 75 % of one or the other."""
+    """With limits of 100 kB and 1000 messages, 75 % of either is trimmed to 70 %."""
     mailbox = Mailbox(100_000, 1000, 75, 70)
     assert policy.needs_trimming(messages, size, mailbox) is needed
     assert policy.to_trim(messages, size, mailbox) == goes

@@ -16,24 +16,24 @@ HUNDRED_KB = Mailbox(100_000, 1000, 75, 70)
 
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
-    """Make an empty mailbox."""
+    """Return an empty mailbox."""
     return Box(tmp_path)
 
 
 def swept(box: Box) -> sweep.Swept:
-    """Sweep it with the default limits."""
+    """Sweep the mailbox with the default limits."""
     return sweep.sweep(str(box.home), NOW, LIMITS)
 
 
 def trimmed(box: Box, mailbox: Mailbox = HUNDRED_KB) -> sweep.Amount:
-    """Trim it."""
+    """Trim the mailbox."""
     return sweep.trim(str(box.home), mailbox, NOW)
 
 
 @pytest.mark.parametrize("folder", ["", "Archive", "Archive.2026"])
 @pytest.mark.parametrize("part", ["new", "cur"])
-def test_old_mail_goes_wherever_it_is(box: Box, folder: str, part: str) -> None:
-    """Read or not, in INBOX or in a folder of a folder."""
+def test_old_mail_is_deleted_everywhere(box: Box, folder: str, part: str) -> None:
+    """Old mail is deleted read or unread, in INBOX and in nested folders."""
     box.message(21, folder=folder, part=part)
     box.message(8, 200_000, folder=folder, part=part)
     kept = box.message(19, folder=folder, part=part)
@@ -47,8 +47,8 @@ def test_old_mail_goes_wherever_it_is(box: Box, folder: str, part: str) -> None:
     assert result.left == sweep.Amount(1, 1000)
 
 
-def test_a_copy_goes_with_its_original(box: Box) -> None:
-    """What IMAP's COPY makes: a new name, the internal date of old."""
+def test_a_copy_is_deleted_with_its_original(box: Box) -> None:
+    """IMAP COPY creates a new name but keeps the internal date."""
     for days, size in ((21, 1000), (8, 200_000), (19, 1000)):
         name = box.message(0.1, size, folder="Archive")
         path = box.folder("Archive") / "cur" / name
@@ -60,8 +60,8 @@ def test_a_copy_goes_with_its_original(box: Box) -> None:
     assert (result.old.messages, result.large.messages) == (1, 1)
 
 
-def test_what_is_no_message_stays(box: Box) -> None:
-    """Dovecot's own files beside the messages are its memory of them."""
+def test_files_other_than_messages_stay(box: Box) -> None:
+    """Dovecot needs its own files beside the messages."""
     names = ("dovecot-uidlist", "dovecot.index.log", "maildirfolder", "subscriptions")
     for name in names:
         (box.home / "Maildir" / name).touch()
@@ -72,8 +72,8 @@ def test_what_is_no_message_stays(box: Box) -> None:
     assert box.names() == set(names)
 
 
-def test_an_unfinished_delivery_goes_after_a_day(box: Box) -> None:
-    """A delivery under way is not disturbed."""
+def test_an_unfinished_delivery_is_deleted_after_a_day(box: Box) -> None:
+    """A delivery in progress is not disturbed."""
     box.message(2, part="tmp")
     under_way = box.message(0.1, part="tmp")
 
@@ -81,8 +81,8 @@ def test_an_unfinished_delivery_goes_after_a_day(box: Box) -> None:
     assert box.names() == {under_way}
 
 
-def test_a_name_that_tells_nothing_is_judged_by_its_file(box: Box) -> None:
-    """Other programs put messages into maildirs too."""
+def test_a_foreign_file_name_is_judged_by_its_file(box: Box) -> None:
+    """Other programs also put messages into maildirs."""
     old, new = (box.folder("") / "cur" / name for name in ("old", "new:2,S"))
     for path, days in ((old, 21), (new, 19)):
         path.write_bytes(b"x" * 10)
@@ -94,8 +94,8 @@ def test_a_name_that_tells_nothing_is_judged_by_its_file(box: Box) -> None:
     assert result.old == sweep.Amount(1, 10)
 
 
-def test_a_message_that_nobody_can_date_stays_and_is_counted(box: Box) -> None:
-    """It may have come today, before the clock was right."""
+def test_a_message_of_unknown_age_stays_and_is_counted(box: Box) -> None:
+    """It may have arrived today, before the clock was right."""
     path = box.folder("") / "cur" / "12.M1P1.relay,S=5"
     path.touch()
     os.utime(path, (1, 1))
@@ -104,8 +104,8 @@ def test_a_message_that_nobody_can_date_stays_and_is_counted(box: Box) -> None:
     assert box.names() == {path.name}
 
 
-def test_what_dovecot_takes_away_meanwhile_is_no_fault(box: Box) -> None:
-    """A client moves a message between the look into the directory and the deletion."""
+def test_a_message_that_vanishes_is_not_an_error(box: Box) -> None:
+    """A client may move a message between the scan and the deletion."""
     box.message(21)
 
     def gone(path: str) -> bool:
@@ -118,13 +118,13 @@ def test_what_dovecot_takes_away_meanwhile_is_no_fault(box: Box) -> None:
 
 
 def test_an_account_without_a_mailbox_is_empty(tmp_path: Path) -> None:
-    """Directories come with the first message."""
+    """The first message creates the directories."""
     assert sweep.sweep(str(tmp_path), NOW, LIMITS).seen.messages == 0
     assert trimmed(Box(tmp_path)).messages == 0
 
 
 def test_trims_the_oldest_of_all_folders(box: Box) -> None:
-    """Until 70 % are left; what came last stays, wherever it is."""
+    """Trimming leaves 70 %, the newest messages of any folder."""
     for days in (9, 8, 7):
         box.message(days, 10_000, folder="Archive")
     kept = {box.message(6, 10_000), box.message(5, 10_000, folder="Archive")}
@@ -135,7 +135,7 @@ def test_trims_the_oldest_of_all_folders(box: Box) -> None:
 
 
 def test_trims_by_what_the_quota_counts(box: Box) -> None:
-    """W counts line ends as two octets, as Dovecot's quota does; a compressed file is small."""
+    """W counts line ends as two octets, as Dovecot's quota does. A compressed file is smaller."""
     for number in range(10):
         path = box.folder("") / "cur" / f"{int(NOW) - number}.M1P1.relay,S=1,W=9000:2,"
         path.touch()
@@ -147,7 +147,7 @@ def test_trims_by_what_the_quota_counts(box: Box) -> None:
 def test_trims_by_the_number_of_messages(
     box: Box, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    """Messages of a few octets never fill a mailbox, but each takes a block of the disk."""
+    """Tiny messages never fill the quota, but each takes a disk block."""
     monkeypatch.setattr(sweep, "BATCH", batch)
     names = [
         box.message(30 - number, 9, folder="Archive" if number % 2 else "") for number in range(30)
@@ -157,8 +157,8 @@ def test_trims_by_the_number_of_messages(
     assert box.names() == set(names[9:])
 
 
-def test_leaves_a_mailbox_below_the_mark_alone(box: Box) -> None:
-    """A request that comes twice must not cost twice."""
+def test_leaves_a_mailbox_below_the_threshold_alone(box: Box) -> None:
+    """A repeated request must not delete more."""
     for _ in range(7):
         box.message(1, 10_000)
 
@@ -166,7 +166,7 @@ def test_leaves_a_mailbox_below_the_mark_alone(box: Box) -> None:
 
 
 def test_the_newest_message_stays_however_large(box: Box) -> None:
-    """An operator has lowered the limit: nobody loses what came a moment ago."""
+    """After the operator lowers the limit, a message that has just arrived must not be lost."""
     box.message(2, 90_000)
     newest = box.message(1, 99_000)
 
@@ -176,7 +176,7 @@ def test_the_newest_message_stays_however_large(box: Box) -> None:
 
 
 def test_trims_more_than_it_remembers_at_once(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mailbox of a million tiny messages must not cost a gigabyte of memory."""
+    """A mailbox with a million tiny messages must not take a gigabyte of memory."""
     monkeypatch.setattr(sweep, "BATCH", 4)
     names = [box.message(30 - number, 5_000) for number in range(30)]
 
@@ -185,7 +185,7 @@ def test_trims_more_than_it_remembers_at_once(box: Box, monkeypatch: pytest.Monk
 
 
 def test_gives_up_on_a_mailbox_that_is_renamed_all_the_time(box: Box) -> None:
-    """It ends even when every path is stale."""
+    """Trimming ends even if every path is outdated."""
     for _ in range(10):
         box.message(1, 10_000)
 

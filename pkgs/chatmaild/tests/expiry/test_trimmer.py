@@ -18,8 +18,8 @@ REQUEST = b"VERSION\tscript\t4\t0\nnoreply\nalice0000@chat.example.org\n\n"
 @pytest.mark.parametrize(
     "address", ["", ".", "..", "../mail/a@b", "/etc@x", ".gone-a@b", "nobody@b", "link@b", "a\0@b"]
 )
-def test_reaches_no_directory_but_mailboxes(tmp_path: Path, address: str) -> None:
-    """The address comes through several programs before it becomes a path."""
+def test_touches_no_directory_other_than_mailboxes(tmp_path: Path, address: str) -> None:
+    """The address passes through several programs before it becomes a path."""
     (tmp_path / "mail").mkdir()
     (tmp_path / "mail" / ".gone-a@b").mkdir()
     (tmp_path / "mail" / "link@b").symlink_to(tmp_path)
@@ -29,7 +29,7 @@ def test_reaches_no_directory_but_mailboxes(tmp_path: Path, address: str) -> Non
 
 @contextmanager
 def served(config: Config, path: Path) -> Iterator[Path]:
-    """Run a trimmer that ends after a short while without requests."""
+    """Run a trimmer that exits after a short time without requests."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -41,14 +41,14 @@ def served(config: Config, path: Path) -> Iterator[Path]:
 
 
 def ask(path: Path, request: bytes) -> None:
-    """Write a request as Dovecot does, and wait for nothing."""
+    """Send a request as Dovecot does, without waiting."""
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
         client.sendall(request)
 
 
-def test_makes_room_when_asked_and_ends_by_itself(config: Config, tmp_path: Path) -> None:
-    """Whatever is asked in between, the next request is served."""
+def test_trims_on_request_and_exits_when_idle(config: Config, tmp_path: Path) -> None:
+    """An invalid request does not prevent the next one from being handled."""
     config = dataclasses.replace(config, mailbox=Mailbox(100_000, 1000, 75, 70))
     box = Box(config.paths.mailboxes)
     kept = {box.message(days, 10_000) for days in range(7)}
@@ -63,10 +63,10 @@ def test_makes_room_when_asked_and_ends_by_itself(config: Config, tmp_path: Path
     assert box.names() == kept
 
 
-def test_a_flood_of_requests_is_one(
+def test_a_flood_of_requests_is_handled_once(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each would look through a mailbox that is trimmed already, while others wait."""
+    """Otherwise each would scan a trimmed mailbox again, while other mailboxes wait."""
     trimmed = []
     monkeypatch.setattr(Trimmer, "trim", lambda _, address: trimmed.append(address))
     with socket.socket(socket.AF_UNIX) as listener:

@@ -61,9 +61,7 @@ def test_postfix_that_is_down_has_no_queue(tmp_path: Path) -> None:
     assert sources.queue(tmp_path / "missing") is None
 
 
-def test_a_queue_that_is_slow_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_does_not_wait_for_a_slow_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scrape has ten seconds; what came in time counts."""
     monkeypatch.setattr(sources, "QUEUE_SECONDS", 0.5)
     slow = script(tmp_path, f"echo '{entry('hold', 5)}'; exec sleep 60")

@@ -1,4 +1,4 @@
-"""Packets of the milter protocol: cut anywhere, or wrong in any way."""
+"""Milter packets, split at any point, or wrong in any way."""
 
 import itertools
 import struct
@@ -14,10 +14,8 @@ PACKETS = st.lists(st.tuples(st.binary(min_size=1, max_size=1), st.binary(max_si
 
 
 @given(PACKETS, st.lists(st.integers(min_value=0, max_value=400), max_size=12))
-def test_packets_are_the_same_however_they_are_cut(
-    sent: list[tuple[bytes, bytes]], cuts: list[int]
-) -> None:
-    """A socket knows no packets, and a piece may end within the length of the next one."""
+def test_packets_do_not_depend_on_chunks(sent: list[tuple[bytes, bytes]], cuts: list[int]) -> None:
+    """A stream has no packet boundaries; a chunk may end within the next packet's length."""
     stream = b"".join(milter_protocol.packet(command, data) for command, data in sent)
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     reader = Reader()
@@ -28,8 +26,8 @@ def test_packets_are_the_same_however_they_are_cut(
     assert got == [(command[0], data) for command, data in sent]
 
 
-def test_the_largest_packet_comes_octet_by_octet() -> None:
-    """It is put together once, not again with every piece."""
+def test_the_largest_packet_may_arrive_octet_by_octet() -> None:
+    """It is assembled once, not again with every chunk."""
     data = b"x" * (milter_protocol.MAX_PACKET_BYTES - 1)
     reader = Reader()
     stream = milter_protocol.packet(b"B", data) + milter_protocol.packet(b"E")
@@ -41,14 +39,14 @@ def test_the_largest_packet_comes_octet_by_octet() -> None:
 @pytest.mark.parametrize(
     "length", [0, milter_protocol.MAX_PACKET_BYTES + 1, 0xFFFFFFFF, 0x47455420]
 )
-def test_a_length_that_cannot_be_is_an_error_at_once(length: int) -> None:
-    """Nobody makes the filter wait for, or hold, more than Postfix ever sends."""
+def test_an_impossible_length_is_an_error_at_once(length: int) -> None:
+    """The filter never waits for, or stores, more than Postfix can send."""
     with pytest.raises(ProtocolError, match=f"a packet of {length} octets"):
         list(Reader().feed(length.to_bytes(4)))
 
 
 def test_asks_postfix_for_what_it_needs_and_no_more() -> None:
-    """The answer has the same shape as the offer."""
+    """The answer has the same format as the offer."""
     answer = milter_protocol.negotiated(struct.pack("!III", 6, 0x1FF, 0x1FFFFF) + b"future")
     [(command, data)] = Reader().feed(answer)
 
@@ -59,14 +57,14 @@ def test_asks_postfix_for_what_it_needs_and_no_more() -> None:
     ("version", "actions", "options"),
     [(2, 0x1FF, 0x1FFFFF), (6, 0x01, 0x1FFFFF), (6, 0x1FF, 0x7F)],
 )
-def test_does_not_run_with_half_of_it(version: int, actions: int, options: int) -> None:
-    """A mail server that would not delete a field must not be told to."""
+def test_does_not_run_without_all_features(version: int, actions: int, options: int) -> None:
+    """The filter cannot work with a mail server that does not let it delete fields."""
     with pytest.raises(ProtocolError, match="is not enough"):
         milter_protocol.negotiated(struct.pack("!III", version, actions, options))
 
 
 def test_an_offer_has_three_numbers() -> None:
-    """Said as what it is."""
+    """Otherwise the error names what is missing."""
     with pytest.raises(ProtocolError, match="too short"):
         milter_protocol.negotiated(b"\0\0\0\6")
 
@@ -85,8 +83,8 @@ def test_reads_macros(data: bytes, said: dict[bytes, bytes]) -> None:
 
 
 @pytest.mark.parametrize("data", [b"x", b"x\0", b"x\0y", b"x\0y\0z\0"])
-def test_half_a_macro_is_an_error_that_does_not_repeat_it(data: bytes) -> None:
-    """It could be somebody's login."""
+def test_an_incomplete_macro_is_an_error_without_its_text(data: bytes) -> None:
+    """The macro could be a user's login."""
     with pytest.raises(ProtocolError) as refused:
         milter_protocol.macros(data)
 
@@ -103,18 +101,18 @@ def test_half_a_macro_is_an_error_that_does_not_repeat_it(data: bytes) -> None:
         (b"unknown\0U", None),
     ],
 )
-def test_reads_where_a_client_comes_from(data: bytes, client: tuple[str, int] | None) -> None:
-    """Mail that did not come by SMTP has no address, or no port."""
+def test_reads_the_clients_address(data: bytes, client: tuple[str, int] | None) -> None:
+    """Mail that did not arrive by SMTP has no address, or no port."""
     assert milter_protocol.client(data) == client
 
 
 @pytest.mark.parametrize("data", [b"", b"name", b"name\0", b"name\x004\0\x19192.0.2.9"])
-def test_a_client_from_nowhere_is_an_error(data: bytes) -> None:
-    """An address decides about mail from relays without a name."""
+def test_a_client_without_an_address_is_an_error(data: bytes) -> None:
+    """The address decides about mail from relays without a domain."""
     with pytest.raises(ProtocolError):
         milter_protocol.client(data)
 
 
-def test_a_reply_is_no_format() -> None:
-    """Postfix takes a lone percent sign for an error of the filter."""
+def test_percent_signs_in_a_reply_are_escaped() -> None:
+    """Postfix treats a single percent sign as an error of the filter."""
     assert milter_protocol.reply("500", "5.1.1 100%s") == b"\0\0\0\x12y500 5.1.1 100%%s\0"

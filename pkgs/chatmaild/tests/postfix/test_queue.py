@@ -1,4 +1,4 @@
-"""Listing the queue with programs that are Postfix's, are slow, or are something else."""
+"""Listing the queue with Postfix' output, with slow programs and with wrong ones."""
 
 import json
 import time
@@ -19,7 +19,7 @@ LINE = (
 
 
 def script(directory: Path, text: str) -> Path:
-    """Write a program in place of postqueue."""
+    """Write a program that replaces postqueue."""
     path = directory / "postqueue"
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
@@ -27,13 +27,13 @@ def script(directory: Path, text: str) -> Path:
 
 
 def printing(directory: Path, content: bytes, after: str = "") -> Path:
-    """Write a program that prints this."""
+    """Write a program that prints this text."""
     (directory / "queue").write_bytes(content)
     return script(directory, f'test "$1" = -j && cat {directory}/queue\n{after}')
 
 
 def test_reads_what_postfix_prints() -> None:
-    """Each recipient with its own reason, if there was an attempt."""
+    """Each recipient has its own reason, if there was an attempt."""
     assert parse(LINE) == Message(
         "deferred",
         "4dLh7g1Qtmz5vLl",
@@ -51,19 +51,19 @@ def test_reads_what_postfix_prints() -> None:
     "line",
     [b"", b"mail system is down", b"[]", b"{}", LINE[:-3], LINE.replace(b"1234", b'"x"')],
 )
-def test_counts_what_it_cannot_read(line: bytes) -> None:
-    """A format of tomorrow must not hide that mail waits."""
+def test_counts_entries_that_it_cannot_parse(line: bytes) -> None:
+    """A future format must not hide that mail is waiting."""
     assert parse(line).queue == "unknown"
 
 
-def test_takes_octets_that_are_not_utf_8() -> None:
-    """A reason is text of a stranger's server."""
+def test_accepts_text_that_is_not_utf_8() -> None:
+    """A reason is text from a stranger's server."""
     reason = parse(LINE.replace(rb"\u00e9", b"\xff")).recipients[0].reason
     assert reason.endswith("\ufffd")
 
 
 def test_lists_the_whole_queue(tmp_path: Path) -> None:
-    """Also one of many pieces, and an empty one."""
+    """The list may arrive in many chunks, or be empty."""
     listing = Listing(printing(tmp_path, (LINE + b"\n") * 3000))
     assert sum(1 for _ in listing) == 3000
     assert listing.complete
@@ -72,8 +72,8 @@ def test_lists_the_whole_queue(tmp_path: Path) -> None:
     assert empty.complete
 
 
-def test_postfix_that_is_down_is_a_sentence_of_its_own(tmp_path: Path) -> None:
-    """`postqueue` says why; a program that is not there is named."""
+def test_reports_that_postfix_is_down(tmp_path: Path) -> None:
+    """`postqueue` says why; a missing program is named."""
     down = script(tmp_path, "echo 'postqueue: fatal: mail system is down' >&2; exit 69")
     with pytest.raises(QueueError, match=r"^postqueue: fatal: mail system is down$"):
         list(Listing(down))
@@ -81,8 +81,8 @@ def test_postfix_that_is_down_is_a_sentence_of_its_own(tmp_path: Path) -> None:
         list(Listing(tmp_path / "missing"))
 
 
-def test_a_queue_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
-    """Nobody waits for the listing of a million messages."""
+def test_an_endless_queue_is_not_read_completely(tmp_path: Path) -> None:
+    """No one wants to wait for a list of a million messages."""
     endless = script(tmp_path, f"while :; do echo '{LINE.decode()}'; done")
     listing = Listing(endless, most=500)
 
@@ -90,16 +90,16 @@ def test_a_queue_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
     assert not listing.complete
 
 
-def test_a_listing_of_just_the_bound_is_complete(tmp_path: Path) -> None:
-    """The bound is said to be reached only if there is more."""
+def test_a_list_exactly_at_the_limit_is_complete(tmp_path: Path) -> None:
+    """The limit is reported only if there is more."""
     listing = Listing(printing(tmp_path, (LINE + b"\n") * 5), most=5)
 
     assert sum(1 for _ in listing) == 5
     assert listing.complete
 
 
-def test_a_queue_that_is_slow_is_not_waited_for(tmp_path: Path) -> None:
-    """What came in time is listed."""
+def test_does_not_wait_for_a_slow_queue(tmp_path: Path) -> None:
+    """Entries that arrived in time are listed."""
     listing = Listing(printing(tmp_path, LINE + b"\n", "exec sleep 60"), seconds=0.5)
     started = time.monotonic()
 
@@ -115,14 +115,14 @@ def test_a_frozen_postfix_is_not_an_empty_queue(tmp_path: Path) -> None:
 
 
 def test_an_endless_line_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory has a bound, whatever the program prints."""
+    """Memory is limited, whatever the program prints."""
     monkeypatch.setattr(queue, "MAX_LINE_BYTES", 100_000)
     with pytest.raises(QueueError, match="a line that does not end"):
         list(Listing(script(tmp_path, "exec cat /dev/zero")))
 
 
 def test_a_consumer_may_stop_early(tmp_path: Path) -> None:
-    """The program is ended then."""
+    """The program is then terminated."""
     for message in Listing(script(tmp_path, f"while :; do echo '{LINE.decode()}'; done")):
         assert json.dumps(message.id)
         break

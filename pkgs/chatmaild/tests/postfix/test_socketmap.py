@@ -1,4 +1,4 @@
-"""Netstrings as Postfix writes them, and all else."""
+"""Netstrings as Postfix writes them, and invalid input."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from chatmaild.postfix.socketmap import ProtocolError
 
 
 def read(sent: bytes) -> tuple[str, str]:
-    """Read one request from a peer that says this and closes."""
+    """Read one request from a client that sends this and closes the connection."""
 
     async def serve() -> tuple[str, str]:
         reader = asyncio.StreamReader(limit=1024)
@@ -21,7 +21,7 @@ def read(sent: bytes) -> tuple[str, str]:
 
 
 def test_reads_map_and_key() -> None:
-    """The key may have spaces; what follows is the next request."""
+    """The key may contain spaces; further data is the next request."""
     assert read(b"15:tls example.org,7:tls a.b,") == ("tls", "example.org")
     assert read(b"9:tls a b c,") == ("tls", "a b c")
     assert read(b"3:tls,") == ("tls", "")
@@ -41,14 +41,14 @@ def test_reads_map_and_key() -> None:
     ],
 )
 def test_refuses_anything_else(sent: bytes) -> None:
-    """A peer that speaks another protocol is hung up on, not answered."""
+    """The connection of a client with another protocol is closed without an answer."""
     with pytest.raises(ProtocolError):
         read(sent)
 
 
 @pytest.mark.parametrize("sent", [b"", b"15", b"15:tls exam"])
-def test_a_peer_that_goes_is_gone(sent: bytes) -> None:
-    """Between two requests that is the usual end."""
+def test_a_client_may_close_between_requests(sent: bytes) -> None:
+    """Connections usually end like this."""
     with pytest.raises(EOFError):
         read(sent)
 

@@ -1,4 +1,4 @@
-"""The file of those whose new mail is not yet told."""
+"""The file with addresses whose new mail is not notified yet."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from chatmaild.push.arrival_log import MAX_BYTES, ArrivalLog
 ALICE, BOB = "alice1234@chat.example.org", "bob123456@chat.example.org"
 
 
-def test_another_process_finds_what_was_noted(tmp_path: Path) -> None:
-    """Each once, in the order of arrival, readable by nobody else."""
+def test_the_next_process_finds_the_entries(tmp_path: Path) -> None:
+    """Each address appears once, in order of arrival, and no other user can read the file."""
     log = ArrivalLog(tmp_path / "arrivals")
     for address in (BOB, ALICE, BOB):
         log.note(address)
@@ -19,8 +19,8 @@ def test_another_process_finds_what_was_noted(tmp_path: Path) -> None:
     assert (tmp_path / "arrivals").stat().st_mode & 0o777 == 0o600
 
 
-def test_keeps_what_it_is_told_and_goes_on(tmp_path: Path) -> None:
-    """What is noted after that comes behind it."""
+def test_replaces_its_content_and_continues(tmp_path: Path) -> None:
+    """Later entries are appended."""
     log = ArrivalLog(tmp_path / "arrivals")
     log.note(ALICE)
     log.keep([BOB, BOB])
@@ -41,26 +41,26 @@ def test_keeps_what_it_is_told_and_goes_on(tmp_path: Path) -> None:
         (b"\xff@chat.example.org\n", ["\udcff@chat.example.org"]),
     ],
 )
-def test_a_damaged_file_costs_only_what_is_damaged(
+def test_a_damaged_file_loses_only_damaged_lines(
     tmp_path: Path, content: bytes, left: list[str]
 ) -> None:
-    """A line that was cut short names nobody, or somebody else."""
+    """An incomplete line contains no address, or a wrong one."""
     (tmp_path / "arrivals").write_bytes(content)
 
     assert ArrivalLog(tmp_path / "arrivals").left() == left
 
 
-def test_reads_no_more_than_could_have_been_noted(tmp_path: Path) -> None:
-    """Whatever the file has become, the start takes no longer for it."""
+def test_reads_a_limited_amount(tmp_path: Path) -> None:
+    """A huge file must not delay the start."""
     (tmp_path / "arrivals").write_bytes(b"x" * (MAX_BYTES + 5) + b"\n" + ALICE.encode() + b"\n")
 
     assert ArrivalLog(tmp_path / "arrivals").left() == []
 
 
-def test_without_the_file_notifications_go_on(
+def test_notifications_work_without_the_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One sentence in the log, not one for each message."""
+    """The log has one line, not one for each message."""
     log = ArrivalLog(tmp_path / "nowhere" / "arrivals")
     for _ in range(3):
         log.note(ALICE)

@@ -22,10 +22,10 @@ SECONDS = 60
 
 
 class FakeProxy:
-    """Takes tokens, answers what it is told to."""
+    """Accepts tokens and answers as the test says."""
 
     def __init__(self) -> None:
-        """Start as a proxy that works."""
+        """Start as a working proxy."""
         self.taken: list[str] = []
         self.outcome = Outcome.DONE
         self.open = asyncio.Event()
@@ -34,7 +34,7 @@ class FakeProxy:
         self.most_under_way = 0
 
     async def post(self, token: str) -> tuple[Outcome, str]:
-        """Take one."""
+        """Accept a token."""
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         await self.open.wait()
@@ -45,20 +45,20 @@ class FakeProxy:
 
 
 class Clock:
-    """The time, as the test says."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         """Start in the middle of a day."""
         self.now = TODAY * 86400.0 + 40_000
 
     def __call__(self) -> float:
-        """Say it."""
+        """Return the time."""
         return self.now
 
 
 @pytest.fixture
 def book(tmp_path: Path) -> Book:
-    """Hand over a book with Alice and her phone, and Bob without one."""
+    """Return a book with Alice and her phone, and Bob without a phone."""
     book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
     book.create(ALICE, "hash", TODAY)
     Tokens(book).add(ALICE, "alices-phone", TODAY)
@@ -70,7 +70,7 @@ type Scene = Callable[[Notifier, FakeProxy, Clock], Awaitable[None]]
 
 
 def play(book: Book, *scenes: Scene) -> dict[tuple[str | int, ...], int]:
-    """Run each scene with a notifier of its own, as after a restart; return what was counted."""
+    """Run each scene with a new notifier, as after a restart; return the counters."""
     path = arrivals_beside(book)
     counters = Counters()
     clock = Clock()
@@ -93,27 +93,27 @@ def play(book: Book, *scenes: Scene) -> dict[tuple[str | int, ...], int]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that a test can only look at."""
+    """Wait for a condition that has no event."""
     while not condition():  # noqa: ASYNC110 - it sets no event
         await asyncio.sleep(0.005)
 
 
 def arrivals_beside(book: Book) -> Path:
-    """Return where the notifiers of a book note arrivals."""
+    """Return the path where the notifiers of a book log arrivals."""
     with book.reading() as connection:
         file = connection.execute("PRAGMA database_list").fetchone()[2]
     return Path(file).with_name("arrivals")
 
 
 def waiting(book: Book) -> int:
-    """Count what waits in the book."""
+    """Return the number of queued notifications."""
     with book.reading() as connection:
         count: int = connection.execute("SELECT count(*) FROM notifications").fetchone()[0]
     return count
 
 
 def test_wakes_each_device_for_each_message(book: Book) -> None:
-    """Two devices, two messages one after the other: four notifications."""
+    """Two devices and two consecutive messages make four notifications."""
     Tokens(book).add(ALICE, "alices-tablet", TODAY)
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
@@ -125,8 +125,8 @@ def test_wakes_each_device_for_each_message(book: Book) -> None:
     assert play(book, scene)["push", "sent"] == 4
 
 
-def test_nobody_without_a_token_is_told_of(book: Book) -> None:
-    """The proxy learns nothing about people who did not ask for it."""
+def test_an_account_without_a_token_is_not_notified(book: Book) -> None:
+    """The proxy learns nothing about users who did not ask for notifications."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
         notifier.notify(BOB)
@@ -137,7 +137,7 @@ def test_nobody_without_a_token_is_told_of(book: Book) -> None:
     play(book, scene)
 
 
-def test_one_that_has_not_left_covers_the_next_message(book: Book) -> None:
+def test_an_unsent_notification_covers_the_next_message(book: Book) -> None:
     """Behind a proxy that hangs, a device gets one more notification, not one per message."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
@@ -154,8 +154,8 @@ def test_one_that_has_not_left_covers_the_next_message(book: Book) -> None:
     assert play(book, scene)["push", "merged"] == 100
 
 
-def test_a_failed_one_is_tried_again_later_and_later(book: Book) -> None:
-    """1, 8, 64, 512 s, then hourly, for five hours: gentle to a proxy in trouble."""
+def test_a_failed_notification_is_retried_with_growing_pauses(book: Book) -> None:
+    """Retries after 1, 8, 64, 512 s and then hourly, for five hours, do not overload a proxy."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, clock: Clock) -> None:
         proxy.outcome = Outcome.FAILED
@@ -168,7 +168,8 @@ def test_a_failed_one_is_tried_again_later_and_later(book: Book) -> None:
             await until(lambda: waiting(book) == 1 or len(tried) == 9)
             if len(tried) == 9:
                 break
-            # The notifier sleeps by the real clock: a put wakes it to look at the test's.
+            # The notifier sleeps by the real clock. A put wakes it, so that it reads the test's
+            # clock.
             clock.now += pause(len(tried))
             notifier._stored_news.set()
         assert tried == [0, 1, 9, 73, 585, 4185, 7785, 11385, 14985]
@@ -180,8 +181,8 @@ def test_a_failed_one_is_tried_again_later_and_later(book: Book) -> None:
     assert counts["push", "put-off"] == 8
 
 
-def test_a_new_message_does_not_wait_for_an_old_ones_turn(book: Book) -> None:
-    """The proxy may work again long before the next retry, and then nothing is left to retry."""
+def test_a_new_message_does_not_wait_for_a_retry(book: Book) -> None:
+    """The proxy may work again long before the next retry, which is then no longer needed."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
         proxy.outcome = Outcome.FAILED
@@ -195,8 +196,8 @@ def test_a_new_message_does_not_wait_for_an_old_ones_turn(book: Book) -> None:
     play(book, scene)
 
 
-def test_what_is_not_done_survives_a_restart(book: Book) -> None:
-    """Neither what failed, nor what is under way, nor what waits for a connection is lost."""
+def test_unsent_notifications_survive_a_restart(book: Book) -> None:
+    """Failed, active and waiting notifications are all kept."""
     for number in range(100):
         Tokens(book).add(BOB, f"bobs-phone-{number}", TODAY)
         book.create(f"more{number:05}@chat.example.org", "hash", TODAY)
@@ -215,8 +216,8 @@ def test_what_is_not_done_survives_a_restart(book: Book) -> None:
     play(book, first, second)
 
 
-def test_one_that_is_killed_leaves_what_it_had_not_told(book: Book) -> None:
-    """Within the half second before anything is written to the book."""
+def test_unsent_notifications_survive_a_kill(book: Book) -> None:
+    """The kill happens in the half second before anything is written to the book."""
     arrivals = arrivals_beside(book)
 
     async def killed(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
@@ -233,7 +234,7 @@ def test_one_that_is_killed_leaves_what_it_had_not_told(book: Book) -> None:
         await until(lambda: arrivals.read_bytes() == b"")
 
     async def between(_notifier: Notifier, _proxy: FakeProxy, _: Clock) -> None:
-        # As if it had ended there: a process that is killed does nothing more.
+        # Simulate the end of the process here: after a kill, nothing more happens.
         arrivals.write_bytes(left[0])
 
     left: list[bytes] = []
@@ -241,8 +242,8 @@ def test_one_that_is_killed_leaves_what_it_had_not_told(book: Book) -> None:
     assert left == [f"{ALICE}\n".encode()]
 
 
-def test_nobody_is_noted_longer_than_needed(book: Book) -> None:
-    """Told or in the book, either way the file in memory names nobody."""
+def test_addresses_are_logged_no_longer_than_needed(book: Book) -> None:
+    """After a notification is sent or in the book, the file in memory no longer has the address."""
     arrivals = arrivals_beside(book)
 
     async def scene(notifier: Notifier, proxy: FakeProxy, clock: Clock) -> None:
@@ -261,8 +262,8 @@ def test_nobody_is_noted_longer_than_needed(book: Book) -> None:
     play(book, scene)
 
 
-def test_a_slow_one_is_in_the_book_before_it_is_done(book: Book) -> None:
-    """Then even a power cut does not lose it; and it leaves the book when the proxy has it."""
+def test_a_slow_notification_is_in_the_book_meanwhile(book: Book) -> None:
+    """So it survives a power failure. It leaves the book when the proxy has accepted it."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, clock: Clock) -> None:
         proxy.open.clear()
@@ -276,8 +277,8 @@ def test_a_slow_one_is_in_the_book_before_it_is_done(book: Book) -> None:
     play(book, scene)
 
 
-def test_a_dead_token_is_forgotten(book: Book) -> None:
-    """410 means that the app was removed or has another token now."""
+def test_an_invalid_token_is_deleted(book: Book) -> None:
+    """Status 410 means that the app was removed or has a new token."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
         proxy.outcome = Outcome.TOKEN_DEAD
@@ -288,7 +289,7 @@ def test_a_dead_token_is_forgotten(book: Book) -> None:
 
 
 def test_ten_thousand_waiting_cost_less_than_50_mb(book: Book) -> None:
-    """A proxy that hangs on a busy day, with the longest tokens: they wait on disk."""
+    """A proxy hangs on a busy day, and tokens have the maximum length: they wait on disk."""
     count = 10_000
     people = [f"{number:09}@chat.example.org" for number in range(count)]
     with book.writing() as connection:
@@ -321,11 +322,11 @@ def test_ten_thousand_waiting_cost_less_than_50_mb(book: Book) -> None:
 
 
 def resident() -> int:
-    """Read this process's resident memory, in bytes (proc_pid_statm(5))."""
+    """Return this process's resident memory in bytes (proc_pid_statm(5))."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def test_notify_answers_at_once(book: Book) -> None:
+def test_notify_returns_at_once(book: Book) -> None:
     """A delivery waits for the caller."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
@@ -338,8 +339,8 @@ def test_notify_answers_at_once(book: Book) -> None:
     play(book, scene)
 
 
-def test_the_log_names_no_token(book: Book, caplog: pytest.LogCaptureFixture) -> None:
-    """It says once that the proxy fails, and once that it works again."""
+def test_the_log_contains_no_token(book: Book, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says once that the proxy fails, and once that it works again."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
         caplog.set_level("INFO")
@@ -358,8 +359,8 @@ def test_the_log_names_no_token(book: Book, caplog: pytest.LogCaptureFixture) ->
     assert "alice" not in caplog.text
 
 
-def test_one_message_is_news_once() -> None:
-    """Dovecot marks a message again when it has been copied to another recipient."""
+def test_a_message_is_notified_once() -> None:
+    """Dovecot repeats the status when a message was copied to another recipient."""
     arrivals = Arrivals()
 
     assert arrivals.is_news(ALICE, "7 bob123456@chat.example.org")
@@ -368,8 +369,8 @@ def test_one_message_is_news_once() -> None:
     assert arrivals.is_news(BOB, "8 carol@other.example")
 
 
-def test_own_copies_are_no_news() -> None:
-    """A client sends itself what it sends others, for its second device to see."""
+def test_own_copies_are_not_notified() -> None:
+    """A client sends copies of its messages to itself, for the user's other devices."""
     arrivals = Arrivals()
 
     assert not arrivals.is_news(ALICE, f"7 {ALICE}")
@@ -377,6 +378,6 @@ def test_own_copies_are_no_news() -> None:
 
 
 @pytest.mark.parametrize("mark", ["7 ", "7", ""])
-def test_a_bounce_is_news(mark: str) -> None:
-    """It has no sender, and says that a message did not arrive."""
+def test_a_bounce_is_notified(mark: str) -> None:
+    """A bounce has an empty sender and reports that a message did not arrive."""
     assert Arrivals().is_news(ALICE, mark)

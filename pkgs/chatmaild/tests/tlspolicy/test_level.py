@@ -1,4 +1,4 @@
-"""DANE before MTA-STS before the default, and mail that waits rather than leaves with less."""
+"""DANE has priority over MTA-STS, and MTA-STS over the default; in doubt mail waits."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ SECURE = "secure match=mx.example.org:.example.net servername=hostname"
 
 @dataclass
 class World:
-    """A DNS and the policy host of one domain."""
+    """DNS and the policy host of one domain."""
 
     servers: Answer[str] = field(default_factory=lambda: Answer(["mx.example.org"], secure=False))
     signed_addresses: bool = True
@@ -62,25 +62,25 @@ class World:
         return self.policy
 
     def decider(self) -> Decider:
-        """Decide in this world."""
+        """Return a decider for this world."""
         return Decider(self, self.policies(), self.fetch, clock=self.time)
 
     def policies(self) -> policy_store.Policies:
-        """Keep policies by this world's clock, in memory."""
+        """Return a store of policies with this world's clock, in memory."""
         return policy_store.Policies(clock=self.time)
 
     def time(self) -> float:
-        """Tell the seconds."""
+        """Return the time in seconds."""
         return self.now
 
 
 def level(world: World, decider: Decider | None = None) -> str | None:
-    """Ask once."""
+    """Query the level once."""
     return asyncio.run((decider or world.decider()).level(DOMAIN))
 
 
 def signed(**more: object) -> World:
-    """Make a world with DANE."""
+    """Return a world with DANE."""
     world = World(Answer(["mx.example.org"], secure=True), tlsa_records=Answer([EE], secure=True))
     for name, value in more.items():
         setattr(world, name, value)
@@ -108,25 +108,25 @@ def test_dane_comes_first() -> None:
         signed(tlsa_records=Answer([Tlsa(1, 1, 1), Tlsa(3, 7, 1), Tlsa(3, 1, 9)], secure=True)),
     ],
 )
-def test_unsigned_or_unusable_records_are_no_dane(world: World) -> None:
-    """Anybody could have written them, or nobody can check by them."""
+def test_unsigned_or_unusable_records_are_not_dane(world: World) -> None:
+    """An attacker could have written them, or they cannot be used for verification."""
     assert level(world) is None
 
 
 def test_an_enforced_policy_names_the_hosts() -> None:
-    """The certificate must carry one of the policy's names."""
+    """The certificate must contain one of the policy's names."""
     assert level(World(record=b"v=STSv1; id=1")) == SECURE
 
 
 @pytest.mark.parametrize("mode", ["testing", "none"])
 def test_a_policy_that_is_not_enforced_changes_nothing(mode: str) -> None:
-    """The default is stricter than the nothing that these ask for."""
+    """The default is stricter than such policies."""
     world = World(record=b"v=STSv1; id=1", policy=Policy(mode, ("mx.example.org",), 1000))
     assert level(world) is None
 
 
-def test_a_policy_is_fetched_once_and_again_when_its_id_or_time_changes() -> None:
-    """RFC 8461 3.1: the id says whether there is another."""
+def test_a_policy_is_fetched_again_when_its_id_changes_or_it_expires() -> None:
+    """RFC 8461 3.1: a new id announces a new policy."""
     world = World(record=b"v=STSv1; id=1")
     decider = world.decider()
     for _ in range(3):
@@ -142,7 +142,7 @@ def test_a_policy_is_fetched_once_and_again_when_its_id_or_time_changes() -> Non
 
 @pytest.mark.parametrize("silent", ["", "TXT"])
 def test_a_kept_policy_outlives_its_suppressed_record(silent: str) -> None:
-    """Whoever can suppress a DNS answer must not lift a policy that way."""
+    """An attacker who suppresses DNS answers must not be able to disable a policy."""
     world = World(record=b"v=STSv1; id=1")
     decider = world.decider()
     assert level(world, decider) == SECURE
@@ -150,8 +150,8 @@ def test_a_kept_policy_outlives_its_suppressed_record(silent: str) -> None:
     assert level(world, decider) == SECURE
 
 
-def test_a_policy_that_cannot_be_fetched_is_not_asked_for_all_the_time() -> None:
-    """RFC 8461 3.3: without a policy the domain is as without; the next try is minutes away."""
+def test_a_failed_fetch_is_not_repeated_at_once() -> None:
+    """RFC 8461 3.3: the domain counts as one without a policy for some minutes."""
     world = World(record=b"v=STSv1; id=1", policy=None)
     decider = world.decider()
     assert level(world, decider) is None
@@ -161,8 +161,8 @@ def test_a_policy_that_cannot_be_fetched_is_not_asked_for_all_the_time() -> None
     assert level(world, decider) == SECURE
 
 
-def test_a_policy_that_cannot_be_renewed_still_holds() -> None:
-    """A broken policy host does not lift what it said before."""
+def test_a_policy_that_cannot_be_renewed_remains_valid() -> None:
+    """A broken policy host does not disable the known policy."""
     world = World(record=b"v=STSv1; id=1")
     decider = world.decider()
     assert level(world, decider) == SECURE
@@ -171,7 +171,7 @@ def test_a_policy_that_cannot_be_renewed_still_holds() -> None:
 
 
 def test_a_policy_outlives_a_second_fetch_that_failed() -> None:
-    """A forged id and a blocked fetch lifted a kept policy after five minutes."""
+    """A forged id and a blocked fetch disabled a stored policy after five minutes."""
     world = World(record=b"v=STSv1; id=1")
     decider = world.decider()
     assert level(world, decider) == SECURE
@@ -183,8 +183,8 @@ def test_a_policy_outlives_a_second_fetch_that_failed() -> None:
     assert level(world, decider) is None
 
 
-def test_a_policy_in_use_is_renewed_before_it_ends() -> None:
-    """RFC 8461 10.2: nobody waits for it, and a fetch that fails then costs nothing."""
+def test_a_policy_in_use_is_renewed_before_it_expires() -> None:
+    """RFC 8461 10.2: no mail waits for the renewal, and a failed fetch has no effect."""
     world = World(record=b"v=STSv1; id=1")
     decider = world.decider()
     assert level(world, decider) == SECURE
@@ -204,8 +204,8 @@ def test_a_policy_in_use_is_renewed_before_it_ends() -> None:
     assert world.fetches == 5
 
 
-def test_many_questions_at_once_are_one_fetch() -> None:
-    """A thousand messages to one domain do not ask its policy host a thousand times."""
+def test_simultaneous_queries_cause_one_fetch() -> None:
+    """A thousand messages to one domain do not contact its policy host a thousand times."""
     world = World(record=b"v=STSv1; id=1")
     decider = world.decider()
 
@@ -231,12 +231,12 @@ def test_many_questions_at_once_are_one_fetch() -> None:
     ],
 )
 def test_answers_postfix(key: str, silent: str, reply: str) -> None:
-    """What is no domain has no policy; a silent DNS makes mail wait."""
+    """A key that is not a domain has no policy; without a DNS answer mail waits."""
     world = World(record=b"v=STSv1; id=1", silent=silent)
     assert asyncio.run(Server(world.decider(), Counters()).answer(key)) == reply
 
 
-def test_a_fault_makes_mail_wait(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_makes_mail_wait(caplog: pytest.LogCaptureFixture) -> None:
     """An exception must not look like a domain without a policy."""
     world = World()
     world.servers = None  # type: ignore[assignment]
@@ -255,8 +255,8 @@ def test_a_fault_makes_mail_wait(caplog: pytest.LogCaptureFixture) -> None:
         (b"7" * 5000, b""),
     ],
 )
-def test_speaks_netstrings_and_hangs_up_on_all_else(sent: bytes, got: bytes) -> None:
-    """One connection carries many questions; what is no question ends it."""
+def test_closes_connections_that_violate_the_protocol(sent: bytes, got: bytes) -> None:
+    """A connection carries many queries; an invalid one ends it."""
 
     async def talk() -> bytes:
         server = Server(World().decider(), Counters())

@@ -1,4 +1,4 @@
-"""Policies that outlast the daemon, and a file of which nothing else depends."""
+"""Policies that survive restarts, and a file that nothing else depends on."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ class Machine:
         self.started: list[Policies] = []
 
     def start(self) -> Policies:
-        """Start the daemon, after a boot."""
+        """Start the daemon after a boot."""
         self.up = 50.0
         self.started.append(Policies(self.path, clock=lambda: self.up, wall=lambda: self.time))
         return self.started[-1]
 
     def tell(self, statement: str, *values: str | float) -> list[str]:
-        """Have SQLite do something to the file."""
+        """Let SQLite execute a statement on the file."""
         with closing(sqlite3.connect(self.path, autocommit=True)) as file:
             return [row[0] for row in file.execute(statement, values)]
 
@@ -42,13 +42,13 @@ class Machine:
         self.time += seconds
 
     def domains(self) -> list[str]:
-        """Look into the file."""
+        """Return the domains in the file."""
         return self.tell("SELECT domain FROM policies ORDER BY domain")
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    """One of them, just booted."""
+    """Return a machine that has just booted."""
     machine = Machine(tmp_path)
     yield machine
     for policies in machine.started:
@@ -56,15 +56,13 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def policy(kept: Kept | None) -> Policy | None:
-    """Return what is kept, or None."""
+    """Return the stored policy, or None."""
     return kept.policy if kept else None
 
 
 @pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "killed"])
-def test_a_policy_outlasts_a_restart_and_no_longer_than_it_says(
-    machine: Machine, stopped: bool
-) -> None:
-    """Its time counts from the fetch, whether or not the daemon ran meanwhile."""
+def test_a_policy_survives_a_restart_until_it_expires(machine: Machine, stopped: bool) -> None:
+    """Its age counts from the fetch, whether the daemon ran or not."""
     before = machine.start()
     before.keep("example.org", "1", POLICY)
     if stopped:
@@ -82,16 +80,16 @@ def test_a_policy_outlasts_a_restart_and_no_longer_than_it_says(
     assert machine.domains() == []
 
 
-def test_a_policy_that_ended_meanwhile_is_gone_from_the_file(machine: Machine) -> None:
-    """What domains somebody wrote to is nobody's business longer than it must be."""
+def test_a_policy_that_expired_meanwhile_is_deleted_from_the_file(machine: Machine) -> None:
+    """Domains that users wrote to must not be stored longer than necessary."""
     machine.start().keep("example.org", "1", POLICY)
     machine.wait(11 * DAY)
     assert machine.start().get("example.org") is None
     assert machine.domains() == []
 
 
-def test_what_nobody_asks_for_is_forgotten_too(machine: Machine) -> None:
-    """The daemon calls for it every hour."""
+def test_unused_policies_expire_too(machine: Machine) -> None:
+    """The daemon calls this every hour."""
     policies = machine.start()
     policies.keep("example.org", "1", POLICY)
     policies.keep("example.net", "1", Policy("testing", ("a.example.net",), 86400 * 30))
@@ -100,8 +98,8 @@ def test_what_nobody_asks_for_is_forgotten_too(machine: Machine) -> None:
     assert machine.domains() == ["example.net"]
 
 
-def test_a_year_is_cut_to_the_time_that_the_relay_keeps(machine: Machine) -> None:
-    """A domain may ask for a year; one that is written to is renewed long before."""
+def test_a_year_is_reduced_to_the_maximum_age(machine: Machine) -> None:
+    """A domain may ask for a year; policies in use are renewed long before."""
     policies = machine.start()
     policies.keep("example.org", "1", Policy("enforce", ("mx.example.org",), 31557600))
     machine.wait(policy_store.MAX_SECONDS - 1)
@@ -111,10 +109,10 @@ def test_a_year_is_cut_to_the_time_that_the_relay_keeps(machine: Machine) -> Non
 
 
 @pytest.mark.parametrize("jump", [-1e9, -3600.0], ids=["no clock yet", "set back"])
-def test_a_clock_set_back_neither_lifts_a_policy_nor_keeps_it_for_ever(
+def test_a_wrong_clock_neither_disables_nor_prolongs_a_policy(
     machine: Machine, jump: float
 ) -> None:
-    """A small board boots with the time of its image, and gets the right one later."""
+    """A small board boots with the time of its image, and gets the right time later."""
     machine.start().keep("example.org", "1", POLICY)
     machine.time += jump
     policies = machine.start()
@@ -126,7 +124,7 @@ def test_a_clock_set_back_neither_lifts_a_policy_nor_keeps_it_for_ever(
 
 
 def test_the_newest_policy_of_a_domain_counts(machine: Machine) -> None:
-    """One row for each domain."""
+    """The file has one row per domain."""
     policies = machine.start()
     policies.keep("example.org", "1", POLICY)
     changed = Policy("none", (), 86400)
@@ -134,10 +132,10 @@ def test_the_newest_policy_of_a_domain_counts(machine: Machine) -> None:
     assert policy(machine.start().get("example.org")) == changed
 
 
-def test_the_one_not_used_for_longest_goes_first(
+def test_the_least_recently_used_policy_is_dropped_first(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody who writes to thousands of domains does not drive out the peers in use."""
+    """A user who writes to thousands of domains does not displace the peers in use."""
     monkeypatch.setattr(policy_store, "MAX_POLICIES", 3)
     policies = machine.start()
     for domain in ("a.test", "b.test", "c.test"):
@@ -149,14 +147,14 @@ def test_the_one_not_used_for_longest_goes_first(
 
 
 def test_large_policies_count_for_more(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy may have a hundred hosts; memory and disk hold against thousands of such."""
+    """Policies may have a hundred hosts; thousands of them must not exhaust memory or disk."""
     large = Policy("enforce", tuple(f"{'x' * 60}.host-{n}.test" for n in range(100)), 86400)
     monkeypatch.setattr(policy_store, "MAX_BYTES", 2 * len(sts.text(large)))
     policies = machine.start()
     for domain in ("a.test", "b.test", "c.test", "c.test"):
         policies.keep(domain, "1", large)
     assert machine.domains() == ["b.test", "c.test"]
-    # A file that another version left larger is cut down as well.
+    # A larger file of another version is reduced as well.
     monkeypatch.setattr(policy_store, "MAX_BYTES", len(sts.text(large)))
     machine.start()
     assert machine.domains() == ["c.test"]
@@ -170,10 +168,10 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
-def test_a_file_that_is_none_is_started_anew(
+def test_a_file_that_is_not_a_database_is_recreated(
     machine: Machine, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
-    """With one line in the log, and mail goes on."""
+    """The log has one line, and mail continues."""
     machine.path.write_bytes(content)
     machine.start().keep("example.org", "1", POLICY)
     assert [record.getMessage() for record in caplog.records] == [
@@ -182,10 +180,8 @@ def test_a_file_that_is_none_is_started_anew(
     assert policy(machine.start().get("example.org")) == POLICY
 
 
-def test_a_file_cut_in_half_is_started_anew(
-    machine: Machine, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As a disk leaves it that lied about having written."""
+def test_a_truncated_file_is_recreated(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    """A disk that lies about completed writes leaves such files."""
     policies = machine.start()
     for number in range(500):
         policies.keep(f"domain{number}.test", "1", POLICY)
@@ -203,15 +199,15 @@ def test_a_file_cut_in_half_is_started_anew(
     "text",
     ["", "version: STSv1\nmode: enforce\nmx: a.test:.evil.test\nmax_age: 9\n", "mode: enforce"],
 )
-def test_a_row_that_is_no_policy_is_dropped(machine: Machine, text: str) -> None:
-    """What Postfix is told is never made of a text that was not checked."""
+def test_an_invalid_row_is_dropped(machine: Machine, text: str) -> None:
+    """Postfix never gets a policy from text that was not validated."""
     machine.start().close()
     machine.tell("INSERT INTO policies VALUES ('example.org', '1', ?, ?)", text, machine.time)
     assert machine.start().get("example.org") is None
     assert machine.domains() == []
 
 
-def test_without_a_place_to_write_policies_last_until_the_daemon_ends(
+def test_without_a_file_policies_last_until_the_daemon_ends(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A full or read-only disk must not stop outgoing mail."""
@@ -221,10 +217,8 @@ def test_without_a_place_to_write_policies_last_until_the_daemon_ends(
     assert "will be lost at a restart" in caplog.text
 
 
-def test_a_write_that_fails_is_told_and_changes_nothing_else(
-    machine: Machine, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The log says what is wrong and names no domain."""
+def test_a_failed_write_is_only_logged(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    """The log names the error but no domain."""
     policies = machine.start()
     machine.tell("DROP TABLE policies")
     policies.keep("example.org", "1", POLICY)

@@ -1,4 +1,4 @@
-"""MTA-STS records, policies and their fetch, as RFC 8461 writes them and as strangers may."""
+"""MTA-STS records, policies and their fetch, as in RFC 8461 and as strangers may send them."""
 
 import asyncio
 import ipaddress
@@ -41,18 +41,18 @@ GOOD = (
     ],
 )
 def test_reads_the_one_record(records: list[bytes], found: str | None) -> None:
-    """Anything but exactly one well-formed record is none."""
+    """Anything but exactly one well-formed record counts as none."""
     assert sts.record_id(records) == found
 
 
 def test_writes_a_policy_that_reads_the_same() -> None:
-    """So it is kept as the text it came in, and checked as strictly when read again."""
+    """So policies are stored as text, and validated again when read."""
     for policy in (sts.parse(GOOD), Policy("none", (), 0)):
         assert sts.parse(sts.text(policy)) == policy
 
 
 def test_reads_a_policy() -> None:
-    """Line ends of both kinds, hosts in any case."""
+    """Both kinds of line ends and upper-case hosts are accepted."""
     wanted = Policy("enforce", ("mx.example.org", "*.example.net"), 86400)
     assert sts.parse(GOOD) == wanted
     assert sts.parse(GOOD.replace(b"\r\n", b"\n")) == wanted
@@ -75,8 +75,8 @@ def test_reads_a_policy() -> None:
         GOOD + b"mx: a.example.org\n" * 200,
     ],
 )
-def test_refuses_what_is_no_policy(body: bytes) -> None:
-    """Host names go into Postfix' policy, so nothing else may stand there."""
+def test_refuses_invalid_policies(body: bytes) -> None:
+    """Host names go into Postfix' policy, so nothing else is allowed there."""
     with pytest.raises(StsError):
         sts.parse(body)
 
@@ -95,14 +95,14 @@ def test_refuses_what_is_no_policy(body: bytes) -> None:
         ("224.0.0.1", False),
     ],
 )
-def test_asks_nobody_on_this_host(address: str, allowed: bool) -> None:
-    """A stranger's DNS must not lead the relay to its own or its provider's services."""
+def test_does_not_connect_to_this_host(address: str, allowed: bool) -> None:
+    """A stranger's DNS must not direct the relay to its own or its provider's services."""
     assert sts.reachable(address) is allowed
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a certificate for mta-sts.example.org and its key, in one file."""
+    """Return a file with a certificate for mta-sts.example.org and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mta-sts.example.org")])
     now = datetime.now(UTC)
@@ -156,7 +156,7 @@ def answering(pair: Path, answer: bytes, *, hang: bool = False) -> Iterator[int]
 def fetched(
     pair: Path, port: int, monkeypatch: pytest.MonkeyPatch, *, trusted: bool = True
 ) -> Policy:
-    """Fetch from loopback at that port, with the certificate among the trusted ones."""
+    """Fetch from loopback at this port, trusting the certificate."""
     context = ssl.create_default_context()
     if trusted:
         context.load_verify_locations(pair)
@@ -206,20 +206,20 @@ def test_fetches_a_policy(pair: Path, answer: bytes, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_fetches_nothing_else(pair: Path, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No redirect, no other status or type, nothing endless."""
+    """Redirects, other status codes or types, and endless bodies are errors."""
     with answering(pair, answer) as port, pytest.raises(StsError):
         fetched(pair, port, monkeypatch)
 
 
 def test_fetches_nothing_unverified(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever can answer on port 443 could say who may have the mail."""
+    """Otherwise an attacker on port 443 could choose the mail servers."""
     answer = HEAD + b"\r\n" + GOOD
     with answering(pair, answer) as port, pytest.raises(StsError):
         fetched(pair, port, monkeypatch, trusted=False)
 
 
-def test_does_not_wait_for_ever(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that speaks slowly holds nothing up."""
+def test_does_not_wait_forever(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow server delays nothing else."""
     monkeypatch.setattr(sts, "FETCH_SECONDS", 0.5)
     with answering(pair, HEAD, hang=True) as port, pytest.raises(StsError, match="too slow"):
         fetched(pair, port, monkeypatch)

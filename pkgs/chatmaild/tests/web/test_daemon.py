@@ -233,7 +233,7 @@ def test_malformed_http_gets_a_short_answer(
     assert "Traceback" not in daemon.stop()
 
 
-def test_log_names_nobody(start: Callable[[], Daemon]) -> None:
+def test_the_log_contains_no_personal_data(start: Callable[[], Daemon]) -> None:
     """What was handed out is counted, not written down."""
     daemon = start()
     _, content = ask(daemon, "POST")

@@ -18,7 +18,7 @@ INVITE = "DCACCOUNT:https://chat.example.org/new"
 
 
 class Links(html.parser.HTMLParser):
-    """Everything a page loads or leads to."""
+    """Collects everything a page loads or links to."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -28,7 +28,7 @@ class Links(html.parser.HTMLParser):
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note `src` and `href`, and that every element is closed again."""
+        """Record `src` and `href`, and open elements."""
         values = {name: value or "" for name, value in attrs}
         if "src" in values:
             self.loads.append(values["src"])
@@ -40,7 +40,7 @@ class Links(html.parser.HTMLParser):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        """Fail on elements that overlap."""
+        """Fail if elements overlap."""
         assert self.open.pop() == tag
 
 
@@ -54,14 +54,14 @@ def read(page: bytes) -> Links:
 
 
 def config_of(tmp_path: Path, settings: dict[str, Any]) -> Config:
-    """Load settings as the generator does."""
+    """Return settings as the generator loads them."""
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
     return load(path)
 
 
 def pages_of(tmp_path: Path, settings: dict[str, Any]) -> dict[str, str]:
-    """Render a site that must have no fault; its HTML by path."""
+    """Render a website that must have no errors; return its HTML by path."""
     faults: list[str] = []
     files = site(config_of(tmp_path, settings), faults)
     assert faults == []
@@ -69,10 +69,10 @@ def pages_of(tmp_path: Path, settings: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("registration", ["open", "invite", "closed"])
-def test_every_link_inside_leads_to_a_file(
+def test_every_internal_link_leads_to_a_file(
     tmp_path: Path, settings: dict[str, Any], registration: str
 ) -> None:
-    """A site that links to nothing that is not there, in every language, asking no other host."""
+    """The website has no broken links in any language, and loads nothing from other hosts."""
     settings["registration"] = registration
     files = site(config_of(tmp_path, settings), [])
 
@@ -89,10 +89,8 @@ def test_every_link_inside_leads_to_a_file(
             assert path in files or f"{path}/index.html" in files, (name, target)
 
 
-def test_speaks_several_languages_that_say_the_same(
-    tmp_path: Path, settings: dict[str, Any]
-) -> None:
-    """A translation with another figure or a part left out would be wrong for half the readers."""
+def test_all_languages_have_the_same_content(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """A translation with a wrong figure or a missing part would misinform its readers."""
     pages = pages_of(tmp_path, settings)
 
     assert pages["index.html"] == pages["en/index.html"]
@@ -105,7 +103,7 @@ def test_speaks_several_languages_that_say_the_same(
 
 
 def test_names_the_real_limits(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """The page is made of the very values the daemons read."""
+    """The page uses the same values as the daemons."""
     settings["sending"] = {"perMinute": 77, "burst": 12, "maxRecipients": 321}
     settings["retention"]["mailDays"] = 33
     pages = pages_of(tmp_path, settings)
@@ -117,7 +115,8 @@ def test_names_the_real_limits(tmp_path: Path, settings: dict[str, Any]) -> None
     assert "33 Tage" in pages["de/info.html"]
 
 
-# A key of the configuration, its value for on (or the section to be there), and that for off.
+# For each switch: a key of the configuration, its value for on (or None for an existing section),
+# and its value for off.
 SWITCHES: dict[str, tuple[str, object, object]] = {
     "push": ("push.enable", True, False),
     "turn": ("metadata.turn", "turn", None),
@@ -126,7 +125,7 @@ SWITCHES: dict[str, tuple[str, object, object]] = {
     "grace": ("accounts.graceDays", 90, 0),
     "cleartext": ("incoming.cleartext", True, False),
 }
-# What a visitor would read about each of them, in both languages.
+# Words on the pages about each of them, in both languages.
 WORDS = {
     "push": "notification|token|woken|benachrichtigung|kennung|geweckt",
     "turn": "calls|anrufe",
@@ -138,10 +137,10 @@ WORDS = {
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_says_only_what_the_relay_does(
+def test_mentions_only_what_the_relay_does(
     tmp_path: Path, settings: dict[str, Any], sections: dict[str, dict[str, Any]], switch: str
 ) -> None:
-    """Pages told of notifications that the relay had switched off."""
+    """Pages mentioned notifications on a relay that had disabled them."""
     (tmp_path / "invite").write_text("https://i.delta.chat/#ABC&a=b%40c&n=d\n")
     key, on_value, off_value = SWITCHES[switch]
 
@@ -170,7 +169,7 @@ def test_says_only_what_the_relay_does(
 def test_names_the_host_that_sees_network_addresses(
     tmp_path: Path, settings: dict[str, Any], iroh: str, named: bool
 ) -> None:
-    """Another host's relay for apps is somebody else who receives data."""
+    """An iroh relay on another host also receives data."""
     settings["metadata"]["irohRelay"] = iroh
     pages = pages_of(tmp_path, settings)
 
@@ -180,15 +179,15 @@ def test_names_the_host_that_sees_network_addresses(
         assert f'<a href="{iroh}">{iroh}</a>' in pages[f"{language}/info.html"]
 
 
-def test_tells_how_to_give_an_address_back(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """Whoever reads that they may have their data deleted wants to know how."""
+def test_explains_how_to_delete_an_address(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Users who read about their right to deletion want to know how."""
     for language in ("en", "de"):
         page = pages_of(tmp_path, settings)[f"{language}/info.html"]
         assert "-X POST https://chat.example.org/delete" in page
 
 
-def test_says_plainly_that_nobody_is_responsible(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """Who gives data to a stranger should know that it is one."""
+def test_says_plainly_that_there_is_no_contact(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Users who give data to a stranger should know that it is one."""
     assert "has given no contact" in pages_of(tmp_path, settings)["privacy.html"]
 
     settings["privacy"] = {
@@ -207,7 +206,7 @@ def test_says_plainly_that_nobody_is_responsible(tmp_path: Path, settings: dict[
 
 
 def test_a_closed_relay_shows_no_invite(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """An invite that is refused is a disappointment."""
+    """An invite that is then refused would be a disappointment."""
     for registration, sentence in (("closed", b"no new addresses"), ("invite", b"by invitation")):
         settings["registration"] = registration
         files = site(config_of(tmp_path, settings), [])
@@ -217,8 +216,8 @@ def test_a_closed_relay_shows_no_invite(tmp_path: Path, settings: dict[str, Any]
         assert sentence in files["index.html"]
 
 
-def test_the_code_carries_the_invite(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """Button and picture are one invite, under the name that links elsewhere have."""
+def test_the_qr_code_contains_the_invite(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Button and QR code have the same invite, and the file name that other websites link to."""
     files = site(config_of(tmp_path, settings), [])
 
     assert f'href="{INVITE}"' in files["index.html"].decode()
@@ -236,10 +235,10 @@ def test_the_code_carries_the_invite(tmp_path: Path, settings: dict[str, Any]) -
         ("192.0.2.1", False, True),
     ],
 )
-def test_a_certificate_of_its_own_needs_a_login_link(
+def test_a_self_signed_certificate_needs_a_login_link(
     tmp_path: Path, settings: dict[str, Any], host: str, link: bool, script: bool
 ) -> None:
-    """Clients verify no certificate of a `_` domain; elsewhere only a login link tells them so."""
+    """Clients do not verify the certificate of a `_` domain; for others they need a login link."""
     settings["host"] = host
     settings["domain"] = f"[{host}]" if host == "192.0.2.1" else host
     settings["certificate"]["source"] = "self-signed"
@@ -248,7 +247,7 @@ def test_a_certificate_of_its_own_needs_a_login_link(
     assert (f"DCACCOUNT:https://{host}/new" in files["index.html"].decode()) is link
     assert ("dclogin.js" in files) is script
     assert (b'<script src="/dclogin.js"' in files["index.html"]) is script
-    # A login is made for each visitor, so there is no code that all could scan, nor talk of one.
+    # Each visitor gets a new login, so there is no common QR code, and no text about one.
     assert (b"scan the QR code" in files["index.html"]) is link
     assert (b"scanne den QR-Code" in files["de/index.html"]) is link
     assert b"<script" not in files["info.html"]
@@ -257,7 +256,7 @@ def test_a_certificate_of_its_own_needs_a_login_link(
 def test_by_invitation_the_button_waits_for_an_invite(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    """Only the script knows with what somebody came; without it the page says what is needed."""
+    """Only the script knows of an invite; without it the page explains what is needed."""
     settings |= {"host": "192.0.2.1", "domain": "[192.0.2.1]", "registration": "invite"}
     settings["certificate"]["source"] = "self-signed"
     page = pages_of(tmp_path, settings)["index.html"]
@@ -290,15 +289,15 @@ def test_the_echo_bot_is_offered_once_it_has_an_invite(
 @pytest.mark.parametrize(
     "text", ["", "javascript:alert(1)", "https://i.delta.chat/# x", "https://i.delta.chat/#\xff"]
 )
-def test_only_an_invite_is_taken_for_one(tmp_path: Path, text: str) -> None:
-    """The file is another daemon's, and what is in it becomes a link."""
+def test_accepts_only_valid_invites(tmp_path: Path, text: str) -> None:
+    """Another daemon writes the file, and its content becomes a link."""
     (tmp_path / "invite").write_text(text)
 
     assert echo_invite(tmp_path / "invite") is None
 
 
-def test_the_operators_pages_go_before_ours(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """One page replaced, one added, another language, a picture; the rest stays."""
+def test_the_operators_pages_override_ours(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """A page can be replaced or added, and so can a language or a picture; the rest stays."""
     own = tmp_path / "own"
     for folder in ("en", "fr"):
         (own / folder).mkdir(parents=True)
@@ -333,10 +332,10 @@ def test_the_operators_pages_go_before_ours(tmp_path: Path, settings: dict[str, 
         ("---\ntitle: x\n---\n" + "x" * 200_000, "is larger than"),
     ],
 )
-def test_a_broken_page_is_named_and_ours_stands_in(
+def test_a_broken_page_is_reported_and_replaced_by_ours(
     tmp_path: Path, settings: dict[str, Any], text: str, fault: str
 ) -> None:
-    """One typing error must not take the site away, nor pass unnoticed."""
+    """A typing error must neither take the website down nor go unnoticed."""
     (tmp_path / "own/de").mkdir(parents=True)
     (tmp_path / "own/de/privacy.md").write_text(text)
     settings["website"]["pages"] = str(tmp_path / "own")
@@ -349,10 +348,10 @@ def test_a_broken_page_is_named_and_ours_stands_in(
     assert b"<h1>Datenschutz</h1>" in files["de/privacy.html"]
 
 
-def test_a_fault_shows_in_the_exit_code(
+def test_an_error_shows_in_the_exit_code(
     tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The unit fails, so that the operator sees it, and the site is there all the same."""
+    """The unit fails, so the operator notices it, but the website is still there."""
     settings["website"]["pages"] = str(tmp_path / "nowhere")
     config_of(tmp_path, settings)
 
@@ -361,8 +360,8 @@ def test_a_fault_shows_in_the_exit_code(
     assert (tmp_path / "site/current/index.html").exists()
 
 
-def test_a_new_site_takes_the_place_of_the_old_one_at_once(tmp_path: Path) -> None:
-    """What nginx follows is one link with a whole site behind it, and only one site is kept."""
+def test_a_new_website_replaces_the_old_one_atomically(tmp_path: Path) -> None:
+    """Nginx follows one link to a complete website, and only one website is kept."""
     publish({"a.html": b"1", "de/a.html": b"2"}, tmp_path)
     publish({"b.html": b"3"}, tmp_path)
 
@@ -387,17 +386,17 @@ def test_a_new_site_takes_the_place_of_the_old_one_at_once(tmp_path: Path) -> No
     ],
 )
 def test_sizes_read_as_people_write_them(number: int, text: str) -> None:
-    """Units of 1024, at most one decimal, the number and its unit on one line."""
+    """Sizes have units of 1024 and at most one decimal, and never break before the unit."""
     assert size(number, ",") == text.replace(" ", "\u00a0")
 
 
-def test_a_bot_that_comes_while_the_site_is_written_is_on_it(
+def test_a_bot_that_appears_while_rendering_is_on_the_website(
     tmp_path: Path,
     settings: dict[str, Any],
     sections: dict[str, dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No change is told of between the start and the end of what systemd started."""
+    """Systemd does not trigger a job again while it runs."""
     invite = tmp_path / "invite"
     settings["echo"] = sections["echo"]
     config_of(tmp_path, settings)
