@@ -1,4 +1,4 @@
-"""People and places that claims about a relay are told with."""
+"""Users, servers and relays for the tests of a relay."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def alice(relay: Relay) -> Person:
-    """Somebody with a new address, because everybody has a budget of messages per minute."""
+    """A user with a new address, because every account has its own rate limit."""
     return Person.on(relay)
 
 
 @pytest.fixture
 def bob(relay: Relay) -> Person:
-    """Somebody else with a new address on the relay."""
+    """Another user with a new address on the relay."""
     return Person.on(relay)
 
 
@@ -41,35 +41,35 @@ def core(tmp_path: Path) -> Iterator[deltachat.Core]:
 
 @pytest.fixture(scope="session")
 def stranger(lab: Lab) -> Stranger:
-    """Another mail server, whose DKIM key the DNS knows."""
+    """Another mail server, with its DKIM key in the DNS."""
     return Stranger.at(lab.dns, "stranger.test")
 
 
 @pytest.fixture(scope="session")
 def public_relay(lab: Lab) -> Relay:
-    """A relay with a certificate that the world believes, as all but those named `_` have."""
+    """A relay with a publicly trusted certificate, like all except `_` domains."""
     return lab.relay("two.test", {"privacy": {"mail": "privacy@two.test"}})
 
 
 @pytest.fixture(scope="session")
 def strict_relay(lab: Lab) -> Relay:
-    """A relay whose operator wants no cleartext from outside."""
+    """A relay whose operator accepts no unencrypted mail from outside."""
     return lab.relay("_strict.test", {"incoming": {"cleartext": False}})
 
 
 @pytest.fixture(scope="module")
 def near(lab: Lab) -> Relay:
-    """A relay with a name, a certificate that everybody believes, and a DKIM key in the DNS."""
+    """A relay with a domain, a trusted certificate, and a DKIM key in the DNS."""
     return lab.relay("near.test")
 
 
 @pytest.fixture(scope="module")
 def third(lab: Lab) -> Relay:
-    """A relay whose name says that its certificate is self-made."""
+    """A relay whose name indicates a self-signed certificate."""
     return lab.relay("_third.test")
 
 
 @pytest.fixture(scope="module")
 def classic(lab: Lab) -> MailServer:
-    """A classic mail server, which refuses some recipients and takes everything for others."""
+    """A classic mail server that refuses some recipients and accepts any mail for the others."""
     return MailServer.up(lab, "classic.test")

@@ -1,4 +1,4 @@
-"""A relay without a domain, reached at an address: its people, its operator, its clients."""
+"""A relay without a domain, at an IP address: its users, its operator, its clients."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def here(lab: Lab) -> Relay:
 
 @pytest.fixture
 def alice(here: Relay) -> Person:
-    """Somebody with an address in brackets."""
+    """A user whose address contains an IP address in brackets."""
     return Person.on(here)
 
 
 def test_the_login_link_is_all_a_client_needs(core: Core, here: Relay) -> None:
-    """It names the servers and has the certificate accepted; nobody could look either up."""
+    """It names the servers and accepts the certificate; a client could find out neither."""
     printed = here.chatmail("invite").out.splitlines()[0]
     status, answer = ask(here)
     assert status == 200
@@ -58,8 +58,8 @@ def test_the_login_link_is_all_a_client_needs(core: Core, here: Relay) -> None:
 
 
 @pytest.mark.parametrize("domain", [HERE, f"[{ELSEWHERE}]", "[127.0.0.1]", f"[ipv4:{HERE}]"])
-def test_nobody_becomes_somebody_elsewhere(here: Relay, domain: str) -> None:
-    """Accounts are at the relay's own address in brackets."""
+def test_accounts_have_the_relays_own_ip_address(here: Relay, domain: str) -> None:
+    """Names at other IP addresses are refused."""
     name, password = here.credentials()[0].partition("@")[0], "a long enough password"
 
     assert imap_login(here, f"{name}@{domain}", password) != ""
@@ -67,8 +67,8 @@ def test_nobody_becomes_somebody_elsewhere(here: Relay, domain: str) -> None:
     assert imap_login(here, f"{name}@[{HERE}]", password) == ""
 
 
-def test_all_ports_of_clients_take_an_address_in_brackets(here: Relay, alice: Person) -> None:
-    """465, 587, and 443 by ALPN, where a client at an address sends no host name."""
+def test_all_client_ports_accept_an_address_in_brackets(here: Relay, alice: Person) -> None:
+    """These are 465, 587, and 443 by ALPN, where a client at an IP address sends no host name."""
     for port in (465, 587, 443):
         alice.submission(port).close()
     with Dialogue.connect(here.address, 443, insecure("imap")) as imap:
@@ -76,8 +76,8 @@ def test_all_ports_of_clients_take_an_address_in_brackets(here: Relay, alice: Pe
         assert imap.answer(f"LOGIN {alice.address} {alice.password}")[-1].startswith("a OK ")
 
 
-def test_people_send_as_themselves_only(alice: Person, here: Relay) -> None:
-    """Brackets in an address are letters, not a pattern."""
+def test_users_can_send_only_as_themselves(alice: Person, here: Relay) -> None:
+    """Brackets in an address are characters, not a pattern."""
     others = [Person.on(here).address, alice.address.replace(HERE, ELSEWHERE), f"x@[{HERE}]"]
     for other in others:
         with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
@@ -86,7 +86,7 @@ def test_people_send_as_themselves_only(alice: Person, here: Relay) -> None:
 
 
 def test_the_certificate_is_for_the_address(here: Relay) -> None:
-    """As an address, so that whoever wants to look can (RFC 5280 4.2.1.6)."""
+    """The certificate names the IP address, so a client can verify it (RFC 5280 4.2.1.6)."""
     pem = ssl.get_server_certificate((here.address, 993))
     names = x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(
         x509.SubjectAlternativeName
@@ -96,8 +96,8 @@ def test_the_certificate_is_for_the_address(here: Relay) -> None:
     assert not names.value.get_values_for_type(x509.DNSName)
 
 
-def test_the_operator_is_told_that_all_is_well_without_dns(here: Relay) -> None:
-    """Neither a missing zone nor a missing key is a fault."""
+def test_status_is_fine_without_dns(here: Relay) -> None:
+    """Neither a missing zone nor a missing key is an error."""
     for options in ([], ["--check"]):
         said = here.chatmail("dns", *options).out
         assert said == f"; {HERE} is an IP address: this relay needs no DNS records\n"
@@ -105,16 +105,16 @@ def test_the_operator_is_told_that_all_is_well_without_dns(here: Relay) -> None:
     assert [check for check in checks if not check["ok"]] == []
 
 
-def test_names_cannot_be_tried_out(here: Relay, alice: Person) -> None:
-    """An address that exists and one that does not get the same answer."""
+def test_names_cannot_be_probed(here: Relay, alice: Person) -> None:
+    """Existing and unknown addresses get the same answer."""
     with port_25(here) as session:
         known = session.vrfy(alice.address)
         unknown = session.vrfy(here.credentials()[0])
     assert known[0] == unknown[0] == 252
 
 
-def test_other_addresses_of_the_host_take_no_mail(here: Relay, alice: Person) -> None:
-    """Postfix thinks that they are its own, and would write a bounce for each message."""
+def test_other_addresses_of_the_host_accept_no_mail(here: Relay, alice: Person) -> None:
+    """Postfix considers them its own, and would send a bounce for each message."""
     loopback = "someone@[127.0.0.1]"
     with port_25(here) as session:
         session.ehlo()
@@ -127,8 +127,8 @@ def test_other_addresses_of_the_host_take_no_mail(here: Relay, alice: Person) ->
     assert refused.value.recipients[loopback][0] == 550
 
 
-def test_a_mailbox_in_brackets_is_kept_like_any_other(here: Relay, alice: Person) -> None:
-    """Old mail goes at night, and all of it with its owner."""
+def test_expiry_works_for_mailboxes_in_brackets(here: Relay, alice: Person) -> None:
+    """Old mail is deleted at night, and all of it with its account."""
     mailboxes.awake(here)
     text = messages.encrypted_of_size(alice.address, alice.address, 5_000)
     mailboxes.plant(here, alice.address, text, 20.5)
@@ -143,8 +143,8 @@ def test_a_mailbox_in_brackets_is_kept_like_any_other(here: Relay, alice: Person
     assert not exists(here, alice.address)
 
 
-def test_the_echo_bot_lives_there_too(lab: Lab, core: Core) -> None:
-    """Its invite carries the brackets, through the website into a client."""
+def test_the_echo_bot_works_without_a_domain(lab: Lab, core: Core) -> None:
+    """Its invite keeps the brackets on the way through the website to a client."""
     relay = lab.relay("192.0.2.63", {"echo": {"enable": True}})
     invite = wait_until(lambda: shown_invite(relay), "the bot's invite", timeout=60)
     alice = core.account(relay, "Alice")
@@ -156,7 +156,7 @@ def test_the_echo_bot_lives_there_too(lab: Lab, core: Core) -> None:
 
 
 def test_a_blocked_account_stays_out(here: Relay, alice: Person) -> None:
-    """The operator names it as everybody does."""
+    """The operator writes the address as users do."""
     here.chatmail("accounts", "block", alice.address)
 
     assert "AUTHENTICATIONFAILED" in imap_login(here, alice.address, alice.password)

@@ -1,4 +1,4 @@
-"""Postfix's counter of connections keeps its limits, and what it knows to itself."""
+"""Postfix's connection counter enforces its limits, and logs no client."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ pytestmark = pytest.mark.timeout(120)
 
 MANY, ONE = (network.address4(number) for number in network.CLIENTS[:2])
 LIMIT = 5
-# Lines that name somebody reach the journal here: what is not there was not said.
+# In this relay, lines with addresses reach the journal. A missing line was not logged.
 UNFILTERED = "/run/systemd/system/postfix.service.d/unfiltered.conf"
 
 
-def test_anvil_says_nothing_when_it_ends(lab: Lab) -> None:
-    """It named the busiest client, in a line that journald's filter missed now and then."""
+def test_anvil_logs_nothing_when_it_exits(lab: Lab) -> None:
+    """It named the busiest client, in a line that journald's filter sometimes missed."""
     relay = lab.relay("_anvil.test", {"connections": {"perAddress": LIMIT}})
     machine = relay.machine
     machine.write(UNFILTERED, "[Service]\nLogFilterPatterns=\n")

@@ -1,4 +1,4 @@
-"""What is said in the wrong words gets one error, from a daemon that goes on serving."""
+"""Invalid input gets one error, and the daemon keeps running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Relay:
-    """A relay whose journal may be read for tracebacks of these tests."""
+    """A relay whose journal is searched for tracebacks of these tests."""
     return lab.relay(DOMAIN, SETTINGS)
 
 
@@ -39,7 +39,7 @@ MALFORMED_HTTP = {
 def test_malformed_http_gets_one_short_refusal(
     relay: Relay, socket: str, unit: str, words: str
 ) -> None:
-    """A status of 400 to 499 in a line or no answer at all; the same process goes on serving."""
+    """The answer is one line with status 400 to 499, or nothing; the same process keeps running."""
     process = pid(relay, unit)
     answer = talk(relay, socket, MALFORMED_HTTP[words])
     assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), answer
@@ -65,7 +65,7 @@ MALFORMED_DICT = {
 
 @pytest.mark.parametrize("words", MALFORMED_DICT)
 def test_malformed_dict_line_gets_one_error(relay: Relay, alice: Person, words: str) -> None:
-    """The error goes to that peer alone; the same process goes on serving, METADATA included."""
+    """Only that client gets the error; the same process continues to serve METADATA."""
     process = pid(relay, ACCOUNTS)
     answer = talk(relay, "dictSocket", MALFORMED_DICT[words])
     assert answer.count(b"\n") <= 1, answer
@@ -79,6 +79,6 @@ def test_malformed_dict_line_gets_one_error(relay: Relay, alice: Person, words: 
 
 
 def test_no_daemon_showed_a_traceback(relay: Relay) -> None:
-    """After all of the above: bad input is no fault of the program."""
+    """Runs after the tests above: bad input is not an error of the program."""
     journal = relay.machine.journal()
     assert "Traceback" not in journal

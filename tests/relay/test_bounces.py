@@ -1,4 +1,4 @@
-"""Bounces: one, signed and readable, to whoever sent the message; none to anybody else."""
+"""Bounces: exactly one, signed and readable, to the sender of a message and to no one else."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(scope="module")
 def sender(lab: Lab) -> Relay:
-    """A relay whose certificate everybody believes."""
+    """A relay with a publicly trusted certificate."""
     return lab.relay("bouncing.test")
 
 
 @pytest.fixture
 def alice(sender: Relay) -> Person:
-    """Somebody who writes."""
+    """A user who sends mail."""
     return Person.on(sender)
 
 
 @pytest.fixture(scope="module")
 def victim(lab: Lab) -> MailServer:
-    """A server that has nothing to do with any of it."""
+    """A server that is not involved."""
     return MailServer.up(lab, "victim.test")
 
 
 def queued(relay: Relay) -> list[str]:
-    """Return the senders of what waits in the queue."""
+    """Return the senders of the messages in the queue."""
     lines = relay.machine.run(["postqueue", "-j"]).out.splitlines()
     return [json.loads(line)["sender"] for line in lines]
 
 
 def is_good_bounce(bounce: bytes, person: Person, recipient: str, message: bytes, why: str) -> None:
-    """People and programs can read it, another server believes it, it says what became of what."""
+    """Check that users and programs can read it, that servers accept it, and what it reports."""
     domain = person.relay.domain
     assert messages.header(bounce, "From") == [f"Mail Delivery System <MAILER-DAEMON@{domain}>"]
     assert messages.header(bounce, "To") == [person.address]
@@ -62,7 +62,8 @@ def is_good_bounce(bounce: bytes, person: Person, recipient: str, message: bytes
     assert f"Final-Recipient: rfc822; {recipient}" in text
     assert why in text
     assert messages.id_of(message) in text
-    # Nothing of the body: signed by the relay, it could be handed on in the relay's name.
+    # The bounce contains nothing of the body: the relay's signature would let anyone spread it in
+    # the relay's name.
     assert "Content-Type: text/rfc822-headers" in text
     assert "-----BEGIN" not in text
     assert dkim.verify(bounce, dnsfunc=_txt)
@@ -74,7 +75,7 @@ def _txt(name: bytes, timeout: float = 5) -> bytes:
 
 
 def only_bounce(person: Person) -> bytes:
-    """Wait for a bounce, and see that nothing follows it."""
+    """Wait for a bounce, and check that no other one follows."""
     person.wait_for_any(seconds=40)
     last = messages.encrypted(person.address, person.address)
     person.send(last, person.address)
@@ -90,10 +91,10 @@ def only_bounce(person: Person) -> bytes:
         ("refused", "554 5.7.1 <refused@classic.test>"),
     ],
 )
-def test_what_another_server_refuses_is_told_once(
+def test_a_refusal_by_another_server_is_bounced_once(
     alice: Person, classic: MailServer, name: str, why: str
 ) -> None:
-    """The words of that server are in it, for whoever has to find out."""
+    """The bounce quotes the server's reply, so that the cause can be found."""
     recipient = f"{name}@{classic.domain}"
     message = messages.encrypted(alice.address, recipient)
     alice.send(message, recipient)
@@ -101,10 +102,10 @@ def test_what_another_server_refuses_is_told_once(
     is_good_bounce(only_bounce(alice), alice, recipient, message, why)
 
 
-def test_an_unknown_address_of_another_relay_is_told_once(
+def test_an_unknown_address_of_another_relay_is_bounced_once(
     alice: Person, public_relay: Relay
 ) -> None:
-    """Relays take mail for every name, so that names cannot be tried out, and answer afterwards."""
+    """Relays accept mail for every name and bounce afterwards, so that names cannot be probed."""
     recipient = public_relay.credentials()[0]
     message = messages.encrypted(alice.address, recipient)
     alice.send(message, recipient)
@@ -116,15 +117,16 @@ def test_an_unknown_address_of_another_relay_is_told_once(
     assert messages.header(bounce, "Content-Type")[0].startswith("multipart/report")
 
 
-def test_a_full_mailbox_is_told_in_the_end(lab: Lab) -> None:
-    """Mail waits for room, here a quarter of a minute, and is not lost in silence."""
+def test_mail_for_a_full_mailbox_is_bounced_in_the_end(lab: Lab) -> None:
+    """Mail waits for room, here for fifteen seconds, and is not lost silently."""
     settings = {"message": {"maxSize": "64K"}, "mailbox": {"maxSize": "200K"}}
     relay = lab.relay("full.test", settings)
-    # What makes room in full mailboxes must not be quicker than the mail.
+    # chatmail-trim must not make room before the mail arrives.
     relay.machine.run("systemctl stop chatmail-trim.socket chatmail-trim.service")
     hurry(relay)
     alice, bob = Person.on(relay), Person.on(relay)
-    # One after the other: several at once would all find room and together take more than there is.
+    # Send one after the other: simultaneous messages would all find room and together exceed the
+    # quota.
     for _ in range(3):
         message = messages.encrypted_of_size(alice.address, bob.address, 60_000)
         alice.send(message, bob.address)
@@ -141,8 +143,8 @@ def test_a_full_mailbox_is_told_in_the_end(lab: Lab) -> None:
     assert messages.header(failed()[0], "DKIM-Signature")
 
 
-def test_a_relay_that_stays_away_is_told_in_the_end(lab: Lab) -> None:
-    """After two days, here a quarter of a minute, the sender is told what was tried."""
+def test_mail_for_an_unreachable_relay_is_bounced_in_the_end(lab: Lab) -> None:
+    """After two days, here fifteen seconds, the sender learns what was tried."""
     relay = lab.relay("hurried.test")
     hurry(relay)
     alice = Person.on(relay)
@@ -159,17 +161,18 @@ def test_a_relay_that_stays_away_is_told_in_the_end(lab: Lab) -> None:
     is_good_bounce(bounce, alice, recipient, message, "connect to mx.gone.test[192.0.2.99]:25")
 
 
-def test_a_stranger_cannot_aim_a_bounce_at_somebody_else(
+def test_a_stranger_cannot_direct_a_bounce_at_others(
     sender: Relay, stranger: Stranger, victim: MailServer, lab: Lab
 ) -> None:
-    """Signed by his own domain, in the victim's name, to nobody: taken, and not answered."""
+    """Mail signed by another domain in the victim's name, to an unknown address, gets no bounce."""
     nobody, _ = sender.credentials()
     message = messages.encrypted(stranger.address(), nobody)
     deliver(sender, stranger.signed(message), f"target@{victim.domain}", nobody)
-    # A full mailbox, a refusal later on: the same way, for the envelope is what bounces go by.
+    # A full mailbox, or a refusal later on, has the same effect, because bounces go to the envelope
+    # sender.
     wait_until(lambda: queued(sender) == [], "the queue is empty", timeout=20)
 
-    # What is sent to the victim next must be the first thing that arrives.
+    # The next mail that is sent to the victim must be the first to arrive.
     bob = Person.on(sender)
     last = messages.encrypted(bob.address, f"target@{victim.domain}")
     bob.send(last, f"target@{victim.domain}")
@@ -177,8 +180,8 @@ def test_a_stranger_cannot_aim_a_bounce_at_somebody_else(
     assert len(victim.received()) == 1
 
 
-def test_an_honest_stranger_learns_that_nobody_is_there(sender: Relay, classic: MailServer) -> None:
-    """Where DKIM proves the envelope's domain as well, the bounce goes out, signed."""
+def test_an_honest_stranger_gets_a_bounce(sender: Relay, classic: MailServer) -> None:
+    """If DKIM also proves the envelope's domain, the bounce is sent, with a signature."""
     nobody, _ = sender.credentials()
     there = f"honest@{classic.domain}"
     message = messages.cleartext(there, nobody)
@@ -193,14 +196,14 @@ def test_an_honest_stranger_learns_that_nobody_is_there(sender: Relay, classic: 
     assert messages.PHRASE.encode() not in bounce
     assert dkim.verify(bounce, dnsfunc=_txt)
 
-    # Its words are the stranger's, its signature is good, and it does not come in again.
+    # The bounce quotes the stranger's words, its signature is valid, and it is not accepted again.
     with pytest.raises(smtplib.SMTPDataError) as refused:
         deliver(sender, bounce, "", Person.on(sender).address)
     assert refused.value.smtp_code == 550
 
 
-def test_mail_of_the_null_sender_is_never_answered(sender: Relay, stranger: Stranger) -> None:
-    """RFC 5321 4.5.5: or two servers would write to each other for ever."""
+def test_mail_from_the_null_sender_is_never_bounced(sender: Relay, stranger: Stranger) -> None:
+    """RFC 5321 4.5.5: otherwise two servers would send bounces to each other forever."""
     nobody, _ = sender.credentials()
     deliver(sender, stranger.signed(messages.encrypted(stranger.address(), nobody)), "", nobody)
 
@@ -209,7 +212,7 @@ def test_mail_of_the_null_sender_is_never_answered(sender: Relay, stranger: Stra
 
 
 def test_mail_with_another_envelope_still_arrives(bob: Person, stranger: Stranger) -> None:
-    """Mailing services have envelopes of their own; newsletters are only not answered."""
+    """Mailing services use their own envelope senders. Newsletters arrive, but get no bounces."""
     message = messages.encrypted(stranger.address(), bob.address)
     stranger.deliver(bob.relay, message, bob.address, sender="bounce-17@service.test")
     aligned = messages.encrypted(stranger.address(), bob.address)

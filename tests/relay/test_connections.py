@@ -1,4 +1,4 @@
-"""How many connections one network may have where people hand in mail, which nginx counts."""
+"""Limits on the submission connections of one network, enforced by nginx."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ pytestmark = pytest.mark.timeout(120)
 LIMIT = 6
 SOURCES = [network.address4(number) for number in network.CLIENTS]
 SOURCES6 = [network.address6(number) for number in network.CLIENTS]
-# All doors for sending, and how TLS begins.
+# All submission ports, and how TLS begins on them.
 DOORS = ((465, insecure()), (587, None), (443, insecure("smtp")))
 
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Relay:
-    """A relay where the limit is reached soon."""
+    """A relay with a low limit."""
     return lab.relay("_few.test", {"connections": {"perAddress": LIMIT}})
 
 
 def answers(host: str, door: int, source: str) -> Dialogue | None:
-    """Connect to one of the doors; None if it is closed again without a word."""
+    """Connect to a port; return None if it closes the connection without a word."""
     port, tls = DOORS[door % len(DOORS)]
     try:
         smtp = Dialogue.connect(host, port, tls, source=source)
@@ -45,22 +45,22 @@ def answers(host: str, door: int, source: str) -> Dialogue | None:
 
 
 def held(stack: ExitStack, host: str, source: str, count: int) -> list[Dialogue]:
-    """Connect to one door after the other, and stay until the end of the block."""
+    """Open connections to one port after the other, and keep them until the end of the block."""
     return [
         stack.enter_context(smtp) for door in range(count) if (smtp := answers(host, door, source))
     ]
 
 
 def test_one_client_cannot_hold_all_connections(relay: Relay) -> None:
-    """All doors count together; the one that is too much is closed, and others still get in."""
+    """All ports count together. The excess connection is closed, and others can still connect."""
     with ExitStack() as stack:
         assert len(held(stack, relay.address, SOURCES[0], LIMIT)) == LIMIT
         assert [answers(relay.address, door, SOURCES[0]) for door in range(3)] == [None] * 3
         assert len(held(stack, relay.address, SOURCES[1], LIMIT)) == LIMIT
 
 
-def test_many_clients_are_not_taken_for_one(relay: Relay) -> None:
-    """To Postfix all of them are nginx: twelve clients have more connections than one may."""
+def test_many_clients_are_not_counted_as_one(relay: Relay) -> None:
+    """For Postfix all of them are nginx, so twelve clients have more connections than one may."""
     with ExitStack() as stack:
         found = [
             one for source in SOURCES[:12] for one in held(stack, relay.address, source, LIMIT - 1)
@@ -71,7 +71,7 @@ def test_many_clients_are_not_taken_for_one(relay: Relay) -> None:
 
 
 def test_a_place_is_free_again_when_a_connection_ends(relay: Relay) -> None:
-    """The limit is for connections at once."""
+    """The limit is for simultaneous connections."""
     with ExitStack() as stack:
         held(stack, relay.address, SOURCES[2], LIMIT)
         assert answers(relay.address, 0, SOURCES[2]) is None
@@ -81,7 +81,7 @@ def test_a_place_is_free_again_when_a_connection_ends(relay: Relay) -> None:
 
 
 def test_a_household_is_one_client_in_ipv6(relay: Relay) -> None:
-    """It has 2^64 addresses; the lab's clients are in one such network."""
+    """A household has 2^64 addresses; the lab's clients are in one such network."""
     with ExitStack() as stack:
         found = [
             smtp
@@ -98,7 +98,7 @@ def test_a_household_is_one_client_in_ipv6(relay: Relay) -> None:
 def test_wrong_passwords_of_one_client_do_not_slow_others(
     relay: Relay, alice: Person, bob: Person
 ) -> None:
-    """Dovecot counts failures by address, and Postfix tells it the same one for all."""
+    """Dovecot counts failures by address, and Postfix reports the same address for all clients."""
     for _ in range(20):
         assert smtp_login(relay, bob.address, "wrong-password").startswith("535 ")
     message = messages.encrypted(alice.address, bob.address)
@@ -106,13 +106,13 @@ def test_wrong_passwords_of_one_client_do_not_slow_others(
     alice.send(message, bob.address)
     took = float(relay.machine.run(["date", "+%s.%N"]).out) - float(start)
 
-    # The first waiting time of Dovecot's is two seconds.
+    # Dovecot's first delay is two seconds.
     assert took < 1.5
     bob.wait_for(message)
 
 
-def test_nothing_is_completed_in_a_message(relay: Relay, alice: Person) -> None:
-    """Who comes from this host, as all do, once was a local user whose header Postfix completed."""
+def test_postfix_completes_no_header_fields(relay: Relay, alice: Person) -> None:
+    """All clients come from this host, and Postfix once completed headers for local clients."""
     message = messages.encrypted(alice.address, alice.address)
     dateless = b"".join(
         line for line in message.splitlines(keepends=True) if not line.startswith(b"Date:")
@@ -124,7 +124,7 @@ def test_nothing_is_completed_in_a_message(relay: Relay, alice: Person) -> None:
 
 
 def test_postfix_down_is_a_closed_connection(relay: Relay) -> None:
-    """Clients come again; nothing about them is said."""
+    """Clients try again, and nothing about them is logged."""
     start = relay.machine.cursor()
     relay.machine.run(["systemctl", "stop", "postfix.service"])
     try:

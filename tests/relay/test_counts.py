@@ -1,4 +1,4 @@
-"""What weighs next to nothing still takes blocks and inodes: messages and folders are counted."""
+"""Limits on messages and folders, because even tiny ones take blocks and inodes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TINY = b"From: a\r\n"
 
 @pytest.fixture(scope="session")
 def counting_relay(lab: Lab) -> Relay:
-    """A relay whose mailboxes have room for few messages, and whose people may send fast."""
+    """A relay with few messages per mailbox and no tight sending limit."""
     relay = lab.relay(
         "_counting.test",
         {
@@ -39,22 +39,22 @@ def counting_relay(lab: Lab) -> Relay:
 
 
 def append(imap: Dialogue, texts: Iterable[bytes], folder: str = "INBOX") -> str:
-    """Append all of these at once (RFC 3502); the tagged answer."""
+    """Append all of these in one command (RFC 3502); return the tagged answer."""
     parts = b"".join(b" {%d+}\r\n%s" % (len(text), text) for text in texts)
     imap.send(b"t APPEND %s%s\r\n" % (folder.encode(), parts))
     return imap.until("t")[-1]
 
 
 def counted(imap: Dialogue) -> int:
-    """Ask how many messages there are in all folders (RFC 9208 5.2)."""
+    """Query the number of messages in all folders (RFC 9208 5.2)."""
     answer = " ".join(imap.answer("GETQUOTAROOT INBOX"))
     found = re.search(rf"\(STORAGE \d+ {LIMIT * 8} MESSAGE (\d+) {LIMIT}\)", answer)
     assert found, imap.unexpected("wanted both resources")
     return int(found[1])
 
 
-def test_small_messages_push_out_the_oldest(counting_relay: Relay) -> None:
-    """A mailbox that is nowhere near its size takes on and on, and never has too many."""
+def test_small_messages_displace_the_oldest(counting_relay: Relay) -> None:
+    """A mailbox far below its size limit still accepts mail, and never has too many messages."""
     alice, bob = Person.on(counting_relay), Person.on(counting_relay)
     with logged_in(bob) as imap:
         assert append(imap, [TINY] * (LIMIT * 7 // 10)).startswith("t OK")
@@ -75,8 +75,8 @@ def test_small_messages_push_out_the_oldest(counting_relay: Relay) -> None:
     assert not alice.inbox()
 
 
-def test_what_a_client_puts_there_pushes_out_its_oldest(counting_relay: Relay) -> None:
-    """Of 9 octets each, 9,500 messages took 41 MB of the disk in 21 s, and counted as 84 KB."""
+def test_uploads_displace_the_oldest(counting_relay: Relay) -> None:
+    """9,500 messages of 9 octets took 41 MB of the disk in 21 s, and counted as 84 KB."""
     bob = Person.on(counting_relay)
     with logged_in(bob) as imap:
         imap.answer("CREATE Archive")
@@ -91,8 +91,8 @@ def test_what_a_client_puts_there_pushes_out_its_oldest(counting_relay: Relay) -
         assert counted(imap) <= LIMIT * 7 // 10
 
 
-def test_a_client_cannot_put_more_there_than_may_be(counting_relay: Relay) -> None:
-    """At once or one by one; what others send finds room all the same."""
+def test_a_client_cannot_upload_more_than_the_limit(counting_relay: Relay) -> None:
+    """One command or many make no difference, and mail from others still finds room."""
     alice, bob = Person.on(counting_relay), Person.on(counting_relay)
     with logged_in(bob) as imap:
         refused = append(imap, [TINY] * (LIMIT + 1))
@@ -105,8 +105,8 @@ def test_a_client_cannot_put_more_there_than_may_be(counting_relay: Relay) -> No
     bob.wait_for(message)
 
 
-def test_folders_are_few(counting_relay: Relay) -> None:
-    """One account made 2,000 in 5 s, each with directories and indexes of its own."""
+def test_the_number_of_folders_is_limited(counting_relay: Relay) -> None:
+    """One account created 2,000 folders in 5 s, each with its own directories and indexes."""
     alice, bob = Person.on(counting_relay), Person.on(counting_relay)
     with logged_in(bob) as imap:
         said = [imap.answer(f"CREATE f{number}/g/h")[-1] for number in range(250)]
@@ -122,8 +122,8 @@ def test_folders_are_few(counting_relay: Relay) -> None:
         assert imap.answer("CREATE Archive2")[-1].startswith("a NO [LIMIT] ")
 
 
-def test_a_mark_that_was_leapt_over_is_seen_at_the_next_delivery(counting_relay: Relay) -> None:
-    """Deliveries that ended together saw all of each other's mail: no mark was crossed by any."""
+def test_a_skipped_threshold_is_noticed_at_the_next_delivery(counting_relay: Relay) -> None:
+    """Concurrent deliveries saw each other's mail, so none of them crossed a threshold."""
     alice, bob = Person.on(counting_relay), Person.on(counting_relay)
     trim = ["chatmail-trim.socket", "chatmail-trim.service"]
     counting_relay.machine.run(["systemctl", "stop", *trim])

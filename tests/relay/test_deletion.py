@@ -1,4 +1,4 @@
-"""How an account ends: blocked or deleted, at once, in spite of caches and open connections."""
+"""Blocking and deleting accounts takes effect at once, despite caches and open connections."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ HIBERNATED_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Relay:
-    """A relay of its own."""
+    """A relay for this module."""
     return lab.relay("_ends.test", {"sending": {"perMinute": 1000, "burst": 1000}})
 
 
 def end(person: Person, how: str) -> None:
-    """End an account in one of the ways there are."""
+    """Block or delete an account in one of the possible ways."""
     if how == "owner":
         status, answer = delete(person.relay, person.address, person.password)
         assert (status, answer) == (200, {"deleted": person.address})
@@ -56,7 +56,7 @@ def idling(person: Person) -> Dialogue:
 
 
 def cut(imap: Dialogue) -> bool:
-    """Read until the relay hangs up or says that it will; silence is an error."""
+    """Read until the relay closes the connection or announces it; silence is an error."""
     while (line := imap.line()) and not line.startswith("* BYE"):
         pass
     return True
@@ -66,8 +66,8 @@ WAYS = ["block", "delete", "owner"]
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_no_login_is_let_in_in_spite_of_the_cache(relay: Relay, how: str) -> None:
-    """Dovecot remembers a good password for an hour, for IMAP and for Postfix."""
+def test_no_login_succeeds_despite_the_cache(relay: Relay, how: str) -> None:
+    """Dovecot caches a valid password for an hour, for IMAP and for Postfix."""
     person = Person.on(relay)
     assert smtp_login(relay, person.address, person.password) == ""
     assert imap_login(relay, person.address, person.password) == ""
@@ -79,8 +79,8 @@ def test_no_login_is_let_in_in_spite_of_the_cache(relay: Relay, how: str) -> Non
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_open_imap_connections_are_cut(relay: Relay, how: str) -> None:
-    """Whoever is out must not go on reading for as long as the connection holds."""
+def test_open_imap_connections_are_closed(relay: Relay, how: str) -> None:
+    """Otherwise the account could be read for as long as the connection lasts."""
     person, other = Person.on(relay), Person.on(relay)
     with idling(person) as one, idling(person) as two, idling(other) as untouched:
         start = time.monotonic()
@@ -93,8 +93,8 @@ def test_open_imap_connections_are_cut(relay: Relay, how: str) -> None:
         assert untouched.until("i")[-1].startswith("i OK")
 
 
-def test_hibernated_connections_are_cut(relay: Relay) -> None:
-    """A sleeping client has no process of its own that could be asked to end."""
+def test_hibernated_connections_are_closed(relay: Relay) -> None:
+    """A hibernated client has no process of its own that could be stopped."""
     person = Person.on(relay)
     with hibernation.soon(relay), idling(person) as imap:
         wait_until(
@@ -109,8 +109,8 @@ def test_hibernated_connections_are_cut(relay: Relay) -> None:
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_open_smtp_sessions_send_nothing_more(relay: Relay, how: str) -> None:
-    """Postfix asks once who somebody is, and a session may last for hours."""
+def test_open_smtp_sessions_cannot_send_any_more(relay: Relay, how: str) -> None:
+    """Postfix authenticates once, and a session may last for hours."""
     person, other = Person.on(relay), Person.on(relay)
     before, after = (messages.encrypted(person.address, other.address) for _ in range(2))
     with person.smtp() as session:
@@ -125,8 +125,8 @@ def test_open_smtp_sessions_send_nothing_more(relay: Relay, how: str) -> None:
     other.wait_for(before)
 
 
-def test_mail_for_a_blocked_account_goes_back(relay: Relay) -> None:
-    """Its sender is told, instead of writing into a box that nobody opens."""
+def test_mail_for_a_blocked_account_is_bounced(relay: Relay) -> None:
+    """Its sender learns that no one reads the mailbox."""
     person, other = Person.on(relay), Person.on(relay)
     end(person, "block")
 
@@ -136,7 +136,7 @@ def test_mail_for_a_blocked_account_goes_back(relay: Relay) -> None:
 
 
 def test_an_unblocked_account_is_as_it_was(relay: Relay) -> None:
-    """Blocking takes nothing away: mail, password, and sending at once."""
+    """Blocking removes nothing: mail, password and sending work again at once."""
     person, other = Person.on(relay), Person.on(relay)
     kept = messages.encrypted(other.address, person.address)
     other.send(kept, person.address)
@@ -156,7 +156,7 @@ def test_an_unblocked_account_is_as_it_was(relay: Relay) -> None:
 
 @pytest.mark.parametrize("how", ["delete", "owner"])
 def test_nothing_of_a_deleted_account_is_left(relay: Relay, how: str) -> None:
-    """Not a file with its name, not a row, not a message."""
+    """There is no file with its name, no row and no message."""
     person, other = Person.on(relay), Person.on(relay)
     message = messages.encrypted(other.address, person.address)
     other.send(message, person.address)
@@ -176,7 +176,7 @@ def test_nothing_of_a_deleted_account_is_left(relay: Relay, how: str) -> None:
 
 
 def test_a_deleted_address_is_reserved_for_a_while(relay: Relay) -> None:
-    """Others still write to whoever had it."""
+    """Others still write to the previous owner."""
     person = Person.on(relay)
     end(person, "delete")
 
@@ -185,7 +185,7 @@ def test_a_deleted_address_is_reserved_for_a_while(relay: Relay) -> None:
 
 
 def test_after_the_grace_period_a_new_account_finds_nothing_old(lab: Lab) -> None:
-    """Here it is 0 days: the address is free, its mail and its open connections are not its."""
+    """The period is 0 days here: the address is free, but old mail and connections are gone."""
     relay = lab.relay("_nograce.test", {"accounts": {"graceDays": 0}})
     first, other = Person.on(relay), Person.on(relay)
     message = messages.encrypted(other.address, first.address)
@@ -203,14 +203,14 @@ def test_after_the_grace_period_a_new_account_finds_nothing_old(lab: Lab) -> Non
         second.send(answer, other.address)
         other.wait_for(answer)
         session.close()
-    time.sleep(4)  # the second look at what may have slipped through
+    time.sleep(4)  # the second pass for what may have been in progress
     assert second.inbox() == []
     second.send(messages.encrypted(second.address, other.address), other.address)
     lab.stop(relay)
 
 
-def test_deleting_while_mail_pours_in_leaves_nothing(relay: Relay) -> None:
-    """Deliveries that are under way must not bring the mailbox back to life."""
+def test_deleting_during_deliveries_leaves_nothing(relay: Relay) -> None:
+    """Deliveries in progress must not create the mailbox again."""
     person, other = Person.on(relay), Person.on(relay)
 
     async def pour() -> None:
@@ -239,7 +239,7 @@ def test_deleting_while_mail_pours_in_leaves_nothing(relay: Relay) -> None:
 
 @pytest.mark.parametrize("password", ["", "wrong", "x" * 2000, "пароль"])
 def test_only_the_owner_may_delete(relay: Relay, password: str) -> None:
-    """Whoever does not know the password learns nothing, not even whether there is an account."""
+    """Without the password one learns nothing, not even whether the account exists."""
     person = Person.on(relay)
     nobody, _ = relay.credentials()
 
@@ -251,7 +251,7 @@ def test_only_the_owner_may_delete(relay: Relay, password: str) -> None:
 
 
 def test_guessing_passwords_is_slow(relay: Relay) -> None:
-    """A handful of tries from one network; another is not held up."""
+    """One network gets only a few attempts; others are not delayed."""
     person = Person.on(relay)
     robot, owner = (network.address4(number) for number in network.CLIENTS[13:15])
     statuses = [
@@ -265,7 +265,7 @@ def test_guessing_passwords_is_slow(relay: Relay) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_nothing_but_a_post_deletes(relay: Relay, method: str) -> None:
-    """What a browser or a preview fetches by itself must not."""
+    """Requests that browsers or previews send by themselves must not delete anything."""
     person = Person.on(relay)
 
     status, _ = delete(
@@ -282,7 +282,7 @@ def test_nothing_but_a_post_deletes(relay: Relay, method: str) -> None:
 
 @pytest.mark.parametrize("action", ["block", "unblock", "delete"])
 def test_says_that_there_is_no_such_account(relay: Relay, action: str) -> None:
-    """A mistyped address is told, and nothing else happens."""
+    """A mistyped address is reported, and nothing else happens."""
     said = relay.chatmail("accounts", action, f"nobodyhere@{relay.domain}", check=False)
 
     assert said.status == 1
@@ -291,7 +291,7 @@ def test_says_that_there_is_no_such_account(relay: Relay, action: str) -> None:
 
 @pytest.fixture
 def without_dovecot(relay: Relay) -> Iterator[Person]:
-    """Dovecot is down for the length of a test; somebody who has an account."""
+    """A user with an account, while Dovecot is down for the length of a test."""
     person = Person.on(relay)
     assert imap_login(relay, person.address, person.password) == ""
     relay.machine.run(["systemctl", "stop", "dovecot"])
@@ -300,8 +300,8 @@ def without_dovecot(relay: Relay) -> Iterator[Person]:
     relay.wait_ready()
 
 
-def test_without_dovecot_an_account_still_ends(relay: Relay, without_dovecot: Person) -> None:
-    """The operator is told, and may try again; the account is out all the same."""
+def test_deletion_works_without_dovecot(relay: Relay, without_dovecot: Person) -> None:
+    """The operator gets a warning and may try again; the account is gone all the same."""
     address = without_dovecot.address
 
     said = relay.chatmail("accounts", "block", address, check=False)
@@ -312,7 +312,7 @@ def test_without_dovecot_an_account_still_ends(relay: Relay, without_dovecot: Pe
 
 
 def test_the_journal_names_nobody(relay: Relay) -> None:
-    """Who was thrown out, or left, is not written down."""
+    """Addresses of blocked and deleted accounts are not logged."""
     cursor = relay.machine.cursor()
     people = {how: Person.on(relay) for how in WAYS}
     for how, person in people.items():

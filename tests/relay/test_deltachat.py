@@ -1,4 +1,4 @@
-"""What people do with a relay, done by Delta Chat core: addresses, chats, files, devices."""
+"""Everyday use of a relay with Delta Chat core: addresses, chats, files, devices."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def chatter(core: deltachat.Core, relay: Relay) -> Account:
-    """Somebody with a new address, online."""
+    """A user with a new address, online."""
     return core.account(relay, "Alice")
 
 
 @pytest.fixture
 def friend(core: deltachat.Core, relay: Relay) -> Account:
-    """Somebody else."""
+    """Another user."""
     return core.account(relay, "Bob")
 
 
 def chat_between(chatter: Account, friend: Account) -> Chat:
-    """Exchange contacts by vCard, with keys, as people do who share one; the chatter's side."""
+    """Exchange contacts with keys by vCard, as users do; return the first user's chat."""
     friend.create_chat(chatter)
     return chatter.create_chat(friend)
 
@@ -46,13 +46,13 @@ def transport(account: Account) -> dict[str, Any]:
 
 
 def owner(account: Account, relay: Relay) -> Person:
-    """Return the owner of an account as somebody who logs in by hand."""
+    """Return the owner of an account as a user who logs in by hand."""
     login = transport(account)
     return Person(relay, login["addr"], login["password"])
 
 
 def remove_account(relay: Relay, address: str) -> None:
-    """Take an account out of the book, as expiry does."""
+    """Delete an account from the book, as expiry does."""
     book = relay.value.daemons["paths"]["accountBook"]
     delete = f"DELETE FROM accounts WHERE address = '{address}'"  # noqa: S608 (an address of ours)
     relay.machine.run(["sqlite3", "-cmd", ".timeout 5000", book, delete], user="vmail")
@@ -60,7 +60,7 @@ def remove_account(relay: Relay, address: str) -> None:
 
 
 def test_address_and_password_are_all_a_client_needs(core: deltachat.Core, relay: Relay) -> None:
-    """Servers, ports and kinds of TLS come from autoconfig; nothing is guessed, nothing asked."""
+    """Servers, ports and TLS modes come from autoconfig; the client guesses nothing."""
     address, password = relay.credentials()
     account = core.deltachat.add_account()
     account.add_or_update_transport(deltachat.login(relay, address, password))
@@ -70,8 +70,8 @@ def test_address_and_password_are_all_a_client_needs(core: deltachat.Core, relay
     assert f"{relay.domain}:465" in used, used
 
 
-def test_invite_link_makes_an_address(core: deltachat.Core, relay: Relay) -> None:
-    """The client posts to the link; the account comes into being at its first login."""
+def test_an_invite_link_creates_an_address(core: deltachat.Core, relay: Relay) -> None:
+    """The client posts to the link, and its first login creates the account."""
     account = core.deltachat.add_account()
     account.add_transport_from_qr(f"dcaccount:https://{relay.domain}/new")
     account.bring_online()
@@ -83,7 +83,7 @@ def test_invite_link_makes_an_address(core: deltachat.Core, relay: Relay) -> Non
 
 
 def test_domain_alone_is_an_invite(core: deltachat.Core, relay: Relay) -> None:
-    """Since core 2.23 this needs no HTTP: the client makes up name and password itself."""
+    """Since core 2.23 this works without HTTP: the client chooses name and password itself."""
     account = core.deltachat.add_account()
     account.add_transport_from_qr(f"dcaccount:{relay.domain}")
     account.bring_online()
@@ -91,7 +91,7 @@ def test_domain_alone_is_an_invite(core: deltachat.Core, relay: Relay) -> None:
 
 
 def test_two_people_write_to_each_other_encrypted(chatter: Account, friend: Account) -> None:
-    """The heart of it: both directions, both with the padlock."""
+    """Both directions work, and both messages show the padlock."""
     there = chat_between(chatter, friend)
     there.send_text("Hello Bob")
     message = await_message(friend, "Hello Bob").get_snapshot()
@@ -100,10 +100,8 @@ def test_two_people_write_to_each_other_encrypted(chatter: Account, friend: Acco
     assert await_message(chatter, "Hello Alice").get_snapshot().show_padlock
 
 
-def test_what_lies_on_the_relay_says_nothing(
-    chatter: Account, friend: Account, relay: Relay
-) -> None:
-    """Neither text nor names nor subject are readable in the mailbox of whom it is for."""
+def test_stored_mail_is_unreadable(chatter: Account, friend: Account, relay: Relay) -> None:
+    """Neither text nor names nor subject are readable in the recipient's mailbox."""
     friend.stop_io()
     chat_between(chatter, friend).send_text(
         "a sentence that only Bob may read"
@@ -117,7 +115,7 @@ def test_what_lies_on_the_relay_says_nothing(
 def test_three_people_talk_in_a_group(
     chatter: Account, friend: Account, core: deltachat.Core, relay: Relay
 ) -> None:
-    """One message reaches both others, and an answer everybody, who then know each other's keys."""
+    """One message reaches both others, and a reply reaches everyone, who then have all keys."""
     third = core.account(relay, "Carol")
     group = chatter.create_group("Round table")
     for member in (friend, third):
@@ -134,14 +132,14 @@ def test_three_people_talk_in_a_group(
     assert await_message(third, "Thank you").get_snapshot().show_padlock
 
 
-def test_file_of_several_megabytes_arrives_byte_by_byte(
+def test_a_file_of_several_megabytes_arrives_unchanged(
     chatter: Account, friend: Account, tmp_path: Path
 ) -> None:
-    """It travels encrypted, armoured and in lines, and comes out as it went in."""
+    """It travels encrypted, armored and split into lines."""
     original = tmp_path / "film.bin"
     original.write_bytes(os.urandom(6 * 1024 * 1024))
     chat_between(chatter, friend).send_message(file=str(original))
-    # Of a large message the client announces the beginning first and fetches the rest by itself.
+    # The client announces the beginning of a large message first and fetches the rest by itself.
     event = await_event(friend, EventType.INCOMING_MSG)
     message = friend.get_message_by_id(event.msg_id)
     while message.get_snapshot().download_state != "Done":
@@ -150,7 +148,7 @@ def test_file_of_several_megabytes_arrives_byte_by_byte(
 
 
 def test_scanned_contact_can_be_written_to_encrypted(chatter: Account, friend: Account) -> None:
-    """Securejoin: two who never met scan a code and have each other's keys a moment later."""
+    """Securejoin: two users who never met scan a code and then have each other's keys."""
     friend.secure_join(chatter.get_qr_code())
     await_event(
         chatter, EventType.SECUREJOIN_INVITER_PROGRESS, lambda event: event.progress == 1000
@@ -164,7 +162,7 @@ def test_scanned_contact_can_be_written_to_encrypted(chatter: Account, friend: A
 
 
 def test_scanned_group_is_joined(chatter: Account, friend: Account) -> None:
-    """Securejoin into a group: whoever scans its code is in and reads on."""
+    """Securejoin with a group: after scanning its code, a user is a member."""
     group = chatter.create_group("Open house")
     joined = friend.secure_join(group.get_qr_code())
     await_event(friend, EventType.SECUREJOIN_JOINER_PROGRESS, lambda event: event.progress == 1000)
@@ -177,8 +175,8 @@ def test_scanned_group_is_joined(chatter: Account, friend: Account) -> None:
     assert received.show_padlock
 
 
-def test_read_receipt_comes_back(chatter: Account, friend: Account) -> None:
-    """A receipt is a message too, and encrypted, or the relay would not let it out."""
+def test_a_read_receipt_comes_back(chatter: Account, friend: Account) -> None:
+    """A receipt is an encrypted message too; otherwise the relay would refuse it."""
     sent = chat_between(chatter, friend).send_text("Have you read this?")
     await_message(friend, "Have you read this?").mark_seen()
     await_event(chatter, EventType.MSG_READ, lambda event: event.msg_id == sent.id)
@@ -187,7 +185,7 @@ def test_read_receipt_comes_back(chatter: Account, friend: Account) -> None:
 def test_second_device_sees_what_the_first_sends_and_receives(
     chatter: Account, friend: Account, core: deltachat.Core, tmp_path: Path
 ) -> None:
-    """A profile moved by backup logs in with the same address; both devices are served alike."""
+    """A profile moved by backup uses the same address, and both devices get all messages."""
     chatter.set_config("bcc_self", "1")
     chatter.stop_io()
     chatter.export_backup(tmp_path)
@@ -213,14 +211,14 @@ def test_second_device_sees_what_the_first_sends_and_receives(
 
 
 def test_client_shows_how_full_the_mailbox_is(chatter: Account, relay: Relay) -> None:
-    """People see the limit that the relay reports, in the client's own connectivity page."""
+    """Users see the relay's limit on the client's connectivity page."""
     page = chatter.manager.rpc.get_connectivity_html(chatter.id)
     megabytes = relay.value.daemons["mailbox"]["maxSize"] // 1024**2
     assert f"{megabytes} MiB" in page, page
 
 
 def test_received_message_leaves_the_relay(chatter: Account, friend: Account, relay: Relay) -> None:
-    """With one device the client deletes what it has; on the relay nothing waits for anybody."""
+    """With a single device, the client deletes fetched messages from the relay."""
     chat_between(chatter, friend).send_text("gone in a moment")
     await_message(friend, "gone in a moment")
     await_event(friend, EventType.IMAP_MESSAGE_DELETED)
@@ -230,8 +228,8 @@ def test_received_message_leaves_the_relay(chatter: Account, friend: Account, re
 def test_message_to_an_address_that_is_gone_fails_visibly(
     chatter: Account, friend: Account, relay: Relay
 ) -> None:
-    """The relay's bounce becomes an error at the message: nobody waits in vain."""
-    # By default core shows nothing that came unencrypted, and so no bounce (chatmail/core#8220).
+    """The relay's bounce becomes an error at the message, so the sender does not wait in vain."""
+    # By default core hides unencrypted messages, including bounces (chatmail/core#8220).
     chatter.set_config("force_encryption", "0")
     gone = transport(friend)["addr"]
     chat = chat_between(chatter, friend)

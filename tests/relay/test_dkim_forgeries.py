@@ -1,7 +1,7 @@
 """
-Forged and odd signatures, one row each, with what the relay answers.
+Forged and unusual signatures, one row each, with the relay's reply.
 
-Those of other software are honest, and it believes them.
+Valid signatures made by other software are accepted.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ TAKEN = None
 
 
 def author(why: str) -> tuple[int, str]:
-    """Return the reply to a From field that is not exactly one address."""
+    """Return the reply to a From field that does not contain exactly one address."""
     return (500, f"Invalid FROM header: {why}")
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of the domain; what of them is published, and how, stands in `zone`."""
+    """The domain's keys; `zone` shows which are published, and how."""
 
     good: Key
     other: Key
@@ -57,7 +57,7 @@ class Keys:
     edwards: ed25519.Ed25519PrivateKey
 
     def zone(self) -> str:
-        """Write the zone with every good and every bad record."""
+        """Return the zone with every good and every bad record."""
         good = public(self.good)
         halves = f'"v=DKIM1; k=rsa; p={good[:100]}" "{good[100:]}"'
         letters = " ".join(f'"{letter}"' for letter in f"v=DKIM1;p={good}")
@@ -94,7 +94,7 @@ good._domainkey.mail TXT {halves}
 
 @pytest.fixture(scope="module")
 def keys(lab: Lab) -> Keys:
-    """Make keys and publish the zones; the victim's key is one that nobody here has."""
+    """Create keys and publish the zones; no test has the victim's key."""
     made = Keys(rsa_key(), rsa_key(), rsa_key(768), ed25519.Ed25519PrivateKey.generate())
     lab.dns.publish_zone_text(DOMAIN, made.zone())
     lab.dns.publish_zone_text(
@@ -114,7 +114,7 @@ Build = Callable[[Keys, bytes], bytes]
 
 @dataclass(frozen=True)
 class Row:
-    """A message made of an honest one, and the reply to it (None: it is taken)."""
+    """A changed honest message, and the expected reply (None: accepted)."""
 
     name: str
     reply: tuple[int, str] | None
@@ -122,17 +122,17 @@ class Row:
 
 
 def by(selector: str = "good", /, domain: str = DOMAIN, **options: object) -> Build:
-    """Sign with the good key under a selector."""
+    """Sign with the good key under this selector."""
     return lambda keys, mail: sign(mail, keys.good, domain, selector=selector, **options)  # type: ignore[arg-type]
 
 
 def then(change: Callable[[bytes], bytes], first: Build | None = None) -> Build:
-    """Sign and change the message afterwards."""
+    """Sign, then change the message."""
     return lambda keys, mail: change((first or by())(keys, mail))
 
 
 def swap(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
-    """Replace once; the text must be there."""
+    """Replace text once; it must be present."""
 
     def change(mail: bytes) -> bytes:
         assert old in mail, old
@@ -142,7 +142,7 @@ def swap(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
 
 
 def written(field: str) -> Build:
-    """Write another From field, or none, and sign with everything in order."""
+    """Replace or omit the From field, and sign correctly."""
     old = f"From: <{SOMEBODY}>\r\n".encode()
     new = field.encode() + b"\r\n" if field else b""
     return lambda keys, mail: by()(keys, swap(old, new)(mail))
@@ -159,12 +159,12 @@ def after(field: str) -> Callable[[bytes], bytes]:
 
 
 def signed_again(keys: Keys, mail: bytes) -> bytes:
-    """Add the signature of a service above a good one."""
+    """Add a service's signature above a good one."""
     return sign(by()(keys, mail), keys.other, VICTIM)
 
 
 def among_wrong_ones(count: int) -> Build:
-    """Put wrong signatures of the right domain above a good one."""
+    """Put invalid signatures of the right domain above a good one."""
 
     def build(keys: Keys, mail: bytes) -> bytes:
         good = by()(keys, mail)
@@ -186,7 +186,7 @@ BODY_END = b"--\r\n"
 NOW = int(time.time())
 
 ROWS = [
-    # Nobody's, or somebody else's.
+    # Signatures of nobody, or of somebody else.
     Row("none", NONE, lambda _, mail: mail),
     Row("misspelt-field", NONE, then(swap(b"DKIM-Signature:", b"DKIM-Signatur:"))),
     Row("empty-field", WRONG, lambda _, mail: b"DKIM-Signature: \r\n" + mail),
@@ -197,10 +197,10 @@ ROWS = [
     Row("top-level-signs", WRONG, by(domain="test")),
     Row("lookalike-signs", WRONG, by(domain=f"{DOMAIN}.{VICTIM}")),
     Row("in-the-victims-name", WRONG, lambda keys, mail: sign(mail, keys.good, VICTIM)),
-    # Time.
+    # Times.
     Row("expired", WRONG, by(tags=(f"t={NOW - 2 * HOUR}", f"x={NOW - HOUR}"))),
     Row("time-is-no-number", WRONG, by(tags=("x=never",))),
-    # Changed on the way.
+    # Changed in transit.
     Row("body-altered", WRONG, then(swap(b"-----BEGIN", b"----- BEGIN"))),
     Row("body-appended", WRONG, then(lambda mail: mail + APPENDED)),
     Row("body-cut", WRONG, then(lambda mail: mail[:-40])),
@@ -216,7 +216,7 @@ ROWS = [
         "second-from-below", author("2 From fields, wanted one"), then(after(f"From: <x@{VICTIM}>"))
     ),
     Row("second-subject-below", WRONG, then(after("Subject: buy this"))),
-    # l= leaves room for more.
+    # l= allows additions.
     Row("l-and-more", WRONG, then(lambda mail: mail + APPENDED, by(length=200))),
     Row("l-of-nothing", WRONG, by(length=0)),
     Row("l-is-no-number", WRONG, by(tags=("l=all",))),
@@ -245,7 +245,7 @@ ROWS = [
     Row("two-keys-both-wrong", WRONG, by("wrongtwo")),
     Row("strict-key-subdomain-identity", WRONG, by("strict", tags=(f"i=x@mail.{DOMAIN}",))),
     Row("rsa-key-called-ed25519", WRONG, by("good", algorithm="ed25519-sha256")),
-    # Whose is it, when From says several things?
+    # Who is the author if From contains several addresses?
     Row("no-from", author("0 From fields, wanted one"), written("")),
     Row("empty-from", author(""), written("From: ")),
     Row("two-authors", author(""), written(f"From: <{SOMEBODY}>, <x@{VICTIM}>")),
@@ -258,7 +258,7 @@ ROWS = [
     Row("umlaut-in-domain", author("an address"), written("From: <someone@f\u00f6rged.test>")),
     Row("sharp-s-in-domain", author("an address"), written("From: <x@stra\u00dfe.test>")),
     Row("nul-in-from", author(""), written(f"From: <x@{VICTIM}\x01> <{SOMEBODY}>")),
-    # Odd, and good.
+    # Unusual, but valid.
     Row("plain", TAKEN, by()),
     Row("several-of-which-one-counts", TAKEN, signed_again),
     Row("wrong-ones-above-a-good-one", TAKEN, among_wrong_ones(5)),
@@ -286,7 +286,7 @@ ROWS = [
     Row(
         "l-of-everything", TAKEN, lambda keys, mail: by(length=len(messages.body(mail)))(keys, mail)
     ),
-    # DNS that does not answer says nothing about the message.
+    # A missing DNS answer does not make a message invalid.
     Row("closed-name-server", LATER, lambda keys, mail: _of_silent(keys, mail, "closed")),
 ]
 
@@ -298,12 +298,12 @@ def _of_silent(keys: Keys, mail: bytes, selector: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def reader(relay: Relay) -> Person:
-    """Somebody to whom all of it is written; the table is about senders."""
+    """The recipient of all these messages; the table is about senders."""
     return Person.on(relay)
 
 
 def reply_to(reader: Person, mail: bytes) -> tuple[int, str] | None:
-    """Hand a message over; the reply at its end, None if it was taken."""
+    """Deliver a message; return the reply at its end, or None if it was accepted."""
     try:
         deliver(reader.relay, mail, ENVELOPE, reader.address)
     except smtplib.SMTPDataError as error:
@@ -314,7 +314,7 @@ def reply_to(reader: Person, mail: bytes) -> tuple[int, str] | None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_forgery_table(reader: Person, keys: Keys, row: Row) -> None:
-    """Each row is a message as a forger or an odd server sends it, and the one right answer."""
+    """Each row is a message of a forger or an unusual server, with the only right reply."""
     mail = messages.encrypted(SOMEBODY, reader.address)
     reply = reply_to(reader, row.build(keys, mail))
 
@@ -347,10 +347,8 @@ def test_forgery_table(reader: Person, keys: Keys, row: Row) -> None:
         "X-Spam: no",
     ],
 )
-def test_a_field_that_was_added_on_the_way_does_not_arrive(
-    reader: Person, keys: Keys, field: str
-) -> None:
-    """Anybody who has a signed message can hand it over once more with more above it."""
+def test_a_field_added_in_transit_does_not_arrive(reader: Person, keys: Keys, field: str) -> None:
+    """Anyone with a signed message can deliver it again with additional fields."""
     mail = messages.encrypted(SOMEBODY, reader.address)
     changed = before(field)(by()(keys, mail))
     name, _, value = field.partition(": ")
@@ -361,10 +359,8 @@ def test_a_field_that_was_added_on_the_way_does_not_arrive(
     assert messages.header(arrived, name) == messages.header(mail, name)
 
 
-def test_a_name_server_that_says_nothing_puts_mail_off_and_holds_up_nobody(
-    reader: Person, keys: Keys
-) -> None:
-    """A time-out is 4xx, within what a sending server waits for."""
+def test_a_silent_name_server_defers_only_its_own_mail(reader: Person, keys: Keys) -> None:
+    """A time-out causes a 4xx reply, before the sending server gives up waiting."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind((address4(SILENT_NUMBER), 53))
         mail = messages.encrypted(SOMEBODY, reader.address)
@@ -375,8 +371,8 @@ def test_a_name_server_that_says_nothing_puts_mail_off_and_holds_up_nobody(
 
 @pytest.mark.parametrize("header", ["simple", "relaxed"])
 @pytest.mark.parametrize("body", ["simple", "relaxed"])
-def test_believes_dkimpy(reader: Person, keys: Keys, header: str, body: str) -> None:
-    """The library of many servers writes header and body down in two ways (RFC 6376 3.4)."""
+def test_accepts_signatures_of_dkimpy(reader: Person, keys: Keys, header: str, body: str) -> None:
+    """Many servers use this library, with two canonicalizations (RFC 6376 3.4)."""
     mail = messages.encrypted(SOMEBODY, reader.address, fields=("X-Odd:  two  spaces\n\tfolded ",))
     pem = keys.good.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     field = dkim.sign(
@@ -395,8 +391,10 @@ def opendkim(lab: Lab) -> MailServer:
 @pytest.mark.parametrize(
     "canonicalization", ["simple/simple", "relaxed/relaxed", "simple/relaxed", "relaxed/simple"]
 )
-def test_believes_opendkim(reader: Person, opendkim: MailServer, canonicalization: str) -> None:
-    """The milter of most small mail servers, behind a real Postfix, with odd header fields."""
+def test_accepts_signatures_of_opendkim(
+    reader: Person, opendkim: MailServer, canonicalization: str
+) -> None:
+    """Most small mail servers use this milter; here it runs in a real Postfix."""
     opendkim.sign_as(canonicalization)
     sender = f"someone@{opendkim.domain}"
     for build in (messages.encrypted, messages.cleartext):

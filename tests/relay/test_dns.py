@@ -1,4 +1,4 @@
-"""The relay's DNS records: printed, compared with the name servers', written to a primary."""
+"""The relay's DNS records: printed, compared with name servers, written to a primary server."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def target(lab: Lab) -> Relay:
 
 @pytest.fixture(scope="module")
 def zone(target: Relay) -> str:
-    """Return the zone as the relay wants it."""
+    """Return the zone that the relay needs."""
     return target.chatmail("dns").out
 
 
 def check(target: Relay, text: str) -> Result:
-    """Publish a zone and have the relay look at it."""
+    """Publish a zone and let the relay check it."""
     target.dns.publish_zone_text(DOMAIN, text)
     return target.chatmail("dns", "--check", check=False)
 
 
 def without(pattern: str) -> Callable[[str], str]:
-    """Leave out the lines that match; there must be some."""
+    """Remove the lines that match; there must be at least one."""
 
     def change(text: str) -> str:
         kept = [line for line in text.splitlines() if not re.search(pattern, line)]
@@ -51,7 +51,7 @@ def without(pattern: str) -> Callable[[str], str]:
 
 
 def instead(pattern: str, by: str) -> Callable[[str], str]:
-    """Replace within the zone; there must be something to replace."""
+    """Replace text in the zone; it must be present."""
 
     def change(text: str) -> str:
         changed, count = re.subn(pattern, by, text, flags=re.MULTILINE)
@@ -67,7 +67,7 @@ def and_also(line: str) -> Callable[[str], str]:
 
 
 def spread(text: str) -> str:
-    """Cut every TXT value in strings of twenty octets, as web forms and people do."""
+    """Split every TXT value into strings of twenty octets, as web forms and people do."""
 
     def cut(match: re.Match[str]) -> str:
         whole = match[2].replace('" "', "").strip('"')
@@ -77,16 +77,16 @@ def spread(text: str) -> str:
     return re.sub(r"^(.* IN TXT )(.*)$", cut, text, flags=re.MULTILINE)
 
 
-def test_the_zone_it_prints_is_the_zone_it_wants(target: Relay, zone: str) -> None:
-    """One source: what an operator pastes passes the relay's own look at it."""
+def test_the_printed_zone_passes_the_check(target: Relay, zone: str) -> None:
+    """Both use the same data."""
     said = check(target, zone)
 
     assert said.status == 0
     assert said.out == f"{DOMAIN}: every record is right at 1 name server\n"
 
 
-def test_it_has_what_other_servers_ask_for(target: Relay, zone: str) -> None:
-    """MTA-STS, reports about TLS, and the key of the certificate for DANE."""
+def test_the_zone_has_the_records_that_other_servers_query(target: Relay, zone: str) -> None:
+    """These are MTA-STS, TLS reporting, and the key of the certificate for DANE."""
     key = target.machine.run(
         f"openssl pkey -in {target.value.daemons['paths']['certificateKey']} -pubout -outform DER"
         " | sha256sum"
@@ -125,15 +125,15 @@ def test_it_has_what_other_servers_ask_for(target: Relay, zone: str) -> None:
 def test_says_what_is_missing_or_wrong(
     target: Relay, zone: str, change: Callable[[str], str], status: int, told: str
 ) -> None:
-    """Each fault by name, with what should be there; only what is required fails the command."""
+    """Each fault is named with the expected record; only required records fail the command."""
     said = check(target, change(zone))
 
     assert told in said.out
     assert said.status == status
 
 
-def test_says_everything_at_once(target: Relay) -> None:
-    """An operator goes to the provider's form once: with an empty zone, each record is told."""
+def test_reports_everything_at_once(target: Relay) -> None:
+    """Operators fill in the provider's form once: for an empty zone all records are reported."""
     said = check(target, '@ TXT "something else"')
 
     wanted = re.findall(r"^(\S+) 3600 IN (\S+) ", target.chatmail("dns").out, re.MULTILINE)
@@ -149,19 +149,17 @@ def test_says_everything_at_once(target: Relay) -> None:
         spread,
         instead(r"v=DKIM1;k=rsa;", "v=DKIM1; k=rsa; "),
         and_also('@ TXT "site-verification=1234"'),
-        # Providers without aliases, or that resolve them themselves.
+        # Some providers have no aliases, or resolve them themselves.
         lambda text: without("^mta-sts")(text) + "\nmta-sts A {ipv4}\nmta-sts AAAA {ipv6}\n",
-        # A key kept at another name.
+        # A key may be stored under another name.
         lambda text: (
             instead("^opendkim._domainkey", "elsewhere")(text)
             + "\nopendkim._domainkey CNAME elsewhere\n"
         ),
     ],
 )
-def test_does_not_complain_about_how_providers_do_it(
-    target: Relay, zone: str, change: Callable[[str], str]
-) -> None:
-    """Other strings, spaces, neighbours and aliases mean the same."""
+def test_accepts_equivalent_records(target: Relay, zone: str, change: Callable[[str], str]) -> None:
+    """Other strings, spaces, additional records and aliases have the same meaning."""
     addresses = {"ipv4": target.address, "ipv6": target.address6}
     said = check(
         target,
@@ -172,10 +170,8 @@ def test_does_not_complain_about_how_providers_do_it(
     assert said.status == 0
 
 
-def test_a_secondary_that_does_not_answer_is_named_and_the_others_count(
-    target: Relay, zone: str
-) -> None:
-    """What can be known is told; the primary may be hidden, its secondaries are what others ask."""
+def test_a_silent_secondary_is_named_and_the_others_count(target: Relay, zone: str) -> None:
+    """The primary server may be hidden; other servers query its secondaries."""
     said = check(target, f"{zone}\n@ NS second\nsecond A {address4(113)}\n")
 
     assert f"no answer: second.{DOMAIN} ({address4(113)}): " in said.out
@@ -183,8 +179,8 @@ def test_a_secondary_that_does_not_answer_is_named_and_the_others_count(
     assert said.status == 0
 
 
-def test_a_domain_that_is_not_delegated_is_one_sentence(target: Relay) -> None:
-    """Before the registrar is done nothing can be looked at, and that is the thing to say."""
+def test_an_undelegated_domain_is_reported_in_one_sentence(target: Relay) -> None:
+    """Without the registrar's delegation nothing else can be checked."""
     target.dns.remove(DOMAIN)
     said = target.chatmail("dns", "--check", check=False)
 
@@ -194,7 +190,7 @@ def test_a_domain_that_is_not_delegated_is_one_sentence(target: Relay) -> None:
 
 
 def test_writes_the_records_itself(target: Relay, zone: str) -> None:
-    """With a key for RFC 2136 nothing is pasted; records of others stay, old ones of ours go."""
+    """With a key for RFC 2136 nothing is pasted; foreign records stay, outdated ones go."""
     target.machine.write(KEY_FILE, UPDATE_KEY, mode="0600")
     target.dns.publish_zone_text(
         DOMAIN,
@@ -212,8 +208,8 @@ def test_writes_the_records_itself(target: Relay, zone: str) -> None:
     target.dns.publish_zone_text(DOMAIN, zone)
 
 
-def test_a_wrong_key_writes_nothing_and_is_one_sentence(target: Relay, zone: str) -> None:
-    """The operator learns whose fault it is."""
+def test_a_wrong_key_changes_nothing_and_is_reported(target: Relay, zone: str) -> None:
+    """The operator learns the cause."""
     target.dns.publish_zone_text(DOMAIN, zone)
     wrong = UPDATE_KEY.replace("bGFi", "bGFj")
     target.machine.write(KEY_FILE, wrong, mode="0600")

@@ -1,4 +1,4 @@
-"""The echo bot: Delta Chat core on the relay itself, found through the website."""
+"""The echo bot: Delta Chat core on the relay, found through the website."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture(scope="module")
 def echo_relay(lab: Lab) -> Relay:
-    """A relay with the bot, where nobody is slower than by the bot's own choice."""
+    """A relay with the bot, where only the bot's own limit applies."""
     settings = {"echo": {"enable": True}, "sending": {"burst": 60}}
     return lab.relay("_echo.test", settings)
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Hand over a browser."""
+    """Return a browser."""
     with browser() as one:
         yield one
 
@@ -49,14 +49,14 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
 
 @pytest.fixture(scope="module")
 def invite(echo_relay: Relay) -> str:
-    """The link that the website shows, as soon as it shows one."""
+    """The link on the website, as soon as it is there."""
     return wait_until(
         lambda: shown_invite(echo_relay), "the invite of the echo bot on the website", timeout=60
     )
 
 
 def test_the_website_shows_its_invite(echo_relay: Relay, invite: str) -> None:
-    """As a link and as a code, which say the same."""
+    """The link and the QR code contain the same."""
     _, picture = get(echo_relay, "/qr-echo.png")
 
     assert codes(picture) == [invite]
@@ -68,7 +68,7 @@ def test_the_website_shows_its_invite(echo_relay: Relay, invite: str) -> None:
 def test_a_camera_reads_it_off_the_page(
     echo_relay: Relay, chromium: Browser, invite: str, device: Device, language: str, *, dark: bool
 ) -> None:
-    """Beside the invite of the relay; and the privacy page says that the bot can read."""
+    """The page also has the relay's invite; the privacy page says that the bot reads."""
     chromium.be(device, dark=dark)
     visit = chromium.open(f"https://{echo_relay.domain}/{language}/")
     where = "phone" if device.mobile else "desktop"
@@ -85,7 +85,7 @@ def test_a_camera_reads_it_off_the_page(
 def test_the_bot_refuses_unencrypted_mail(
     echo_relay: Relay, stranger: Stranger, invite: str
 ) -> None:
-    """Though this relay takes newsletters: no answer could leave, and core would not delete it."""
+    """The relay accepts newsletters, but the bot could neither answer nor delete them."""
     address = f"echo@{echo_relay.domain}"
     assert address in unquote(invite)
     letter = messages.cleartext(stranger.address(), address)
@@ -95,7 +95,7 @@ def test_the_bot_refuses_unencrypted_mail(
 
 
 def test_answers_with_the_same_words(echo_relay: Relay, core: Core, invite: str) -> None:
-    """A new address, the invite, a message: what one who tries a relay does."""
+    """The test creates an address, opens the invite and sends a message, as a new user would."""
     alice = core.account(echo_relay, "Alice")
     chat = alice.secure_join(invite)
     alice.wait_for_securejoin_joiner_success()
@@ -106,14 +106,14 @@ def test_answers_with_the_same_words(echo_relay: Relay, core: Core, invite: str)
     assert answer.is_bot
 
 
-def test_leaves_other_bots_in_peace(echo_relay: Relay, core: Core, invite: str) -> None:
-    """Two that answer everything would write to each other for ever."""
+def test_does_not_answer_other_bots(echo_relay: Relay, core: Core, invite: str) -> None:
+    """Two bots that answer everything would never stop."""
     bot = core.account(echo_relay, "Bot")
     bot.set_config("bot", "1")
     chat = bot.secure_join(invite)
     bot.wait_for_securejoin_joiner_success()
     chat.send_text("I am a bot")
-    # Messages of one sender are read in their order: once this is answered, that one was not.
+    # Messages of one sender are processed in order. Once this one is answered, the other was not.
     bot.set_config("bot", "0")
     chat.send_text("I am a person")
     await_message(bot, "I am a person")
@@ -123,8 +123,8 @@ def test_leaves_other_bots_in_peace(echo_relay: Relay, core: Core, invite: str) 
     assert received == ["I am a person"]
 
 
-def test_answers_no_faster_than_it_should(echo_relay: Relay, core: Core, invite: str) -> None:
-    """Somebody with a loop of their own gets ten answers, not a storm."""
+def test_answers_are_rate_limited(echo_relay: Relay, core: Core, invite: str) -> None:
+    """A user with a loop of their own gets ten answers, not a flood."""
     alice = core.account(echo_relay, "Alice")
     chat = alice.secure_join(invite)
     alice.wait_for_securejoin_joiner_success()
@@ -138,7 +138,7 @@ def test_answers_no_faster_than_it_should(echo_relay: Relay, core: Core, invite:
 
 
 def test_keeps_no_mail_on_the_server(echo_relay: Relay, invite: str) -> None:
-    """What it was told is deleted as soon as it is read."""
+    """Messages are deleted as soon as they are read."""
     where = f"/var/lib/chatmail/mail/echo@{echo_relay.domain}"
 
     def kept() -> list[str]:
@@ -151,8 +151,8 @@ def test_keeps_no_mail_on_the_server(echo_relay: Relay, invite: str) -> None:
     wait_until(lambda: not kept(), "an empty mailbox of the bot", timeout=30)
 
 
-def test_reaches_nothing_but_its_relay(echo_relay: Relay) -> None:
-    """Core can fetch URLs and place calls; the bot's cannot."""
+def test_can_connect_only_to_its_relay(echo_relay: Relay) -> None:
+    """Core can fetch URLs and place calls; the bot's core cannot."""
     said = echo_relay.machine.run(
         ["systemctl", "show", "chatmail-echo", "-p", "IPAddressDeny", "-p", "MainPID"]
     ).out
@@ -160,8 +160,8 @@ def test_reaches_nothing_but_its_relay(echo_relay: Relay) -> None:
     assert "IPAddressDeny=::/0 0.0.0.0/0" in said or "0.0.0.0/0 ::/0" in said
 
 
-def test_says_nothing_of_people(echo_relay: Relay) -> None:
-    """No address, no text, no link in the journal."""
+def test_logs_no_personal_data(echo_relay: Relay) -> None:
+    """The journal contains no address, no text and no link."""
     said = echo_relay.machine.journal("chatmail-echo")
 
     assert "ready" in said
@@ -170,7 +170,7 @@ def test_says_nothing_of_people(echo_relay: Relay) -> None:
 
 
 def test_a_restart_keeps_its_address(echo_relay: Relay, core: Core, invite: str) -> None:
-    """A printed invite stays good."""
+    """A printed invite stays valid."""
     echo_relay.machine.run(["systemctl", "restart", "chatmail-echo"], timeout=120)
     published = echo_relay.machine.run(["cat", "/run/chatmail-echo/invite"]).out.strip()
 
@@ -185,8 +185,8 @@ def test_a_restart_keeps_its_address(echo_relay: Relay, core: Core, invite: str)
     await_message(alice, "Still there?")
 
 
-def test_a_stop_is_no_fault(echo_relay: Relay) -> None:
-    """Its core was ended before it, and the journal showed a traceback."""
+def test_a_stop_is_not_an_error(echo_relay: Relay) -> None:
+    """Systemd stopped its core first, and the journal had a traceback."""
     machine = echo_relay.machine
     for _ in range(3):
         machine.run(["systemctl", "restart", "chatmail-echo"], timeout=120)
@@ -195,8 +195,8 @@ def test_a_stop_is_no_fault(echo_relay: Relay) -> None:
     assert machine.failed_units() == []
 
 
-def test_costs_so_much_memory(echo_relay: Relay) -> None:
-    """Core is the largest program of a relay: the figure is here to be seen when it grows."""
+def test_memory_use_is_printed(echo_relay: Relay) -> None:
+    """Core is the largest program of a relay, so an increase should be visible."""
     pids = echo_relay.machine.run(["pgrep", "-u", "chatmail-echo"]).out.split()
     total = 0
     for pid in pids:

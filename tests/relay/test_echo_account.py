@@ -1,4 +1,4 @@
-"""The echo bot's address: its own in every registration mode, and nobody else's."""
+"""The echo bot's address: reserved for it in every registration mode."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(300)
 
 INVITE = "/run/chatmail-echo/invite"
-# What an earlier release did at its first start: a name like everybody's, with core's own login.
+# The state after the first start of an earlier release: a random name, with core's own login.
 EARLIER = """
 import os, sys
 from deltachat_rpc_client import DeltaChat, Rpc
@@ -41,7 +41,7 @@ with Rpc(f"{state}/accounts", rpc_server_path=server, env={**os.environ, "HOME":
         "certificateChecks": "acceptInvalidCertificates",
     })
 """
-# An account as a relay had it before the name was reserved.
+# An account from before the name was reserved.
 AS_BEFORE = """
 import sqlite3, sys
 book = sqlite3.connect("/var/lib/chatmail/accounts.sqlite")
@@ -51,7 +51,7 @@ book.commit()
 
 
 def shown(relay: Relay) -> str:
-    """Return the invite that the website shows, "" for none."""
+    """Return the invite on the website, or "" if there is none."""
     link = re.search(rb'href="(https://i\.delta\.chat/#[^"]+)"', get(relay, "/")[1])
     return unescape(link[1].decode()) if link else ""
 
@@ -62,14 +62,14 @@ def invite(relay: Relay) -> str:
 
 
 def address_in(link: str) -> str:
-    """Return the address that an invite leads to."""
+    """Return the address in an invite."""
     found = re.search(r"[&#]a=([^&]+)", link)
     assert found, link
     return unquote(found[1])
 
 
 def answers(relay: Relay, directory: Path, writer: Person, text: str) -> None:
-    """Write to the bot from an account that exists, and wait for its answer."""
+    """Write to the bot from an existing account, and wait for its answer."""
     with deltachat.core(directory) as core:
         account = core.deltachat.add_account()
         parameters = deltachat.login(relay, writer.address, writer.password)
@@ -82,10 +82,10 @@ def answers(relay: Relay, directory: Path, writer: Person, text: str) -> None:
 
 
 @pytest.mark.parametrize("registration", ["open", "invite", "closed"])
-def test_is_at_echo_whoever_else_gets_an_address(
+def test_its_address_is_echo_in_every_registration_mode(
     lab: Lab, tmp_path: Path, registration: str
 ) -> None:
-    """The first start needed an open door, and made up a name that nobody could guess."""
+    """Its first start once needed open registration, and chose a random name."""
     relay = lab.relay(f"_echo-{registration}.test")
     writer = Person.on(relay)
     relay.reconfigure({"registration": registration, "echo": {"enable": True}})
@@ -98,8 +98,8 @@ def test_is_at_echo_whoever_else_gets_an_address(
 
 
 @pytest.mark.parametrize("bot", [False, True], ids=["without-a-bot", "with-a-bot"])
-def test_a_stranger_does_not_get_it(lab: Lab, *, bot: bool) -> None:
-    """Nor where names may be as short, nor before the bot was ever switched on."""
+def test_a_stranger_cannot_get_its_address(lab: Lab, *, bot: bool) -> None:
+    """Names may even be that short, and the bot may not be enabled yet."""
     settings = {"accounts": {"nameMinLength": 1}, "echo": {"enable": bot}}
     relay = lab.relay(f"_short-{'bot' if bot else 'none'}.test", settings)
     address = f"echo@{relay.domain}"
@@ -113,7 +113,7 @@ def test_a_stranger_does_not_get_it(lab: Lab, *, bot: bool) -> None:
 
 
 def test_only_the_bot_reads_its_password_and_opens_its_socket(lab: Lab) -> None:
-    """Whoever has either has the account."""
+    """Either would give access to the account."""
     relay = lab.relay("_echo.test", {"echo": {"enable": True}})
     invite(relay)
     run = relay.machine.run
@@ -128,10 +128,8 @@ def test_only_the_bot_reads_its_password_and_opens_its_socket(lab: Lab) -> None:
     assert word not in run("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").out
 
 
-def test_blocked_it_is_offered_to_nobody_until_it_may_answer_again(
-    lab: Lab, tmp_path: Path
-) -> None:
-    """An invite on the website to somebody who does not answer is worse than none."""
+def test_a_blocked_bot_is_not_on_the_website(lab: Lab, tmp_path: Path) -> None:
+    """An invite to a bot that does not answer is worse than none."""
     relay = lab.relay("_echo.test", {"echo": {"enable": True}})
     writer = Person.on(relay)
     before = invite(relay)
@@ -147,8 +145,8 @@ def test_blocked_it_is_offered_to_nobody_until_it_may_answer_again(
     answers(relay, tmp_path, writer, "Back again?")
 
 
-def test_deleted_it_comes_back(lab: Lab, tmp_path: Path) -> None:
-    """Its printed invites stay good: the key is its own, and the address is kept for it."""
+def test_a_deleted_bot_comes_back(lab: Lab, tmp_path: Path) -> None:
+    """Printed invites stay valid, because it keeps its key and its address."""
     relay = lab.relay("_echo.test", {"echo": {"enable": True}})
     writer = Person.on(relay)
     before = invite(relay)
@@ -159,8 +157,8 @@ def test_deleted_it_comes_back(lab: Lab, tmp_path: Path) -> None:
     answers(relay, tmp_path, writer, "Risen?")
 
 
-def test_a_bot_with_an_address_from_before_keeps_it(lab: Lab, tmp_path: Path) -> None:
-    """Invites to it hang on walls, and people have it in their lists."""
+def test_a_bot_keeps_an_address_from_an_earlier_release(lab: Lab, tmp_path: Path) -> None:
+    """Its invites are printed, and users have it in their contacts."""
     relay = lab.relay("_echo-earlier.test", {"echo": {"enable": True}})
     invite(relay)
     machine = relay.machine
@@ -179,8 +177,8 @@ def test_a_bot_with_an_address_from_before_keeps_it(lab: Lab, tmp_path: Path) ->
     assert not exists(relay, f"echo@{relay.domain}")
 
 
-def test_a_person_who_had_the_name_keeps_it(lab: Lab) -> None:
-    """The bot says what is in its way, and the person's password stays the person's."""
+def test_a_user_who_had_the_name_keeps_it(lab: Lab) -> None:
+    """The bot reports the conflict, and the user's password does not change."""
     relay = lab.relay("_echo-person.test")
     person = Person(relay, f"echo@{relay.domain}", "a-persons-password")
     other = Person.on(relay)

@@ -1,4 +1,4 @@
-"""The echo bot keeps nothing of anybody: its hour made short, with Delta Chat core as it is."""
+"""The echo bot keeps nothing of its users; tested with real core and a shortened period."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(180)
 
-# The bot itself, in its own unit and sandbox; only its hour is shorter.
+# The bot in its own unit and sandbox; only its period of one hour is shorter.
 SOON = """
 from chatmaild.echo import bot
 bot.FORGET_SECONDS = 8
@@ -29,8 +29,8 @@ raise SystemExit(daemon.main())
 SOON_PATH = "/usr/local/lib/echo-soon.py"
 SOON_UNIT = "/run/systemd/system/chatmail-echo.service.d/soon.conf"
 DATABASE = "/var/lib/chatmail-echo/accounts/*/dc.db"
-# Core has chats and contacts of its own up to number 9; what it has deleted is a number without a
-# text in chat 3, which it cleans up later.
+# Core has its own chats and contacts up to number 9. A deleted message remains as a number without
+# text in chat 3, which core cleans up later.
 KEPT = """
 import glob, json, sqlite3, sys
 [path] = glob.glob(sys.argv[1])
@@ -59,14 +59,14 @@ def relay(lab: Lab) -> Relay:
 
 
 def kept(relay: Relay) -> dict[str, list[Any]]:
-    """Read what core has in its database of other people."""
+    """Return what core's database contains about other people."""
     found = relay.machine.run(["python3", "-c", KEPT, DATABASE]).out
     read: dict[str, list[Any]] = json.loads(found)
     return read
 
 
-def test_forgets_chat_messages_and_person_and_answers_again(relay: Relay, core: Core) -> None:
-    """The contact that core makes of an address before it knows a key stayed for ever."""
+def test_forgets_chat_messages_and_contact_and_answers_again(relay: Relay, core: Core) -> None:
+    """The contact that core creates before it knows a key once stayed forever."""
     evidence.attach("kept.json", lambda: json.dumps(kept(relay)))
     invite = wait_until(lambda: shown_invite(relay), "the invite of the bot", timeout=60)
     alice = core.account(relay, "Alice")
@@ -81,5 +81,5 @@ def test_forgets_chat_messages_and_person_and_answers_again(relay: Relay, core: 
         assert known["chats"] == [["Alice"]]
         assert [address, "Alice"] in known["contacts"]
         assert [words] in known["messages"]
-        # The bot looks again at most every 30 s.
+        # The bot checks again after at most 30 s.
         wait_until(lambda: kept(relay) == NOTHING, "nothing in the database", timeout=60)

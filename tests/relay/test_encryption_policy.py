@@ -1,4 +1,4 @@
-"""What may leave and what may come in: every kind of message in both directions."""
+"""Which messages may leave and which may come in, in both directions."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ NOT_ENCRYPTED = (523, b"Encryption Needed: Invalid Unencrypted Mail")
 
 @pytest.fixture(scope="module")
 def strict_bob(strict_relay: Relay) -> Person:
-    """Somebody on the relay that wants no cleartext from outside."""
+    """A user of the relay that accepts no unencrypted mail from outside."""
     return Person.on(strict_relay)
 
 
 def named(builder: Builder) -> str:
-    """Name a case by what it builds."""
+    """Return the name of the function that builds a case."""
     return builder.__name__
 
 
 @pytest.mark.parametrize("build", [*messages.ENCRYPTED, *handshakes.JOINS], ids=named)
 def test_sends(alice: Person, bob: Person, build: Builder) -> None:
-    """What nobody on the way can read, and the handshakes that come before there is a key."""
+    """Encrypted messages, and the handshakes that precede a key, are sent."""
     message = build(alice.address, bob.address)
     alice.send(message, bob.address)
 
@@ -44,8 +44,8 @@ def test_sends(alice: Person, bob: Person, build: Builder) -> None:
     [messages.cleartext, messages.version_header, *fakes.FAKES, *handshakes.ABUSED_JOINS],
     ids=named,
 )
-def test_does_not_send(alice: Person, bob: Person, build: Builder) -> None:
-    """What anybody on the way could read, however it is dressed, would be a way for spam."""
+def test_refuses_to_send(alice: Person, bob: Person, build: Builder) -> None:
+    """Readable mail, however it is disguised, would be a way to send spam."""
     with pytest.raises(smtplib.SMTPDataError) as refused:
         alice.send(build(alice.address, bob.address), bob.address)
 
@@ -56,16 +56,16 @@ def test_does_not_send(alice: Person, bob: Person, build: Builder) -> None:
 
 
 @pytest.mark.parametrize("build", [messages.cleartext, fakes.literal_packet], ids=named)
-def test_does_not_send_to_other_servers_either(alice: Person, build: Builder) -> None:
-    """Where a message goes makes no difference, and a refused one is not in the queue."""
+def test_refuses_to_send_to_other_servers_too(alice: Person, build: Builder) -> None:
+    """The destination makes no difference, and a refused message is not in the queue."""
     with pytest.raises(smtplib.SMTPDataError) as refused:
         alice.send(build(alice.address, "someone@stranger.test"), "someone@stranger.test")
 
     assert (refused.value.smtp_code, refused.value.smtp_error) == NOT_ENCRYPTED
 
 
-def test_a_setup_message_goes_to_oneself_and_to_nobody_else(alice: Person, bob: Person) -> None:
-    """It is half readable, and meant for one's other devices only."""
+def test_a_setup_message_can_only_be_sent_to_oneself(alice: Person, bob: Person) -> None:
+    """It is partly readable, and meant only for the user's other devices."""
     own = handshakes.setup_message(alice.address, alice.address)
     other = handshakes.setup_message(alice.address, bob.address)
     alice.send(own, alice.address)
@@ -84,8 +84,8 @@ def test_a_setup_message_goes_to_oneself_and_to_nobody_else(alice: Person, bob: 
 @pytest.mark.parametrize(
     "subject", ["Autocrypt Setup", "autocrypt setup message", "Re: Autocrypt Setup Message"]
 )
-def test_only_a_setup_message_is_one(alice: Person, subject: str) -> None:
-    """Notes to oneself are encrypted like all others."""
+def test_only_setup_messages_are_exempt(alice: Person, subject: str) -> None:
+    """Notes to oneself must be encrypted like all other messages."""
     message = handshakes.setup_message(alice.address, alice.address)
     changed = message.replace(b"Subject: Autocrypt Setup Message", f"Subject: {subject}".encode())
 
@@ -98,8 +98,8 @@ def test_only_a_setup_message_is_one(alice: Person, subject: str) -> None:
 @pytest.mark.parametrize(
     "build", [handshakes.report, handshakes.report_without_auto_submitted], ids=named
 )
-def test_does_not_send_reports(alice: Person, bob: Person, build: Builder) -> None:
-    """Mail servers make bounces, and a person's would be cleartext under a false name."""
+def test_refuses_to_send_reports(alice: Person, bob: Person, build: Builder) -> None:
+    """Only mail servers send bounces; a user's would be cleartext under a false name."""
     with pytest.raises(smtplib.SMTPDataError) as refused:
         alice.send(build(alice.address, bob.address), bob.address)
     daemon = f"mailer-daemon@{alice.relay.domain}"
@@ -111,7 +111,7 @@ def test_does_not_send_reports(alice: Person, bob: Person, build: Builder) -> No
 
 
 def test_what_arrives_can_be_decrypted(alice: Person, bob: Person) -> None:
-    """The proof that nothing on the way touched the ciphertext."""
+    """Nothing has changed the ciphertext in transit."""
     text = "Grüße 你好 " * 100
     message = messages.encrypted(alice.address, bob.address, text)
     alice.send(message, bob.address)
@@ -127,8 +127,8 @@ def test_what_arrives_can_be_decrypted(alice: Person, bob: Person) -> None:
     [*messages.ENCRYPTED, *handshakes.JOINS, messages.version_header, handshakes.report],
     ids=named,
 )
-def test_a_strict_relay_takes_in(strict_bob: Person, stranger: Stranger, build: Builder) -> None:
-    """What chat clients send, other programs' harmless habits, and news of undelivered mail."""
+def test_a_strict_relay_accepts(strict_bob: Person, stranger: Stranger, build: Builder) -> None:
+    """It accepts messages of chat clients, harmless variants of other programs, and bounces."""
     author = stranger.address("mailer-daemon" if build is handshakes.report else "someone")
     message = build(author, strict_bob.address)
     envelope = "" if build is handshakes.report else author
@@ -144,16 +144,14 @@ def test_a_strict_relay_takes_in(strict_bob: Person, stranger: Stranger, build: 
         handshakes.setup_message,
         handshakes.report_without_auto_submitted,
         handshakes.mixed_instead_of_report,
-        # Two Content-Type fields are no valid signature either, and that is looked at first.
+        # Two Content-Type fields also make the signature invalid, and that is checked first.
         *(build for build in fakes.FAKES if build is not fakes.two_content_types),
         *handshakes.ABUSED_JOINS,
     ],
     ids=named,
 )
-def test_a_strict_relay_does_not_take_in(
-    strict_relay: Relay, stranger: Stranger, build: Builder
-) -> None:
-    """Its people are to see no message that others could have read."""
+def test_a_strict_relay_refuses(strict_relay: Relay, stranger: Stranger, build: Builder) -> None:
+    """Its users should get no message that others could have read."""
     bob = Person.on(strict_relay)
     author = stranger.address("mailer-daemon" if "report" in build.__name__ else "someone")
     with pytest.raises(smtplib.SMTPDataError) as refused:
@@ -165,8 +163,8 @@ def test_a_strict_relay_does_not_take_in(
     assert bob.inbox_after(sentinel) == []
 
 
-def test_a_report_is_the_mail_systems_own(strict_relay: Relay, stranger: Stranger) -> None:
-    """The exception for bounces is no way in for people."""
+def test_only_mail_systems_may_send_reports(strict_relay: Relay, stranger: Stranger) -> None:
+    """The exception for bounces is not open to users."""
     bob = Person.on(strict_relay)
 
     with pytest.raises(smtplib.SMTPDataError) as refused:
@@ -190,10 +188,10 @@ def test_a_report_is_the_mail_systems_own(strict_relay: Relay, stranger: Strange
     ],
     ids=named,
 )
-def test_a_relay_with_default_settings_takes_in(
+def test_a_relay_with_default_settings_accepts(
     bob: Person, stranger: Stranger, build: Builder
 ) -> None:
-    """Newsletters and sign-up mails arrive at a throw-away address, authenticated and unchanged."""
+    """Newsletters and sign-up mail arrive at a throw-away address, authenticated and unchanged."""
     message = build(stranger.address("mailer-daemon"), bob.address)
     stranger.deliver(bob.relay, message, bob.address)
 
@@ -207,7 +205,7 @@ def test_a_relay_with_default_settings_takes_in(
 def test_the_operator_chooses_for_one_account(
     relay: Relay, strict_relay: Relay, stranger: Stranger, *, strict: bool
 ) -> None:
-    """Somebody is flooded with newsletters; somebody else needs the sign-up mails."""
+    """One user is flooded with newsletters; another needs sign-up mail."""
     here = strict_relay if strict else relay
     alice, bob = Person.on(here), Person.on(here)
     author = stranger.address()

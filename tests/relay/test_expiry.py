@@ -1,4 +1,4 @@
-"""What happens at night: old mail goes, and those who are connected see no more than that."""
+"""The nightly expiry, and what connected clients see of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ exit 1
 
 @pytest.fixture
 def old(alice: Person, bob: Person) -> Callable[..., str]:
-    """Lay an old message into bob's mailbox; its path."""
+    """Put an old message into bob's mailbox; return its path."""
 
     def plant(days: float, size: int = 5_000, folder: str = "") -> str:
         text = messages.encrypted_of_size(alice.address, bob.address, size)
@@ -37,8 +37,8 @@ def old(alice: Person, bob: Person) -> Callable[..., str]:
     return plant
 
 
-def test_mail_goes_when_its_days_are_over(bob: Person, old: Callable[..., str]) -> None:
-    """Twenty days for a small message, seven for a large one, in every folder."""
+def test_mail_is_deleted_after_its_retention(bob: Person, old: Callable[..., str]) -> None:
+    """A small message stays for twenty days and a large one for seven, in every folder."""
     with bob.mailbox() as box:
         box.folder.create("Archive")
     for folder in ("", "Archive"):
@@ -54,7 +54,7 @@ def test_mail_goes_when_its_days_are_over(bob: Person, old: Callable[..., str]) 
 
 
 def test_a_copy_is_as_old_as_its_original(bob: Person, old: Callable[..., str]) -> None:
-    """Mail that is copied or moved now and then would stay for ever: each copy has a new name."""
+    """Otherwise mail that is copied now and then would stay forever, under new file names."""
     for days in (21, 19):
         path = old(days)
         bob.relay.machine.run(["touch", "-m", "-d", f"{days} days ago", path])
@@ -73,7 +73,7 @@ def test_a_copy_is_as_old_as_its_original(bob: Person, old: Callable[..., str]) 
 
 
 def test_the_operator_sees_when_it_last_ran(bob: Person, old: Callable[..., str]) -> None:
-    """And what it removed; of whom is in neither the answer nor the file it comes from."""
+    """Neither the output nor the file behind it contains addresses."""
     for _ in range(3):
         old(21)
     mailboxes.expire(bob.relay)
@@ -87,8 +87,8 @@ def test_the_operator_sees_when_it_last_ran(bob: Person, old: Callable[..., str]
     assert "@" not in line + kept
 
 
-def test_the_quota_knows_what_is_gone(bob: Person, old: Callable[..., str]) -> None:
-    """Clients show it, and the next delivery is judged by it."""
+def test_the_quota_counts_deleted_mail_out(bob: Person, old: Callable[..., str]) -> None:
+    """Clients show the quota, and the next delivery is checked against it."""
     for _ in range(3):
         old(21, 500_000)
     old(1, 500_000)
@@ -101,7 +101,7 @@ def test_the_quota_knows_what_is_gone(bob: Person, old: Callable[..., str]) -> N
 
 
 def test_a_client_in_idle_sees_expunges(bob: Person, old: Callable[..., str]) -> None:
-    """It was asleep when the mail went, is told so, and goes on with the same connection."""
+    """The client is in IDLE when the mail is deleted, gets notified, and keeps its connection."""
     old(21)
     old(21)
     old(1)
@@ -121,7 +121,7 @@ def test_a_client_in_idle_sees_expunges(bob: Person, old: Callable[..., str]) ->
 
 
 def test_a_hibernated_client_sees_expunges(bob: Person, old: Callable[..., str]) -> None:
-    """At night nearly all clients hibernate; Dovecot wakes those whose mail goes."""
+    """At night nearly all clients hibernate; Dovecot wakes those whose mail is deleted."""
     old(21)
     old(1)
     with hibernation.soon(bob.relay), logged_in(bob) as imap:
@@ -138,8 +138,10 @@ def test_a_hibernated_client_sees_expunges(bob: Person, old: Callable[..., str])
         assert imap.until("b")[-1].startswith("b OK")
 
 
-def test_a_client_that_reads_meanwhile_is_not_cut(bob: Person, old: Callable[..., str]) -> None:
-    """The message it asks for is gone: an answer about that, and the connection stays."""
+def test_a_client_that_reads_meanwhile_is_not_disconnected(
+    bob: Person, old: Callable[..., str]
+) -> None:
+    """If the requested message is gone, the client gets an answer, and the connection stays."""
     old(21)
     kept = old(1)
     with logged_in(bob) as imap:
@@ -157,7 +159,7 @@ def test_a_client_that_reads_meanwhile_is_not_cut(bob: Person, old: Callable[...
 
 
 def test_a_relay_that_was_away_waits_a_week(bob: Person, old: Callable[..., str]) -> None:
-    """Switched off for a month, all its mail is old; people come first, then the night."""
+    """After a month offline all mail is old, but users must be able to fetch it first."""
     path = old(25)
     bob.relay.machine.run(["rm", "-f", bob.relay.value.daemons["paths"]["expiryHold"]])
 
@@ -167,8 +169,8 @@ def test_a_relay_that_was_away_waits_a_week(bob: Person, old: Callable[..., str]
     assert "the relay was offline" in said
 
 
-def test_the_operator_can_look_before(bob: Person, old: Callable[..., str]) -> None:
-    """`chatmail expire --dry-run` names what would go and leaves it."""
+def test_a_dry_run_deletes_nothing(bob: Person, old: Callable[..., str]) -> None:
+    """`chatmail expire --dry-run` lists what would be deleted."""
     path = old(25)
 
     shown = bob.relay.chatmail("expire", "--dry-run").out
@@ -180,7 +182,7 @@ def test_the_operator_can_look_before(bob: Person, old: Callable[..., str]) -> N
 
 
 def test_a_timer_starts_it_every_night(relay: Relay) -> None:
-    """And after a night that was missed."""
+    """The timer also starts it after a missed night."""
     wanted = "--property=ActiveState,Persistent,NextElapseUSecRealtime"
     shown = relay.machine.run(["systemctl", "show", "chatmail-expire.timer", wanted]).out
 
@@ -189,8 +191,8 @@ def test_a_timer_starts_it_every_night(relay: Relay) -> None:
     assert "NextElapseUSecRealtime=n/a" not in shown
 
 
-def test_an_account_that_nobody_uses_goes_with_everything(alice: Person, bob: Person) -> None:
-    """After ninety days without a login; one that came back on the last day stays."""
+def test_an_unused_account_is_deleted_with_all_its_data(alice: Person, bob: Person) -> None:
+    """After ninety days without a login it is deleted; an account used on the last day stays."""
     relay = bob.relay
     mailboxes.awake(relay)
     for person in (alice, bob):
@@ -212,8 +214,8 @@ def test_an_account_that_nobody_uses_goes_with_everything(alice: Person, bob: Pe
     assert imap_login(relay, bob.address, bob.password)
 
 
-def test_a_connected_client_of_a_deleted_account_is_cut(bob: Person) -> None:
-    """Otherwise it would go on reading what does not exist."""
+def test_a_connected_client_of_a_deleted_account_is_disconnected(bob: Person) -> None:
+    """Otherwise it would go on reading mail that no longer exists."""
     mailboxes.awake(bob.relay)
     with logged_in(bob) as imap:
         imap.answer("SELECT INBOX")

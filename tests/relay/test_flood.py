@@ -129,7 +129,7 @@ def test_one_address_cannot_hold_all_connections(relay: Relay) -> None:
             other.expect("220 ")
 
 
-def test_names_cannot_be_tried_out(relay: Relay, bob: Person, stranger: Stranger) -> None:
+def test_names_cannot_be_probed(relay: Relay, bob: Person, stranger: Stranger) -> None:
     """A name that exists and one that does not are answered alike, to the end of the message."""
     nobody, _ = relay.credentials()
     answers = []
