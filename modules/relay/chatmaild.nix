@@ -60,8 +60,6 @@ in
       inherit (files)
         accountBook
         mailboxes
-        dkimKey
-        dkimEd25519Key
         certificate
         certificateKey
         nocreate

@@ -68,10 +68,36 @@ let
   ];
 in
 {
-  dns.dkim = {
-    selector = "opendkim";
-    ed25519Selector = if settings.dkim.ed25519 then "ed25519" else null;
-  };
+  # The keys for DKIM, which the host makes. Each is published at its `selector`, as a record with this `need`; messages are
+  # signed with those that have `signs`. Without a zone there is no place to publish one.
+  dns.dkim =
+    if names.isAddress then
+      [ ]
+    else
+      [
+        {
+          selector = "opendkim";
+          kind = "rsa";
+          file = "${names.files.dkimKeys}/dkim.pem";
+          signs = true;
+          need = "required";
+        }
+      ]
+      ++ (
+        if !settings.dkim.ed25519 then
+          [ ]
+        else
+          [
+            {
+              selector = "ed25519";
+              kind = "ed25519";
+              file = "${names.files.dkimKeys}/dkim-ed25519.pem";
+              signs = true;
+              # No server refuses mail without it, because RSA signs everything as well.
+              need = "recommended";
+            }
+          ]
+      );
 
   # An IP address needs no records and has no zone.
   dns.records = if names.isAddress then [ ] else zone;

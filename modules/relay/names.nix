@@ -84,8 +84,7 @@ rec {
     config = "${etc}/chatmaild.json";
     accountBook = "${state}/chatmail/accounts.sqlite";
     mailboxes = "${state}/chatmail/mail";
-    dkimKey = "${state}/chatmail-filter/dkim.pem";
-    dkimEd25519Key = "${state}/chatmail-filter/dkim-ed25519.pem";
+    dkimKeys = "${state}/chatmail-filter";
     # What the nightly run did, and until when it spares mail after the relay was away.
     lastNight = "${state}/chatmail/last-night.json";
     expiryHold = "${state}/chatmail/expiry-hold.json";

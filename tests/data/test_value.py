@@ -239,6 +239,27 @@ def test_dns_has_what_mail_needs(value: Value) -> None:
     assert records["chat.example.org.", "CAA"]["data"] == '0 issue "letsencrypt.org"'
 
 
+def test_dkim_keys_are_a_list_of_things() -> None:
+    """The daemons sign with, publish and look after each of them, without knowing which."""
+    both = evaluate(GOOD | {"dkim": {"ed25519": True}}, pick=".chatmaild.dkim")
+    single = evaluate(GOOD, pick=".chatmaild.dkim")
+
+    assert [(key["selector"], key["kind"], key["need"]) for key in both] == [
+        ("opendkim", "rsa", "required"),
+        ("ed25519", "ed25519", "recommended"),
+    ]
+    # A second key with the selector or the file of the first one would never be used.
+    assert len({key["selector"] for key in both}) == len({key["file"] for key in both}) == 2
+    # The filter keeps its state there, and the names of files are those that hosts have.
+    assert [key["file"] for key in both] == [
+        "/var/lib/chatmail-filter/dkim.pem",
+        "/var/lib/chatmail-filter/dkim-ed25519.pem",
+    ]
+    assert single == both[:1]
+    assert any(key["signs"] for key in single)
+    assert evaluate({"domain": "192.0.2.60"}, pick=".chatmaild.dkim") == []
+
+
 def test_who_has_a_certificate_of_their_own_may_have_it_from_anybody() -> None:
     """A CAA record of ours would forbid it to whoever wrote it."""
     files = {"certificate": {"source": "files", "file": "/c", "keyFile": "/k"}}

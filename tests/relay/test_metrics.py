@@ -268,7 +268,14 @@ def test_who_answers_scrapes_can_do_nothing_else(measured: Relay) -> None:
     ask = ("curl", "--silent", "--unix-socket", control, "-d", "{}", "http://x/invites/list")
     assert measured.machine.run(ask).status == 0
     assert not may(*ask)
-    for key in ("accountBook", "mailboxes", "dkimKey", "certificateKey"):
-        path = measured.value.daemons["paths"][key]
+    secrets = [
+        *(
+            measured.value.daemons["paths"][key]
+            for key in ("accountBook", "mailboxes", "certificateKey")
+        ),
+        *(key["file"] for key in measured.value.daemons["dkim"]),
+    ]
+    assert len(secrets) == 4
+    for path in secrets:
         assert measured.machine.run(["test", "-e", path]).status == 0
         assert not may("test", "-r", path)

@@ -24,6 +24,8 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         key: value if key == "authorities" else str(tmp_path / _file_name(key, value))
         for key, value in settings["paths"].items()
     }
+    for key in settings["dkim"]:
+        key["file"] = str(tmp_path / Path(key["file"]).name)
     settings["website"]["site"] = str(tmp_path / "site")
     settings["metadata"]["turn"] = None
     # Ignore the load of this host, and contact no other host.

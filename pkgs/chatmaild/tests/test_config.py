@@ -42,7 +42,7 @@ def test_maps_keys_to_attributes(tmp_path: Path, settings: dict[str, Any]) -> No
     assert config.metadata.iroh_relay is None
     assert config.dns[0].need == "required"
     assert "postfix.service" in config.units
-    assert config.paths.dkim_key == tmp_path / "dkim.pem"
+    assert config.dkim[0].file == tmp_path / "dkim.pem"
 
 
 @pytest.mark.parametrize("name", ["smallest", "everything"])
@@ -86,7 +86,8 @@ def test_cannot_be_changed_after_reading(tmp_path: Path, settings: dict[str, Any
             "none",
             '`certificate.source` must be `acme` or `files` or `self-signed`, not "none"',
         ),
-        ("paths.dkimKey", "dkim.pem", '`paths.dkimKey` must be an absolute path, not "dkim.pem"'),
+        ("paths.nocreate", "no", '`paths.nocreate` must be an absolute path, not "no"'),
+        ("dkim", [{"selector": "a"}], "missing key `dkim[0].kind`"),
         ("domain", "", "`domain` must be `chat.example.org`, because of `host`, not"),
         ("host", "192.0.2.1", "`domain` must be `[192.0.2.1]`, because of `host`, not"),
         ("host", "other.example", "`domain` must be `other.example`, because of `host`, not"),

@@ -185,14 +185,6 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Dkim:
-    """The selectors of the DKIM keys (RFC 6376 3.1); None for no Ed25519 key."""
-
-    selector: str
-    ed25519_selector: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Addresses:
     """The host's public addresses; None means the host's own global ones."""
 
@@ -202,6 +194,21 @@ class Addresses:
 
 Need = Literal["required", "recommended"]
 """What becomes of a relay without a DNS record: it fails, or it is trusted less."""
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """
+    A private key of the relay, whose public half is published at `selector` (RFC 6376 3.1).
+
+    Messages are signed with it if `signs`; `need` is that of its DNS record.
+    """
+
+    selector: str
+    kind: Literal["rsa", "ed25519"]
+    file: Path
+    signs: bool
+    need: Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +227,6 @@ class Paths:
 
     account_book: Path
     mailboxes: Path
-    dkim_key: Path
-    dkim_ed25519_key: Path
     certificate: Path
     certificate_key: Path
     filter_socket: Path
@@ -270,7 +275,7 @@ class Config:
     website: Website
     echo: Echo | None
     metrics: Metrics | None
-    dkim: Dkim
+    dkim: tuple[DkimKey, ...]
     addresses: Addresses
     dns: tuple[DnsRecord, ...]
     units: tuple[str, ...]

@@ -299,6 +299,23 @@ def test_status_fails_when_something_is_wrong(
     assert not checks["DKIM key"]["ok"]
 
 
+def test_status_names_each_dkim_key_that_is_missing(
+    tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Mail goes on leaving with the other signature, so nothing else would show it."""
+    (present,) = settings["dkim"]
+    missing = present | {"selector": "other", "file": str(tmp_path / "other.pem")}
+    Path(present["file"]).write_text("a key")
+    path = tmp_path / "chatmaild.json"
+    path.write_text(json.dumps(settings | {"dkim": [present, missing]}))
+
+    assert main(["--config", str(path), "status", "--json"]) == 1
+
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
+    assert not checks["DKIM key"]["ok"]
+    assert checks["DKIM key"]["text"] == f"{missing['file']}: No such file or directory"
+
+
 @pytest.mark.parametrize(
     ("hours", "change", "ok", "says"),
     [

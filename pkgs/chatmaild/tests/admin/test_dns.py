@@ -1,3 +1,4 @@
+import copy
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from chatmaild.admin import zone
 from chatmaild.admin.cli import main
 from chatmaild.admin.command import CommandError
 from chatmaild.config import DnsRecord, load
+from conftest import RENDERED
 
 
 def config_file(tmp_path: Path, settings: dict[str, Any]) -> Path:
@@ -144,7 +146,9 @@ def test_a_second_key_has_a_record_of_its_own(tmp_path: Path, settings: dict[str
     """Recommended, because the RSA key signs everything as well."""
     from chatmaild.signatures import keys
 
-    settings["dkim"]["ed25519Selector"] = "ed25519"
+    settings["dkim"] = copy.deepcopy(RENDERED["everything"]["dkim"])
+    for key in settings["dkim"]:
+        key["file"] = str(tmp_path / Path(key["file"]).name)
     keys.make(tmp_path / "dkim.pem")
     keys.make(tmp_path / "dkim-ed25519.pem", "ed25519")
 

@@ -33,6 +33,28 @@ def test_a_submission_leaves_signed_and_without_traces(running: Filter) -> None:
     assert dkim.verify(raw, dnsfunc=lambda _name, timeout: record)
 
 
+def key(directory: Path, selector: str, *, signs: bool) -> dict[str, Any]:
+    """An Ed25519 key as the configuration has it."""
+    file = str(directory / f"{selector}.pem")
+    entry = {"selector": selector, "kind": "ed25519", "file": file, "signs": signs}
+    return entry | {"need": "recommended"}
+
+
+def test_every_key_is_made_and_those_sign_that_shall(
+    tmp_path: Path, limits: dict[str, Any]
+) -> None:
+    """A key that follows another is published before its first signature, and after its last."""
+    limits["dkim"] += [key(tmp_path, "now", signs=True), key(tmp_path, "next", signs=False)]
+    running = start(tmp_path, limits)
+    signatures = running.submit(mails.encrypted()).values(b"DKIM-Signature")
+    running.stop()
+
+    selectors = {value.partition(b" s=")[2].partition(b";")[0] for value in signatures}
+    assert len(signatures) == 2
+    assert selectors == {b"opendkim", b"now"}
+    assert keys.read(tmp_path / "next.pem", "ed25519")
+
+
 def test_incoming_mail_is_verified_and_loses_its_history(running: Filter) -> None:
     """The Subject stays, the signature has done its work."""
     headers, body = sign(mails.encrypted(author=f"<{BOB}>", extra="Received: from x\n"))

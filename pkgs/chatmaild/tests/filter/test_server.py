@@ -17,6 +17,7 @@ import pytest
 import mails
 from chatmaild.postfix import milter_protocol
 from chatmaild.service import counters
+from conftest import RENDERED
 from mails import ALICE, BOB
 
 from .milter_client import MilterClient
@@ -252,20 +253,22 @@ def test_tells_its_numbers_to_whoever_may_ask(tmp_path: Path, limits: dict[str, 
     ("change", "sentence"),
     [
         (
-            {"dkimKey": "/nonexistent/dkim.pem"},
+            {"dkim": [RENDERED["smallest"]["dkim"][0] | {"file": "/nonexistent/dkim.pem"}]},
             "/nonexistent/dkim.pem: the DKIM key cannot be made",
         ),
         (
-            {"filterSocket": "/nonexistent/f.sock"},
+            {"paths": {"filterSocket": "/nonexistent/f.sock"}},
             "/nonexistent/f.sock: cannot be listened on: No such file or directory",
         ),
     ],
+    ids=["key", "socket"],
 )
 def test_says_in_one_sentence_why_it_does_not_start(
-    tmp_path: Path, limits: dict[str, Any], change: dict[str, str], sentence: str
+    tmp_path: Path, limits: dict[str, Any], change: dict[str, Any], sentence: str
 ) -> None:
     """The journal shows the operator this and no traceback."""
-    limits["paths"] |= change
+    for key, value in change.items():
+        limits[key] = limits[key] | value if isinstance(value, dict) else value
     (tmp_path / "chatmaild.json").write_text(json.dumps(limits))
     command = [sys.executable, "-m", "chatmaild.filter.milter", "--config"]
     result = subprocess.run(

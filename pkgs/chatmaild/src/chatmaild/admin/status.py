@@ -12,9 +12,10 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from chatmaild.admin.command import CommandError, add_json, human_size
-from chatmaild.config import Config, is_address
+from chatmaild.config import Config
 from chatmaild.postfix.queue import Listing, QueueError
 
 HELP = "check whether this relay works"
@@ -199,14 +200,18 @@ def _certificate(config: Config) -> Check:
 
 
 def _dkim_key(config: Config) -> Check:
-    if is_address(config.host):
+    if not config.dkim:
         return Check("DKIM key", ok=True, text="none: an address has no DNS to publish it in")
-    path = config.paths.dkim_key
+    faults = [fault for key in config.dkim if (fault := _fault(key.file))]
+    return Check("DKIM key", ok=not faults, text="; ".join(faults) or "present")
+
+
+def _fault(path: Path) -> str:
+    """Say what is wrong with a file that must not be empty; an empty text if nothing is."""
     try:
-        size = path.stat().st_size
+        return "" if path.stat().st_size else f"{path}: is empty"
     except OSError as error:
-        return Check("DKIM key", ok=False, text=f"{path}: {error.strerror}")
-    return Check("DKIM key", ok=size > 0, text="present" if size else f"{path}: is empty")
+        return f"{path}: {error.strerror}"
 
 
 def _addresses(config: Config) -> Check:

@@ -12,10 +12,9 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from pathlib import Path
 
 from chatmaild.admin.command import CommandError
-from chatmaild.config import Config, DnsRecord, Need
+from chatmaild.config import Config, DnsRecord
 
 TTL_SECONDS = 3600
 # RFC 1035 3.3: a character-string holds at most 255 octets.
@@ -24,11 +23,11 @@ MAX_STRING_BYTES = 255
 
 def records(config: Config) -> list[DnsRecord]:
     """
-    Collect every record: addresses first, then the configured ones, then the DKIM key.
+    Collect every record: addresses first, then the configured ones, then the DKIM keys.
 
     Raises:
         CommandError: the host has no address, or its addresses cannot be listed.
-        ConfigError: there is no DKIM key, or it cannot be read.
+        ConfigError: a DKIM key is missing or cannot be read.
 
     """
     from chatmaild.signatures import keys
@@ -42,27 +41,15 @@ def records(config: Config) -> list[DnsRecord]:
         *config.dns,
         *(
             DnsRecord(
-                f"{selector}._domainkey.{origin}",
+                f"{key.selector}._domainkey.{origin}",
                 "TXT",
-                keys.dns_record(keys.read(path, kind)),
-                need,
+                keys.dns_record(keys.read(key.file, key.kind)),
+                key.need,
             )
-            for selector, path, kind, need in _keys(config)
+            for key in config.dkim
         ),
         *tlsa(config),
     ]
-
-
-def _keys(config: Config) -> list[tuple[str, Path, str, Need]]:
-    """List selector, file, kind and need of each DKIM key."""
-    found: list[tuple[str, Path, str, Need]] = [
-        (config.dkim.selector, config.paths.dkim_key, "rsa", "required")
-    ]
-    if config.dkim.ed25519_selector is not None:
-        path = config.paths.dkim_ed25519_key
-        # Nobody refuses mail for want of it: RSA signs everything as well.
-        found.append((config.dkim.ed25519_selector, path, "ed25519", "recommended"))
-    return found
 
 
 def tlsa(config: Config) -> list[DnsRecord]:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 
-from chatmaild.config import Config, is_address
+from chatmaild.config import Config
 from chatmaild.filter import server
 from chatmaild.filter.pipeline import Pipeline
 from chatmaild.service import daemon, sockets, systemd
@@ -54,14 +54,10 @@ def run(config: Config) -> None:
 
 
 def _signer(config: Config) -> signing.Signer | None:
-    """Read the relay's keys, made first if there are none; a relay without a name has none."""
-    if is_address(config.host):
-        return None
-    private = {config.dkim.selector: keys.load(config.paths.dkim_key)}
-    if config.dkim.ed25519_selector is not None:
-        path = config.paths.dkim_ed25519_key
-        private[config.dkim.ed25519_selector] = keys.load(path, "ed25519")
-    return signing.Signer(config.domain, private)
+    """Read the relay's keys, those that are missing made first; a relay without a name has none."""
+    private = {key.selector: keys.load(key.file, key.kind) for key in config.dkim}
+    signs = {key.selector: private[key.selector] for key in config.dkim if key.signs}
+    return signing.Signer(config.domain, signs) if signs else None
 
 
 def main(arguments: list[str] | None = None) -> int:
