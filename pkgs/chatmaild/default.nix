@@ -8,6 +8,7 @@
   cryptography,
   deltachat-rpc-client,
   dnspython,
+  h11,
   jinja2,
   markdown-it-py,
   prometheus-client,
@@ -40,6 +41,7 @@ buildPythonApplication {
     cryptography
     deltachat-rpc-client
     dnspython
+    h11
     jinja2
     markdown-it-py
     prometheus-client

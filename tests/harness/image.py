@@ -33,7 +33,7 @@ PACKAGES = [
     "python3", "python3-dkim", "python3-cryptography", "python3-dnspython",
     "python3-aiohttp", "python3-bcrypt", "python3-segno", "python3-psutil",
     "python3-jinja2", "python3-markdown-it", "python3-prometheus-client", "python3-pytest",
-    "python3-hypothesis", "coturn",
+    "python3-hypothesis", "python3-h11", "coturn",
 ]
 
 # Packages start nothing by themselves: a machine runs what its owner enables.

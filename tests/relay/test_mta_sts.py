@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.archive import File
+from harness.network import address4
 from harness.stranger import MailServer
-from people.outgoing import deferred, empty_queue, level, send
+from people.outgoing import ASK, deferred, empty_queue, level, send
 from people.people import Person
 
 if TYPE_CHECKING:
@@ -65,10 +68,15 @@ def thief(lab: Lab) -> MailServer:
     return MailServer.up(lab, "thief.test")
 
 
-def policed(lab: Lab, domain: str) -> tuple[MailServer, list[Record]]:
-    """Boot a server with a policy that names it; the server and the records of its zone."""
+def policed(lab: Lab, domain: str, *more: str) -> tuple[MailServer, list[Record]]:
+    """
+    Boot a server with a policy that names it; the server and the records of its zone.
+
+    `more` are lines in the policy.
+    """
     server = MailServer.up(lab, domain)
-    policy = f"version: STSv1\nmode: enforce\nmx: mx.{domain}\nmax_age: 86400\n"
+    lines = ["version: STSv1", "mode: enforce", f"mx: mx.{domain}", *more, "max_age: 86400"]
+    policy = "".join(f"{line}\n" for line in lines)
     serve_policy(lab, server.machine, domain, policy)
     address = server.machine.address
     records: list[Record] = [
@@ -142,3 +150,58 @@ def test_a_damaged_file_of_policies_stops_nothing(lab: Lab, sender: Relay) -> No
     assert level(sender, domain) == enforced(domain)
     assert "starting without any" in sender.machine.journal("chatmail-tls", after=cursor)
     assert sender.machine.run(["head", "-c", "15", file]).out == "SQLite format 3"
+
+
+def test_an_ip_address_in_a_policy_is_ignored_and_the_rest_holds(
+    lab: Lab, alice: Person, sender: Relay
+) -> None:
+    """Postfix took it for a name, and mail to a server with a good certificate waited."""
+    domain = "shop.test"
+    hosts = (f"mx: *.{domain}", "mx: 192.0.2.56", "mx: [2001:db8::56]")
+    server, _ = policed(lab, domain, *hosts)
+
+    assert level(sender, domain) == f"secure match=mx.{domain}:.{domain} servername=hostname"
+    server.wait_for(send(alice, f"someone@{domain}"))
+
+
+def test_silent_policy_hosts_hold_up_nobody_elses_mail(lab: Lab, sender: Relay) -> None:
+    """150 of them took all places, and mail to a domain without a kept policy waited for 15 s."""
+    domain = "fresh.test"
+    policed(lab, domain)
+    address = address4(114)
+    names = [f"n{number}" for number in range(150)]
+    lab.dns.publish(
+        "mute.test",
+        [
+            record
+            for name in names
+            for record in (
+                (f"_mta-sts.{name}", "TXT", "v=STSv1; id=1"),
+                (f"mta-sts.{name}", "A", address),
+            )
+        ],
+    )
+    ask_all = f"for name in {' '.join(names)}; do postmap -q $name.mute.test {ASK} & done"
+    count = "pgrep --count --exact postmap"
+    with socket.create_server((address, 443), backlog=200) as listener, ExitStack() as held:
+        listener.settimeout(30)
+        start = ["systemd-run", "--unit=asking", "--property=Type=oneshot", "--no-block"]
+        sender.machine.run([*start, "--property=KillMode=process", "sh", "-c", ask_all])
+        taken = [held.enter_context(listener.accept()[0]) for _ in range(4)]
+        sender.machine.wait_until("! systemctl is-active --quiet asking.service")
+        # Those that get no place go without a policy and hold up nothing.
+        sender.machine.wait_until(f'test "$({count})" -le 4', timeout=9)
+
+        assert level(sender, domain) == enforced(domain)
+        assert any(still_open(connection) for connection in taken)
+
+
+def still_open(connection: socket.socket) -> bool:
+    """Whether the other side goes on waiting for an answer to what it has sent."""
+    connection.setblocking(False)
+    try:
+        while connection.recv(65536):
+            pass
+    except BlockingIOError:
+        return True
+    return False

@@ -30,6 +30,7 @@ let
       "deltachat-rpc-client"
       "dkimpy"
       "dnspython"
+      "h11"
       "hypothesis"
       "imap-tools"
       "jinja2"

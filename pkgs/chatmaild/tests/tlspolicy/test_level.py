@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from chatmaild.service.counters import Counters
-from chatmaild.tlspolicy import policy_store
+from chatmaild.tlspolicy import places, policy_store
 from chatmaild.tlspolicy.daemon import Server
 from chatmaild.tlspolicy.level import Answer, Decider, DnsUnavailableError, Tlsa
 from chatmaild.tlspolicy.sts import Policy, StsError
@@ -27,6 +27,7 @@ class World:
     record: bytes | None = None
     policy: Policy | None = ENFORCE
     silent: str = ""
+    silent_hosts: str = "nobody"
     fetches: int = 0
     now: float = 0.0
 
@@ -57,6 +58,8 @@ class World:
         """See `Fetch`."""
         self.fetches += 1
         await asyncio.sleep(0)
+        if domain.endswith(self.silent_hosts):
+            await asyncio.Event().wait()
         if self.policy is None:
             raise StsError("no")
         return self.policy
@@ -214,6 +217,36 @@ def test_simultaneous_queries_cause_one_fetch() -> None:
 
     assert asyncio.run(together()) == [SECURE] * 50
     assert world.fetches == 1
+
+
+def test_silent_policy_hosts_of_one_domain_hold_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """150 of them took all places, and mail to a new relay waited for 15 seconds."""
+    monkeypatch.setattr(places, "WAIT_SECONDS", 0.1)
+    world = World(record=b"v=STSv1; id=1", silent_hosts=".evil.test")
+    decider = world.decider()
+
+    async def attacked() -> tuple[str | None, list[str | None]]:
+        asking = [
+            asyncio.create_task(decider.level(f"n{number}.evil.test")) for number in range(150)
+        ]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            victim = await decider.level(DOMAIN)
+        assert not any(task.done() for task in asking)
+        # Those without a place do without a policy.
+        ended = asyncio.as_completed(asking)
+        async with asyncio.timeout(5):
+            others = [await next(ended) for _ in range(150 - places.PER_BASE_DOMAIN)]
+        for task in asking:
+            task.cancel()
+        return victim, others
+
+    victim, others = asyncio.run(attacked())
+    assert victim == SECURE
+    assert others == [None] * (150 - places.PER_BASE_DOMAIN)
+    assert world.fetches == 1 + places.PER_BASE_DOMAIN
 
 
 @pytest.mark.parametrize(

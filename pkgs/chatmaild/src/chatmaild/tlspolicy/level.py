@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chatmaild.tlspolicy import sts
+from chatmaild.tlspolicy.fetch import fetch
+from chatmaild.tlspolicy.places import Places
 from chatmaild.tlspolicy.policy_store import Policies
 from chatmaild.tlspolicy.sts import Policy, StsError
 
@@ -30,7 +32,6 @@ MAX_MAIL_SERVERS = 10
 RETRY_SECONDS = 300.0
 """The pause after a failed fetch (RFC 8461 3.3)."""
 MAX_FAILURES = 10_000
-FETCHES_AT_ONCE = 50
 
 log = logging.getLogger("chatmail-tls")
 
@@ -99,7 +100,7 @@ class Decider:
         self._clock = clock
         self._failed: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[Policy | None]] = {}
-        self._places = asyncio.Semaphore(FETCHES_AT_ONCE)
+        self._places = Places()
 
     async def level(self, domain: str) -> str | None:
         """Return the level of a domain, or None for the default; raises `DnsUnavailableError`."""
@@ -156,9 +157,9 @@ class Decider:
     async def _renew(self, domain: str, record_id: str) -> Policy | None:
         try:
             addresses = await self._dns.addresses(f"mta-sts.{domain}")
-            async with self._places:
+            async with self._places.take(domain):
                 policy = await self._fetch(domain, addresses.records)
-        except (StsError, DnsUnavailableError):
+        except (StsError, DnsUnavailableError, TimeoutError):
             log.info("an MTA-STS policy could not be fetched")
             self._failed[domain] = (record_id, self._clock() + RETRY_SECONDS)
             self._failed.move_to_end(domain)
@@ -175,4 +176,4 @@ class Decider:
 
     async def _fetch_verified(self, domain: str, addresses: list[str]) -> Policy:
         assert self._context is not None  # noqa: S101 - set where no other fetch is
-        return await sts.fetch(domain, addresses, self._context)
+        return await fetch(domain, addresses, self._context)
