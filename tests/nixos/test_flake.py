@@ -202,7 +202,8 @@ def test_the_website_is_built_by_what_writes_it_on_a_relay(tmp_path: Path) -> No
     program = tmp_path / "bin" / "chatmail-website"
     program.parent.mkdir()
     source = REPOSITORY / "pkgs" / "chatmaild" / "src"
-    command = f'PYTHONPATH={source} exec {sys.executable} -m chatmaild.website.generate "$@"'
+    run = "import sys; from chatmaild.website.generate import main; sys.exit(main())"
+    command = f'PYTHONPATH={source} exec {sys.executable} -c "{run}" "$@"'
     program.write_text(f"#!/bin/sh\n{command}\n")
     program.chmod(0o755)
     build = tmp_path / "build"

@@ -32,6 +32,7 @@ ORDER = (
     "admin",
 )
 MAX_LINES = 2000
+MAX_FUNCTION_LINES = 60
 
 
 def _room(path: Path) -> str:
@@ -90,3 +91,17 @@ def test_every_import_is_a_dependency() -> None:
 
     others = imported - sys.stdlib_module_names - {"chatmaild"}
     assert {part_of.get(name, name) for name in others} == modules
+
+
+def test_every_function_fits_on_a_screen() -> None:
+    """With its docstring; what is longer does more than one thing."""
+    long = {
+        f"{path.relative_to(SOURCE)}:{node.name}": node.end_lineno - node.lineno + 1
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno
+        and node.end_lineno - node.lineno >= MAX_FUNCTION_LINES
+    }
+
+    assert long == {}

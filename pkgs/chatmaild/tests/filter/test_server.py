@@ -270,7 +270,8 @@ def test_says_in_one_sentence_why_it_does_not_start(
     for key, value in change.items():
         limits[key] = limits[key] | value if isinstance(value, dict) else value
     (tmp_path / "chatmaild.json").write_text(json.dumps(limits))
-    command = [sys.executable, "-m", "chatmaild.filter.milter", "--config"]
+    program = "import sys; from chatmaild.filter.milter import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "--config"]
     result = subprocess.run(
         [*command, tmp_path / "chatmaild.json"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

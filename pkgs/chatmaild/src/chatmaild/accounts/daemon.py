@@ -8,7 +8,7 @@ nothing here blocks: the book has one thread, hashing has two, and the event loo
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from chatmaild import admission
@@ -26,10 +26,11 @@ from chatmaild.dovecot.dict_server import MAX_LINE_BYTES, DictServer
 from chatmaild.dovecot.doveadm import Dovecot
 from chatmaild.dovecot.mailboxes import Mailboxes
 from chatmaild.push.arrival_log import ArrivalLog
-from chatmaild.push.notifier import CONNECTIONS, Arrivals, Notifier
+from chatmaild.push.notifier import CONNECTIONS, Notifier
 from chatmaild.push.proxy import PushProxy
-from chatmaild.service import daemon, http_server, sockets, systemd
-from chatmaild.service.counters import Counters, answering
+from chatmaild.service import daemon, http_server, sockets
+from chatmaild.service.counters import Counters
+from chatmaild.service.running import Service, every, running
 
 log = logging.getLogger("chatmail-accounts")
 
@@ -39,130 +40,81 @@ LOGINS_SECONDS = 5.0
 EXPIRY_SECONDS = 3600.0
 
 
-async def serve(config: Config, book: Book, stop: asyncio.Event) -> None:
-    """
-    Serve all sockets until `stop`.
-
-    Raises:
-        SocketError: a socket cannot be opened.
-
-    """
+async def _serve(config: Config) -> None:
+    _warn_about_admission(config)
     paths = config.paths
-    passed = systemd.listen_fds()
-    listening = {
-        "grant": paths.grant_socket,
-        "dict": paths.dict_socket,
-        "registrar": paths.registrar_socket,
-        "control": paths.control_socket,
-        **({"echo": config.echo.socket} if config.echo else {}),
-    }
-    if config.metrics:
-        listening["numbers"] = config.metrics.accounts_socket
-    listeners = {name: sockets.listener(name, path, passed) for name, path in listening.items()}
-    counters = Counters()
-    thread = BookThread(book)
+    book = Book.open(paths.account_book, paths.mailboxes)
+    async with running() as service:
+        counters = service.counters
+        thread = service.closing(BookThread(book))
+        hashing = service.entering(ThreadPoolExecutor(HASHING_THREADS, "hash"))
+        mailboxes = Mailboxes(paths.mailboxes)
+        dovecot = Dovecot(paths.doveadm_socket)
+        keeper = service.closing(Keeper(thread, dovecot, mailboxes, config, counters))
+        await keeper.tell_exceptions()
+        door = _door(config)
+        grant = Grant(config, thread, hashing, door, keeper.prepare, counters)
+        registrar = Registrar(config, thread, door, grant, keeper, counters)
+        metadata = Metadata(
+            server_entries(config),
+            thread if config.push.enable else NoTokens(),
+            on_login=_on_login(thread, counters),
+            on_presence=thread.note_login,
+            on_new_mail=await _on_new_mail(config, service, thread),
+        )
+        for name, path, answer in (
+            ("grant", paths.grant_socket, grant.answer),
+            ("registrar", paths.registrar_socket, registrar.endpoint.answer),
+            ("control", paths.control_socket, Control(thread, keeper).endpoint.answer),
+        ):
+            await http_server.serve(service, name, path, answer)
+        if config.echo:
+            echo = EchoAccount(config.domain, thread, hashing, keeper, counters)
+            await http_server.serve(service, "echo", config.echo.socket, echo.endpoint.answer)
+        await service.stream("dict", paths.dict_socket, DictServer(metadata).serve, MAX_LINE_BYTES)
+        if config.metrics:
+            await service.tell_counters(config.metrics.accounts_socket, gauges.of(config, thread))
+        service.background(every(LOGINS_SECONDS, thread.write_logins))
+        service.background(every(EXPIRY_SECONDS, thread.expire))
+        service.background(asyncio.to_thread(mailboxes.empty_trash))
 
-    proxy = PushProxy(config.push.proxy, paths.authorities, CONNECTIONS)
-    arrival_log = ArrivalLog(paths.arrivals)
-    notifier = Notifier(proxy.post, thread, arrival_log, counters)
-    arrivals = Arrivals()
 
-    def on_new_mail(address: str, mark: str) -> None:
-        counters.add("new_mail")
-        if config.push.enable and arrivals.is_news(address, mark):
-            notifier.notify(address)
+def _warn_about_admission(config: Config) -> None:
+    """Warn if the sandbox hides a value that an admission limit applies to."""
+    host = admission.read_host(config.paths.mailboxes)
+    for key in admission.unreadable(host, config.admission):
+        log.warning("`%s` has no effect: the host's value cannot be read in this sandbox", key)
 
+
+def _door(config: Config) -> Door:
+    return Door(
+        config,
+        lambda: admission.decide(admission.read_host(config.paths.mailboxes), config.admission),
+        HourlyBudget(config.accounts.max_per_hour),
+    )
+
+
+def _on_login(thread: BookThread, counters: Counters) -> Callable[[str], None]:
     def on_login(address: str) -> None:
         counters.add("logins")
         thread.note_login(address)
 
+    return on_login
+
+
+async def _on_new_mail(
+    config: Config, service: Service, thread: BookThread
+) -> Callable[[str, str], None]:
+    """Start push notifications if the operator wants them; return what a new message does."""
+    arrival_log = ArrivalLog(config.paths.arrivals)
     if not config.push.enable:
         await thread.forget_all_tokens()
         arrival_log.keep(())
-
-    mailboxes = Mailboxes(paths.mailboxes)
-    keeper = Keeper(thread, Dovecot(paths.doveadm_socket), mailboxes, config, counters)
-    await keeper.tell_exceptions()
-    door = Door(
-        config,
-        lambda: admission.decide(admission.read_host(paths.mailboxes), config.admission),
-        HourlyBudget(config.accounts.max_per_hour),
-    )
-
-    with ThreadPoolExecutor(HASHING_THREADS, "hash") as hashing:
-        grant = Grant(config, thread, hashing, door, keeper.prepare, counters)
-        registrar = Registrar(config, thread, door, grant, keeper, counters)
-        tokens = thread if config.push.enable else NoTokens()
-        metadata = Metadata(
-            server_entries(config), tokens, on_login, thread.note_login, on_new_mail
-        )
-        answers = {
-            "grant": grant.answer,
-            "registrar": registrar.endpoint.answer,
-            "control": Control(thread, keeper).endpoint.answer,
-        }
-        if config.echo:
-            echo = EchoAccount(config.domain, thread, hashing, keeper, counters)
-            answers["echo"] = echo.endpoint.answer
-        servers = [
-            await http_server.start(listeners[name], answer) for name, answer in answers.items()
-        ]
-        dictionary = await asyncio.start_unix_server(
-            DictServer(metadata).serve,
-            sock=listeners["dict"],
-            limit=MAX_LINE_BYTES,
-            backlog=sockets.BACKLOG,
-            # `release` removes it; sockets from systemd outlive this process.
-            cleanup_socket=False,
-        )
-        streams = [dictionary]
-        if config.metrics:
-            told = answering(counters, gauges.of(config, thread))
-            streams.append(
-                await asyncio.start_unix_server(
-                    told, sock=listeners["numbers"], cleanup_socket=False
-                )
-            )
-        chores = [
-            asyncio.create_task(daemon.every(LOGINS_SECONDS, thread.write_logins)),
-            asyncio.create_task(daemon.every(EXPIRY_SECONDS, thread.expire)),
-            asyncio.create_task(daemon.log_hourly(counters)),
-            asyncio.create_task(asyncio.to_thread(mailboxes.empty_trash)),
-            *([asyncio.create_task(_or_stop(notifier.run(), stop))] if config.push.enable else []),
-        ]
-        systemd.notify("READY=1")
-        log.info("ready")
-        await stop.wait()
-        systemd.notify("STOPPING=1")
-        for name, path in listening.items():
-            sockets.release(name, path, passed)
-        for chore in chores:
-            chore.cancel()
-        await asyncio.gather(*chores, return_exceptions=True)
-        for stream in streams:
-            stream.close()
-            stream.close_clients()
-        for server in servers:
-            await server.cleanup()
-        await keeper.close()
-        await proxy.close()
-        await thread.close()
-        log.info("%s", counters.report())
-
-
-async def _or_stop(work: Awaitable[None], stop: asyncio.Event) -> None:
-    """End the daemon after an unexpected exception; systemd then restarts it."""
-    try:
-        await work
-    except Exception:
-        log.exception("a part of the daemon has failed")
-        stop.set()
-
-
-async def _run(config: Config) -> None:
-    daemon.warn_about_admission(config)
-    book = Book.open(config.paths.account_book, config.paths.mailboxes)
-    await serve(config, book, daemon.stop_on_signal())
+        return lambda _address, _mark: None
+    proxy = service.closing(PushProxy(config.push.proxy, config.paths.authorities, CONNECTIONS))
+    notifier = Notifier(proxy.post, thread, arrival_log, service.counters)
+    service.background(notifier.run())
+    return notifier.on_new_mail
 
 
 def main() -> int:
@@ -170,6 +122,6 @@ def main() -> int:
     return daemon.run(
         "chatmail-accounts",
         "Answer Dovecot's logins and METADATA.",
-        lambda config: asyncio.run(_run(config)),
+        lambda config: asyncio.run(_serve(config)),
         (BookError, sockets.SocketError),
     )

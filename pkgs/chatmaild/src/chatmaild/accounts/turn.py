@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import logging
 import secrets
-import sys
 from pathlib import Path
 
 from chatmaild.config import Config, Turn
@@ -101,7 +100,3 @@ def _work(config: Config) -> None:
         write_whole(turn.server_file, settings + f"static-auth-secret={secret}\n".encode())
     except (OSError, ValueError) as error:
         raise TurnError(str(error)) from None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,9 +1,12 @@
 """Deletes the mailboxes of deleted accounts: renamed immediately, removed a little later."""
 
 import contextlib
+import logging
 import shutil
 import uuid
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 class Mailboxes:
@@ -27,6 +30,10 @@ class Mailboxes:
 
     def empty_trash(self) -> None:
         """Delete the contents of the trash; try again next time if something cannot be deleted."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             for mailbox in self._trash.iterdir():
                 shutil.rmtree(mailbox, ignore_errors=True)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            log.error("%s: cannot be emptied: %s", self._trash, error.strerror)  # noqa: TRY400

@@ -220,7 +220,3 @@ def _sentence(error: JsonRpcError) -> str:
     about = error.args[0] if error.args else ""
     text = about.get("message", "") if isinstance(about, dict) else str(about)
     return " ".join(str(text).split())[:300] or "no word"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,37 +7,23 @@ error, mail waits at its sender: Postfix is set to refuse, never to let pass.
 """
 
 import asyncio
-import logging
-import sys
 
 from chatmaild.config import Config
 from chatmaild.filter import server
 from chatmaild.filter.pipeline import Pipeline
-from chatmaild.service import daemon, sockets, systemd
-from chatmaild.service.counters import answering
+from chatmaild.service import daemon, sockets
+from chatmaild.service.running import running
 from chatmaild.signatures import keys, resolver, signing
-
-log = logging.getLogger("chatmail-filter")
 
 
 async def _serve(config: Config, pipeline: Pipeline) -> None:
-    """Answer until SIGTERM; raises `SocketError`."""
-    stop = daemon.stop_on_signal()
-    paths = config.paths
-    listener = sockets.listener("filter", paths.filter_socket, {})
-    if config.metrics:
-        asked = sockets.listener("numbers", config.metrics.filter_socket, {})
-        await asyncio.start_unix_server(answering(pipeline.counters), sock=asked)
-    serving = await server.serve(pipeline, listener)
-    reporting = asyncio.create_task(daemon.log_hourly(pipeline.counters))
-    systemd.notify("READY=1")
-    await stop.wait()
-    systemd.notify("STOPPING=1")
-    # Messages under way are put off: without an answer Postfix refuses for now, so none is lost or
-    # doubled.
-    serving.close()
-    reporting.cancel()
-    log.info("%s", pipeline.counters.report())
+    async with running(pipeline.counters) as service:
+        if config.metrics:
+            await service.tell_counters(config.metrics.filter_socket)
+        # At the end messages under way are put off: without an answer Postfix refuses for now, so
+        # none is lost or doubled.
+        listener = service.listener("filter", config.paths.filter_socket)
+        service.serving(await server.serve(pipeline, listener))
 
 
 def run(config: Config) -> None:
@@ -69,7 +55,3 @@ def main(arguments: list[str] | None = None) -> int:
         (sockets.SocketError,),
         arguments,
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

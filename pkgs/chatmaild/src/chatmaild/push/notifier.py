@@ -88,6 +88,7 @@ class Notifier:
         self._outbox = book.outbox
         self._counters = counters
         self._clock = clock
+        self._arrivals = Arrivals()
         self._log = arrivals
         self._left = arrivals.left()
         self._arrived: deque[str] = deque()
@@ -106,6 +107,12 @@ class Notifier:
         self._stored_news = asyncio.Event()
         self._failing = False
         self._stopping = False
+
+    def on_new_mail(self, address: str, mark: str) -> None:
+        """Wake the devices of an account if a mark of Dovecot's means a new message."""
+        self._counters.add("new_mail")
+        if self._arrivals.is_news(address, mark):
+            self.notify(address)
 
     def notify(self, address: str) -> None:
         """Wake the devices of an account; returns immediately."""

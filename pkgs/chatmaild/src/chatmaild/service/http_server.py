@@ -8,11 +8,12 @@ request is a 400 of one line, and bodies are bounded by their reader.
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from aiohttp import web
 
+from chatmaild.service.running import Service
 from chatmaild.service.sockets import BACKLOG
 
 log = logging.getLogger(__name__)
@@ -90,12 +91,12 @@ class _Server(web.Server):
         return _Protocol(self, loop=asyncio.get_running_loop(), **self._kwargs)
 
 
-async def start(listener: socket.socket, answer: Answer) -> web.ServerRunner:
-    """Answer every request on a listening socket; `cleanup()` of the result ends it."""
+async def serve(service: Service, name: str, path: Path, answer: Answer) -> None:
+    """Answer every request on a UNIX socket until the daemon ends."""
     server = _Server(
         answer, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, max_line_size=4096
     )
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=5)
     await runner.setup()
-    await web.SockSite(runner, listener, backlog=BACKLOG).start()
-    return runner
+    service.at_end(runner.cleanup)
+    await web.SockSite(runner, service.listener(name, path), backlog=BACKLOG).start()

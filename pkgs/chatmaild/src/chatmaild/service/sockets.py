@@ -50,14 +50,3 @@ def _answers(path: Path) -> bool:
         except OSError:
             return False
     return True
-
-
-def release(name: str, path: Path, passed: dict[str, socket.socket]) -> None:
-    """
-    Remove the file of a socket bound here.
-
-    Dovecot waits one to three seconds on a socket file without a listener, not at all on a
-    missing one.
-    """
-    if name not in passed:
-        path.unlink(missing_ok=True)

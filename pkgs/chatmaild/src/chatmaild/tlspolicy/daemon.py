@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import logging
 import re
+from contextlib import closing
 
 from chatmaild.config import Config
 from chatmaild.postfix import socketmap
-from chatmaild.service import daemon, sockets, systemd
+from chatmaild.service import daemon, sockets
 from chatmaild.service.counters import Counters
+from chatmaild.service.running import every, running
 from chatmaild.tlspolicy import policy_store
 from chatmaild.tlspolicy.dns import Resolver
 from chatmaild.tlspolicy.level import Decider, DnsUnavailableError
@@ -72,46 +74,18 @@ class Server:
         return f"OK {level}" if level else "NOTFOUND "
 
 
-async def serve(config: Config, stop: asyncio.Event) -> None:
-    """
-    Answer until `stop`.
+async def _serve(config: Config) -> None:
+    async with running() as service:
+        policies = service.entering(closing(policy_store.Policies(config.paths.sts_policies)))
+        server = Server(Decider(Resolver(), policies), service.counters)
+        max_line = 2 * socketmap.MAX_REQUEST_BYTES
+        path = config.paths.tls_policy_socket
+        await service.stream("tls-policy", path, server.serve, max_line)
 
-    Raises:
-        SocketError: the socket cannot be listened on.
+        async def forget() -> None:
+            policies.forget_expired()
 
-    """
-    path = config.paths.tls_policy_socket
-    passed = systemd.listen_fds()
-    listener = sockets.listener("tls-policy", path, passed)
-    counters = Counters()
-    policies = policy_store.Policies(config.paths.sts_policies)
-    server = Server(Decider(Resolver(), policies), counters)
-
-    async def forget() -> None:
-        policies.forget_expired()
-
-    # The directory is not ours to write; `release` removes a socket that is our own.
-    running = await asyncio.start_unix_server(
-        server.serve, sock=listener, limit=1024, cleanup_socket=False
-    )
-    chores = [
-        asyncio.create_task(daemon.log_hourly(counters)),
-        asyncio.create_task(daemon.every(FORGET_SECONDS, forget)),
-    ]
-    systemd.notify("READY=1")
-    log.info("ready")
-    await stop.wait()
-    systemd.notify("STOPPING=1")
-    sockets.release("tls-policy", path, passed)
-    for chore in chores:
-        chore.cancel()
-    running.close()
-    policies.close()
-    log.info("%s", counters.report())
-
-
-async def _run(config: Config) -> None:
-    await serve(config, daemon.stop_on_signal())
+        service.background(every(FORGET_SECONDS, forget))
 
 
 def main() -> int:
@@ -119,6 +93,6 @@ def main() -> int:
     return daemon.run(
         "chatmail-tls",
         "Tell Postfix which TLS a destination must offer.",
-        lambda config: asyncio.run(_run(config)),
+        lambda config: asyncio.run(_serve(config)),
         (sockets.SocketError,),
     )

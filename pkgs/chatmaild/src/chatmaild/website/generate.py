@@ -11,7 +11,6 @@ import io
 import logging
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -205,7 +204,3 @@ def _own_static(directory: Path, faults: list[str]) -> Files:
             except OSError as error:
                 faults.append(f"{path}: cannot be read: {error.strerror}")
     return files
-
-
-if __name__ == "__main__":
-    sys.exit(main())
