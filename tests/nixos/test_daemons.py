@@ -285,7 +285,7 @@ READ_CHATMAILD_JSON = {
     ],
     ids=["sending", "turn", "domain", "none"],
 )
-def test_a_setting_restarts_the_units_that_read_it_and_no_other(
+def test_a_setting_restarts_only_the_units_that_read_it(
     seen: Seen, settings: dict[str, Any], readers: set[str]
 ) -> None:
     """A switch ends no call and no session of a daemon that it does not concern."""

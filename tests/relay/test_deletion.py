@@ -311,7 +311,7 @@ def test_deletion_works_without_dovecot(relay: Relay, without_dovecot: Person) -
     assert '"blocked": true' in relay.chatmail("accounts", "show", "--json", address).out
 
 
-def test_the_journal_names_nobody(relay: Relay) -> None:
+def test_the_journal_contains_no_personal_data(relay: Relay) -> None:
     """Addresses of blocked and deleted accounts are not logged."""
     cursor = relay.machine.cursor()
     people = {how: Person.on(relay) for how in WAYS}

@@ -1,4 +1,4 @@
-"""What breaks, breaks softly: mail is late and never lost."""
+"""When something breaks, mail is late but never lost."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Relay:
-    """A relay of its own: what is broken here must not break others' tests."""
+    """A relay for this module, because the tests break it."""
     return lab.relay(DOMAIN, SETTINGS)
 
 
 @pytest.fixture(autouse=True)
 def _whole(relay: Relay) -> Iterator[None]:
-    """Every test begins and ends with a relay that works."""
+    """Start and end every test with a working relay."""
     yield
     units = [*ACCOUNTS_WHOLE, FILTER, WEB, "dovecot.service", "postfix.service"]
     relay.machine.run(["systemctl", "start", *units])
@@ -55,10 +55,10 @@ def _whole(relay: Relay) -> Iterator[None]:
         relay.machine.wait_for_unit(unit)
 
 
-def test_without_the_filter_nobody_is_served_and_nothing_passes(
+def test_without_the_filter_clients_are_told_to_try_again(
     relay: Relay, alice: Person, bob: Person
 ) -> None:
-    """A client is told to come again (421), also in a session opened before; then mail flows."""
+    """Clients get 421, even in open sessions, and nothing passes; later mail flows again."""
     before, sentinel = (encrypted(alice.address, bob.address) for _ in range(2))
     with alice.smtp() as open_session, stopped(relay, FILTER):
         for port, tls in ((465, insecure()), (25, None)):
@@ -73,10 +73,10 @@ def test_without_the_filter_nobody_is_served_and_nothing_passes(
     assert bob.inbox_after(sentinel) == []
 
 
-def test_without_the_accounts_daemon_known_people_go_on(
+def test_without_the_accounts_daemon_known_users_can_continue(
     relay: Relay, alice: Person, bob: Person
 ) -> None:
-    """Logins of known people come from the book and mail is delivered; nothing bounces."""
+    """Known users log in from the account book, and mail is delivered; nothing bounces."""
     message = encrypted(alice.address, bob.address)
     with stopped(relay, *ACCOUNTS_WHOLE):
         relay.machine.run(["doveadm", "auth", "cache", "flush"])
@@ -86,11 +86,11 @@ def test_without_the_accounts_daemon_known_people_go_on(
     assert alice.inbox() == []
 
 
-def test_without_the_accounts_daemon_new_people_are_told_to_try_later(relay: Relay) -> None:
+def test_without_the_accounts_daemon_new_users_are_told_to_try_later(relay: Relay) -> None:
     """
-    Not "wrong password", which a client would show and give up at; and no account by accident.
+    After "wrong password" a client would give up; and no account is created by accident.
 
-    In SMTP Postfix has one answer for every refusal of Dovecot's: 535.
+    In SMTP, Postfix answers 535 to every refusal by Dovecot.
     """
     address, password = relay.credentials()
     with stopped(relay, *ACCOUNTS_WHOLE):
@@ -109,13 +109,14 @@ BROKEN_BOOKS = {
 
 
 @pytest.mark.parametrize("damage", BROKEN_BOOKS)
-def test_with_a_broken_account_book_everybody_is_told_to_try_later(
+def test_with_a_broken_account_book_all_logins_are_deferred(
     relay: Relay, alice: Person, bob: Person, damage: str
 ) -> None:
     """
-    The journal names the file; mail waits instead of bouncing; a repaired book is the old one.
+    The journal names the file, mail waits instead of bouncing, and the repaired book is complete.
 
-    A missing book must not become an empty one, where an address belongs to whoever comes first.
+    A missing book must not be replaced by an empty one, where the first login would take over an
+    address.
     """
     machine, book = relay.machine, relay.value.daemons["paths"]["accountBook"]
     message = encrypted(alice.address, bob.address)
@@ -141,7 +142,7 @@ def test_with_a_broken_account_book_everybody_is_told_to_try_later(
                 timeout=20,
             )
             known, new = (alice.address, alice.password), relay.credentials()
-            # Each answer takes Dovecot twelve seconds.
+            # Dovecot takes twelve seconds for each answer.
             with ThreadPoolExecutor(2) as pool:
                 answers = list(pool.map(lambda login: imap_login(relay, *login), [known, new]))
             assert all("UNAVAILABLE" in answer for answer in answers), answers
@@ -171,10 +172,8 @@ def test_with_a_broken_account_book_everybody_is_told_to_try_later(
 
 
 @pytest.mark.parametrize("unit", [FILTER, ACCOUNTS, WEB])
-def test_unknown_key_in_the_configuration_stops_the_start_and_is_named(
-    relay: Relay, unit: str
-) -> None:
-    """A typing error must not become a default; the operator reads what was perhaps meant."""
+def test_an_unknown_key_in_the_configuration_stops_the_start(relay: Relay, unit: str) -> None:
+    """A typing error must not become a default; the message suggests the correct key."""
     machine = relay.machine
     right = machine.read(CONFIG)
     wrong = json.loads(right)
@@ -194,7 +193,7 @@ def test_unknown_key_in_the_configuration_stops_the_start_and_is_named(
 
 
 def test_without_dovecot_mail_waits(relay: Relay, alice: Person, bob: Person) -> None:
-    """The queue holds it, nothing bounces, and it is delivered when Dovecot is back."""
+    """The queue keeps it, nothing bounces, and it is delivered when Dovecot is back."""
     message = encrypted(alice.address, bob.address)
     with alice.smtp() as session, stopped(relay, "dovecot.service"):
         session.sendmail(alice.address, [bob.address], message)
@@ -208,8 +207,8 @@ def test_without_dovecot_mail_waits(relay: Relay, alice: Person, bob: Person) ->
     assert alice.inbox() == []
 
 
-def test_filter_killed_under_load_loses_nothing(relay: Relay, bob: Person) -> None:
-    """Of twenty connections what was acknowledged is delivered, and nothing else is."""
+def test_killing_the_filter_under_load_loses_nothing(relay: Relay, bob: Person) -> None:
+    """On twenty connections, exactly the acknowledged messages are delivered."""
     connections, messages, killed_after = 20, 20, 100
     acknowledged: list[str] = []
     sender = Person.on(relay)
@@ -226,7 +225,8 @@ def test_filter_killed_under_load_loses_nothing(relay: Relay, bob: Person) -> No
                         if len(acknowledged) >= killed_after:
                             enough.set()
             except at_once.FAULTS:
-                # Refused or cut off: as clients do, come again with a message of its own number.
+                # Refused or disconnected: as clients do, try again with a message with its own
+                # Message-ID.
                 left[-1:] = [encrypted(sender.address, bob.address)] if left else []
 
     async def crowd() -> None:
@@ -245,6 +245,6 @@ def test_filter_killed_under_load_loses_nothing(relay: Relay, bob: Person) -> No
 
 
 def test_no_daemon_showed_a_traceback(relay: Relay) -> None:
-    """After all of the above: every fault was expected, and said in a sentence."""
+    """Runs after the tests above: every fault was expected and reported in a sentence."""
     journal = relay.machine.journal()
     assert "Traceback" not in journal

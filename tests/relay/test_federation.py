@@ -1,4 +1,4 @@
-"""Relays and a classic mail server: what people on them do, and what if one is away."""
+"""Mail between relays and a classic mail server, also while one of them is down."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(240)
 
-# One run of the queue and one backoff (modules/relay/postfix.nix), and the time to boot.
+# One queue run and one backoff (modules/relay/postfix.nix), and the time to boot.
 DRAINED_SECONDS = 60
 
 SELECTORS = ("opendkim", "ed25519")
@@ -30,19 +30,17 @@ SELECTORS = ("opendkim", "ed25519")
 
 @pytest.fixture(scope="module")
 def far(lab: Lab) -> Relay:
-    """A relay elsewhere, with a certificate that everybody believes."""
+    """Another relay, with a publicly trusted certificate."""
     return lab.relay("far.test")
 
 
 def queue(relay: Relay) -> list[dict[str, object]]:
-    """Return what waits in a relay's queue (postqueue(1), -j)."""
+    """Return the messages in a relay's queue (postqueue(1), -j)."""
     return [json.loads(line) for line in relay.machine.run(["postqueue", "-j"]).out.splitlines()]
 
 
-def test_people_of_two_relays_meet_talk_and_see_what_was_read(
-    core: deltachat.Core, near: Relay, far: Relay
-) -> None:
-    """Securejoin, a message each way with the padlock, a read receipt: none knows of a border."""
+def test_users_of_two_relays_meet_and_talk(core: deltachat.Core, near: Relay, far: Relay) -> None:
+    """They use Securejoin, write an encrypted message each way, and get a read receipt."""
     alice, bob = core.account(near, "Alice"), core.account(far, "Bob")
     bob.secure_join(alice.get_qr_code())
     await_event(alice, EventType.SECUREJOIN_INVITER_PROGRESS, lambda event: event.progress == 1000)
@@ -62,7 +60,7 @@ def test_people_of_two_relays_meet_talk_and_see_what_was_read(
 def test_a_group_spans_three_relays(
     core: deltachat.Core, near: Relay, far: Relay, third: Relay
 ) -> None:
-    """One message to people on three relays, an answer from each of them to all the others."""
+    """A message reaches users on three relays, and each of them answers all others."""
     alice, bob, carol = (
         core.account(relay, name)
         for relay, name in ((near, "Alice"), (far, "Bob"), (third, "Carol"))
@@ -84,10 +82,10 @@ def test_a_group_spans_three_relays(
             assert await_message(other, answer).get_snapshot().show_padlock
 
 
-def test_somebody_with_addresses_on_two_relays_gets_each_message_once(
+def test_a_user_with_two_relays_gets_each_message_once(
     core: deltachat.Core, near: Relay, far: Relay
 ) -> None:
-    """Clients keep a spare address elsewhere; what comes in through both is shown once."""
+    """Clients keep a spare address on another relay, and show a message from both only once."""
     alice, bob = core.account(near, "Alice"), core.account(near, "Bob")
     bob.add_or_update_transport(deltachat.login(far, *far.credentials()))
     bob.bring_online()
@@ -104,10 +102,10 @@ def test_somebody_with_addresses_on_two_relays_gets_each_message_once(
     assert texts.count("Good to know") == 1
 
 
-def test_many_recipients_on_several_relays_get_it_once_each(
+def test_each_of_many_recipients_gets_one_copy(
     near: Relay, far: Relay, third: Relay, classic: MailServer
 ) -> None:
-    """One submission with fifteen recipients becomes one copy for each, wherever they are."""
+    """A submission with fifteen recipients on several relays becomes one copy for each."""
     sender = Person.on(near)
     people = [Person.on(relay) for relay in (near, far, third) for _ in range(4)]
     elsewhere = [f"someone{number}@{classic.domain}" for number in range(3)]
@@ -123,19 +121,20 @@ def test_many_recipients_on_several_relays_get_it_once_each(
     def copies() -> list[bytes]:
         return [one for one in classic.received() if messages.id_of(message).encode() in one]
 
-    # One delivery with three recipients, or three: each is there once.
+    # There may be one delivery with three recipients or three deliveries, but each copy arrives
+    # once.
     wait_until(lambda: len(copies()) >= len(elsewhere), "three copies", timeout=20)
     named = [messages.header(one, "X-Original-To") for one in copies()]
     assert sorted(named) == sorted([name] for name in elsewhere)
 
 
-def test_a_relay_that_was_away_misses_nothing(lab: Lab, near: Relay, far: Relay) -> None:
-    """Its mail is there within a minute of its return; other mail passes it by at once."""
+def test_a_relay_that_was_down_misses_nothing(lab: Lab, near: Relay, far: Relay) -> None:
+    """Its mail arrives within a minute of its return, and other mail is not delayed."""
     alice, bob, carol = Person.on(near), Person.on(far), Person.on(near)
     far.machine.poweroff()
     waiting = [messages.encrypted(alice.address, bob.address) for _ in range(5)]
     for message in waiting:
-        # The same submission goes to somebody on the relay that is away and to somebody here.
+        # The same submission goes to a user on the relay that is down and to a local user.
         began = time.monotonic()
         alice.send(message, bob.address, carol.address)
         carol.wait_for(message, seconds=5)
@@ -160,8 +159,8 @@ def test_a_relay_that_was_away_misses_nothing(lab: Lab, near: Relay, far: Relay)
     assert len(bob.inbox()) == len(waiting)
 
 
-def test_a_classic_server_and_a_relay_write_to_each_other(near: Relay, classic: MailServer) -> None:
-    """Mail of people elsewhere, signed by OpenDKIM, comes in; encrypted mail goes out to them."""
+def test_a_classic_server_and_a_relay_exchange_mail(near: Relay, classic: MailServer) -> None:
+    """Ordinary mail signed by OpenDKIM comes in, and encrypted mail goes out."""
     alice = Person.on(near)
     there = f"someone@{classic.domain}"
     answer = messages.cleartext(there, alice.address)
@@ -174,7 +173,7 @@ def test_a_classic_server_and_a_relay_write_to_each_other(near: Relay, classic: 
     assert b"DKIM-Signature" in stored
 
 
-# WIRE contract 2.3: what the client core fetches before it decides to download a message.
+# WIRE contract 2.3: the fields that core fetches before it decides to download a message.
 FETCHED_FIRST = (
     "Message-ID: <prefetched@{domain}>",
     "Date: Sat, 21 Nov 2026 04:00:00 +0000",
@@ -202,8 +201,10 @@ TRANSPORT = (
 )
 
 
-def test_what_reaches_the_mailbox_is_what_clients_read(near: Relay, classic: MailServer) -> None:
-    """No signature, no verdict, no trace of the way; but every field that clients fetch first."""
+def test_the_mailbox_has_only_the_fields_that_clients_read(
+    near: Relay, classic: MailServer
+) -> None:
+    """Signatures, verdicts and traces are removed; fields that clients fetch first stay."""
     alice = Person.on(near)
     sender = f"someone@{classic.domain}"
     wanted = [line.format(domain=classic.domain) for line in FETCHED_FIRST]
@@ -226,7 +227,7 @@ def test_what_reaches_the_mailbox_is_what_clients_read(near: Relay, classic: Mai
     assert messages.header(stored, "Content-Type")[0].startswith("multipart/encrypted")
     for line in TRANSPORT:
         name = line.partition(":")[0]
-        # The relay's own Received and what Dovecot writes about the delivery name no other host.
+        # The relay's own Received field and Dovecot's delivery fields name no other host.
         assert not [
             v for v in messages.header(stored, name) if "elsewhere" in v or "203.0.113" in v
         ]
@@ -237,17 +238,15 @@ def test_what_reaches_the_mailbox_is_what_clients_read(near: Relay, classic: Mai
 
 
 @pytest.mark.parametrize("lost", [(), ("opendkim",), ("ed25519",), SELECTORS])
-def test_mail_with_two_signatures_is_believed_for_either(
-    lab: Lab, far: Relay, lost: tuple[str, ...]
-) -> None:
-    """Of a relay that signs by Ed25519 as well, each server verifies what it can (RFC 8463)."""
+def test_either_of_two_signatures_is_accepted(lab: Lab, far: Relay, lost: tuple[str, ...]) -> None:
+    """Each server verifies the signature that it supports, RSA or Ed25519 (RFC 8463)."""
     two = lab.relay("edwards.test", {"dkim": {"ed25519": True}})
     alice, bob = Person.on(two), Person.on(far)
     zone = two.chatmail("dns").out.splitlines()
     for selector in lost:
         zone = [line for line in zone if not line.startswith(f"{selector}._domainkey.")]
     lab.dns.publish_zone_text(two.domain, "\n".join(zone) + "\n")
-    # Its resolver remembers keys.
+    # Its resolver caches keys.
     far.machine.run(["systemctl", "restart", "unbound"])
     message = messages.encrypted(alice.address, bob.address)
     alice.send(message, bob.address)

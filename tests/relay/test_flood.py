@@ -1,4 +1,4 @@
-"""A stranger's bounded flood on port 25, from sixteen addresses, while people go on."""
+"""A stranger's flood on port 25 from sixteen addresses, while users continue to work."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ FLOODING = 8
 """Addresses that send; the others hold idle connections."""
 SENDERS = 48
 QUIET, BUSY_SECONDS = 8, 8.0
-# What a person still calls working; undisturbed it takes a tenth of a second.
+# Users still consider this working; without a flood it takes a tenth of a second.
 PATIENCE_SECONDS = 10.0
 
 
 @contextmanager
 def flood(relay: Relay, stranger: Stranger, target: str) -> Iterator[list[str]]:
-    """Send forged mail, mail to nobody, broken TLS and nothing at all, as fast as it goes."""
+    """Send forged mail, mail to unknown users, broken TLS and nothing at all, at full speed."""
     over = threading.Event()
     replies: list[str] = []
     forged = messages.encrypted(stranger.address(), target)
@@ -57,10 +57,10 @@ def flood(relay: Relay, stranger: Stranger, target: str) -> Iterator[list[str]]:
     async def senders() -> None:
         await asyncio.gather(*(send(SOURCES[n % FLOODING]) for n in range(SENDERS)))
 
-    # Beside people who go on.
+    # In parallel to users who work.
     flooding = threading.Thread(target=asyncio.run, args=(senders(),))
     with ExitStack() as idle:
-        # As many connections as one address may hold, from several, that never say a word.
+        # The maximum number of silent connections per address, from several addresses.
         held = [
             idle.enter_context(Dialogue.connect(relay.address, 25, source=source))
             for source in SOURCES[FLOODING:]
@@ -80,7 +80,7 @@ def flood(relay: Relay, stranger: Stranger, target: str) -> Iterator[list[str]]:
 
 
 def day(relay: Relay) -> float:
-    """Log in, send, and have it arrive; seconds."""
+    """Log in, send a message and wait until it arrives; return the seconds."""
     began = time.monotonic()
     alice, bob = Person.on(relay), Person.on(relay)
     message = messages.encrypted(alice.address, bob.address)
@@ -89,8 +89,8 @@ def day(relay: Relay) -> float:
     return time.monotonic() - began
 
 
-def test_a_flood_on_port_25_does_not_stop_people(relay: Relay, stranger: Stranger) -> None:
-    """New addresses, logins, sending, arrival: port 25 has processes and limits of its own."""
+def test_a_flood_on_port_25_does_not_stop_users(relay: Relay, stranger: Stranger) -> None:
+    """Everything else keeps working, because port 25 has its own processes and limits."""
     quiet = [day(relay) for _ in range(QUIET)]
     busy = []
     target = Person.on(relay)
@@ -115,7 +115,7 @@ def test_a_flood_on_port_25_does_not_stop_people(relay: Relay, stranger: Strange
 
 
 def test_one_address_cannot_hold_all_connections(relay: Relay) -> None:
-    """The fifty-first connection of an address is turned away, and others still get in."""
+    """The fifty-first connection of an address is refused, and others can still connect."""
     with ExitStack() as held:
         connections = [
             held.enter_context(Dialogue.connect(relay.address, 25, source=SOURCES[0]))
@@ -130,7 +130,7 @@ def test_one_address_cannot_hold_all_connections(relay: Relay) -> None:
 
 
 def test_names_cannot_be_probed(relay: Relay, bob: Person, stranger: Stranger) -> None:
-    """A name that exists and one that does not are answered alike, to the end of the message."""
+    """Existing and unknown names get the same answers, up to the end of the message."""
     nobody, _ = relay.credentials()
     answers = []
     for name in (bob.address, nobody):

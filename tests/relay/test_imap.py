@@ -1,4 +1,4 @@
-"""What chat clients find when they look for their messages."""
+"""What IMAP offers to chat clients."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ DELTACHAT = "/shared/vendor/deltachat"
 
 
 def capabilities(lines: list[str]) -> set[str]:
-    """Read the words of an untagged CAPABILITY answer."""
+    """Return the words of an untagged CAPABILITY answer."""
     found = [line for line in lines if line.startswith("* CAPABILITY ")]
     return set(found[0].split()[2:]) if found else set()
 
 
-def test_says_what_it_is_before_login(relay: Relay) -> None:
-    """Clients recognise a chatmail relay, and that it can wake them, without an account."""
+def test_identifies_itself_before_login(relay: Relay) -> None:
+    """Without an account, clients recognise a chatmail relay and its push notifications."""
     with imaps(relay) as imap:
         found = capabilities(imap.answer("CAPABILITY"))
 
@@ -37,7 +37,7 @@ def test_says_what_it_is_before_login(relay: Relay) -> None:
 
 
 def test_offers_what_clients_need_after_login(alice: Person) -> None:
-    """Chatmail core leaves out what is not offered: push, news, warnings of a full mailbox."""
+    """Core does not use what is not offered: push, METADATA, quota warnings."""
     with logged_in(alice) as imap:
         found = capabilities(imap.answer("CAPABILITY"))
 
@@ -54,7 +54,7 @@ def test_offers_what_clients_need_after_login(alice: Person) -> None:
 
 
 def test_offers_no_compression(alice: Person) -> None:
-    """A compressed connection cannot hibernate and costs two hundred times the memory."""
+    """A compressed connection cannot hibernate and takes two hundred times the memory."""
     with logged_in(alice) as imap:
         found = capabilities(imap.answer("CAPABILITY"))
 
@@ -62,8 +62,8 @@ def test_offers_no_compression(alice: Person) -> None:
     assert not any(word.startswith("COMPRESS") for word in found)
 
 
-def test_plain_port_takes_a_login_after_starttls(alice: Person) -> None:
-    """Port 143 is for clients that know nothing better, and TLS comes first there too."""
+def test_port_143_accepts_a_login_after_starttls(alice: Person) -> None:
+    """Port 143 is for older clients, and requires TLS too."""
     with Dialogue.connect(alice.relay.address, 143) as imap:
         assert "STARTTLS" in imap.line()
         assert imap.answer("STARTTLS")[-1].startswith("a OK")
@@ -74,7 +74,7 @@ def test_plain_port_takes_a_login_after_starttls(alice: Person) -> None:
 
 @pytest.mark.parametrize("command", ["LOGIN {address} {password}", "AUTHENTICATE PLAIN AGEAYg=="])
 def test_refuses_a_login_without_tls(alice: Person, command: str) -> None:
-    """A password in the clear is everybody's, so it is not even looked at."""
+    """Anyone could have read the password, so it is not even checked."""
     with Dialogue.connect(alice.relay.address, 143) as imap:
         assert "LOGINDISABLED" in imap.line()
         answer = imap.answer(command.format(address=alice.address, password=alice.password))
@@ -82,8 +82,8 @@ def test_refuses_a_login_without_tls(alice: Person, command: str) -> None:
     assert answer[-1].startswith("a NO [PRIVACYREQUIRED]")
 
 
-def test_nothing_said_before_starttls_counts_after_it(alice: Person) -> None:
-    """Commands injected ahead of the handshake would run inside TLS (CVE-2011-0411)."""
+def test_commands_before_starttls_do_not_count_after_it(alice: Person) -> None:
+    """Commands injected before the handshake would run inside TLS (CVE-2011-0411)."""
     with Dialogue.connect(alice.relay.address, 143) as imap:
         imap.line()
         imap.send(b"a STARTTLS\r\nb NOOP\r\n")
@@ -91,20 +91,20 @@ def test_nothing_said_before_starttls_counts_after_it(alice: Person) -> None:
         try:
             imap.secure()
         except ssl.SSLError:
-            return  # The relay took the injected line for a broken handshake.
+            return  # The relay took the injected line for an invalid handshake.
         said = imap.answer("NOOP", tag="c")
 
     assert not [line for line in said if line.startswith("b ")]
 
 
-def test_port_443_speaks_imap_to_whoever_asks_for_it(alice: Person) -> None:
-    """Some networks let nothing but 443 through; ALPN tells the protocols apart (RFC 7301)."""
+def test_port_443_offers_imap_by_alpn(alice: Person) -> None:
+    """Some networks allow only port 443; ALPN distinguishes the protocols (RFC 7301)."""
     with logged_in(alice, 443) as imap:
         assert imap.answer("SELECT INBOX")[-1].startswith("a OK")
 
 
-def test_port_443_speaks_http_to_all_others(relay: Relay) -> None:
-    """A browser offers http/1.1 or nothing and gets the site."""
+def test_port_443_offers_http_otherwise(relay: Relay) -> None:
+    """A browser offers http/1.1 or nothing, and gets the website."""
     for alpn in (None, "http/1.1"):
         site = http.client.HTTPSConnection(relay.domain, timeout=15, context=insecure(alpn))
         with closing(site):
@@ -117,7 +117,7 @@ def test_port_443_speaks_http_to_all_others(relay: Relay) -> None:
     ("port", "alpn"), [(993, None), (443, "imap"), (465, None), (443, "smtp")], ids=str
 )
 def test_clients_need_tls_1_3(relay: Relay, port: int, alpn: str | None) -> None:
-    """Every chat client speaks it, and it alone has no weak choices left."""
+    """Every chat client supports TLS 1.3, and only it has no weak options left."""
     Dialogue.connect(relay.address, port, insecure(alpn)).close()
 
     with pytest.raises(ssl.SSLError, match=r"PROTOCOL_VERSION|protocol version"):
@@ -126,7 +126,7 @@ def test_clients_need_tls_1_3(relay: Relay, port: int, alpn: str | None) -> None
 
 @pytest.mark.parametrize("port", [143, 587])
 def test_clients_need_tls_1_3_after_starttls(relay: Relay, port: int) -> None:
-    """The plain ports are no way around it."""
+    """The plain ports do not weaken this."""
     with Dialogue.connect(relay.address, port) as session:
         if port == 143:
             session.line()
@@ -141,7 +141,7 @@ def test_clients_need_tls_1_3_after_starttls(relay: Relay, port: int) -> None:
 
 
 def test_metadata_comes_as_a_literal_on_the_second_line(alice: Person) -> None:
-    """Test suites of clients read exactly this: value and parenthesis on a line of their own."""
+    """Test suites of clients expect value and parenthesis on a separate line."""
     with logged_in(alice) as imap:
         imap.say(f'a GETMETADATA "" {DELTACHAT}/maxsmtprecipients')
         lines = imap.until("a")
@@ -155,8 +155,8 @@ def test_metadata_comes_as_a_literal_on_the_second_line(alice: Person) -> None:
 @pytest.mark.parametrize(
     "entry", [f"{DELTACHAT}/irohrelay", f"{DELTACHAT}/nothing", "/shared/comment"]
 )
-def test_an_entry_that_is_not_there_is_nil(alice: Person, entry: str) -> None:
-    """Clients then use a server of their own, from which an empty text would keep them."""
+def test_a_missing_entry_is_nil(alice: Person, entry: str) -> None:
+    """Clients then use their default server; an empty value would prevent this."""
     with logged_in(alice) as imap:
         lines = imap.answer(f'GETMETADATA "" {entry}')
 
@@ -164,8 +164,8 @@ def test_an_entry_that_is_not_there_is_nil(alice: Person, entry: str) -> None:
     assert lines[-1].startswith("a OK Getmetadata completed")
 
 
-def test_device_tokens_are_kept_side_by_side(alice: Person) -> None:
-    """One person has several devices to be woken, and a device says its token many times."""
+def test_an_account_can_have_several_device_tokens(alice: Person) -> None:
+    """A user has several devices, and each sets its token many times."""
     tokens = ["openpgp:wV4DJvryGFYGDj4SAQdA", "fcm-chat.delta:cGVvcGxl"]
     with logged_in(alice) as imap:
         for token in [*tokens, tokens[0]]:
@@ -178,8 +178,8 @@ def test_device_tokens_are_kept_side_by_side(alice: Person) -> None:
     assert lines[2].startswith("a OK Getmetadata completed")
 
 
-def test_a_device_token_is_its_owners(alice: Person, bob: Person) -> None:
-    """Whoever reads another's token can wake another's telephone."""
+def test_a_device_token_is_private(alice: Person, bob: Person) -> None:
+    """Anyone who knows the token can wake the phone."""
     with logged_in(alice) as imap:
         imap.answer('SETMETADATA INBOX (/private/devicetoken "alices-token")')
     with logged_in(bob) as imap:
@@ -190,8 +190,8 @@ def test_a_device_token_is_its_owners(alice: Person, bob: Person) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "two words", "x" * 4097, "ümlaut", "back\\slash"])
-def test_refuses_what_is_no_device_token(alice: Person, token: str) -> None:
-    """A token goes to the push proxy as it is, so it must be one word and no more than a line."""
+def test_refuses_invalid_device_tokens(alice: Person, token: str) -> None:
+    """A token is sent to the push proxy unchanged, so it must be one word of limited length."""
     data = token.encode()
     with logged_in(alice) as imap:
         imap.say(f"a SETMETADATA INBOX (/private/devicetoken {{{len(data)}+}}").send(data).say(")")
@@ -202,8 +202,8 @@ def test_refuses_what_is_no_device_token(alice: Person, token: str) -> None:
     assert "NIL" in lines[0]
 
 
-def test_refuses_to_change_what_is_the_relays(alice: Person) -> None:
-    """Otherwise anyone could send everybody's calls and channels through a server of their own."""
+def test_refuses_to_change_server_entries(alice: Person) -> None:
+    """Otherwise a user could redirect everyone's calls and channels to another server."""
     with logged_in(alice) as imap:
         refused = imap.answer(f'SETMETADATA "" ({DELTACHAT}/irohrelay "https://evil.test")')[-1]
         lines = imap.answer(f'GETMETADATA "" {DELTACHAT}/irohrelay')
@@ -212,8 +212,8 @@ def test_refuses_to_change_what_is_the_relays(alice: Person) -> None:
     assert lines[0].endswith("/irohrelay NIL)")
 
 
-def test_tells_the_contact_for_privacy(public_relay: Relay) -> None:
-    """Clients show whom to ask, if the operator has said so."""
+def test_shows_the_privacy_contact(public_relay: Relay) -> None:
+    """Clients show it, if the operator has configured one."""
     with logged_in(Person.on(public_relay)) as imap:
         lines = imap.answer('GETMETADATA "" /shared/admin')
 
@@ -221,7 +221,7 @@ def test_tells_the_contact_for_privacy(public_relay: Relay) -> None:
 
 
 def test_reports_the_quota(alice: Person) -> None:
-    """Clients warn their people at 80 %, so they need the limit and the use in KiB (RFC 9208)."""
+    """Clients warn their users at 80 %, so they need limit and usage in KiB (RFC 9208)."""
     alice.send(messages.encrypted_of_size(alice.address, alice.address, 100_000), alice.address)
     alice.wait_for_any()
 
@@ -239,8 +239,8 @@ def test_reports_the_quota(alice: Person) -> None:
     assert messages_used == 1
 
 
-def test_folders_that_clients_make_have_their_use(alice: Person) -> None:
-    """Other clients find Sent and Trash by their use, whatever the language (RFC 6154)."""
+def test_standard_folders_have_special_uses(alice: Person) -> None:
+    """Other clients find Sent and Trash by their special use, in any language (RFC 6154)."""
     uses = {
         "Drafts": "\\Drafts",
         "Junk": "\\Junk",
@@ -262,8 +262,8 @@ def test_folders_that_clients_make_have_their_use(alice: Person) -> None:
     assert all(use in folders[folder] for folder, use in uses.items())
 
 
-def test_a_folder_can_be_deleted_and_pushes_go_on(alice: Person) -> None:
-    """It said SERVERBUG, and the log had the folder's name; a device token is the account's."""
+def test_deleting_a_folder_keeps_push_notifications(alice: Person) -> None:
+    """DELETE failed with SERVERBUG and logged the folder's name; tokens are the account's."""
     token = "/private/devicetoken"
     with logged_in(alice) as imap:
         assert imap.answer(f'SETMETADATA INBOX ({token} "fcm-1")')[-1].startswith("a OK")
@@ -276,8 +276,8 @@ def test_a_folder_can_be_deleted_and_pushes_go_on(alice: Person) -> None:
     assert "Archive" not in alice.relay.machine.journal("dovecot", after=cursor)
 
 
-def test_an_idle_client_is_told_of_new_mail(alice: Person, bob: Person) -> None:
-    """A chat client sleeps in IDLE: without the word EXISTS there is no message for it."""
+def test_an_idle_client_is_notified_of_new_mail(alice: Person, bob: Person) -> None:
+    """A chat client waits in IDLE, and learns of a message only through EXISTS."""
     message = messages.encrypted(alice.address, bob.address)
     with logged_in(bob) as imap:
         imap.answer("SELECT INBOX")
@@ -293,8 +293,8 @@ def test_an_idle_client_is_told_of_new_mail(alice: Person, bob: Person) -> None:
         assert any(messages.id_of(message) in line for line in lines)
 
 
-def test_tells_its_name_to_clients_that_tell_theirs(alice: Person) -> None:
-    """Chatmail core sends ID and goes on with whatever comes back (RFC 2971)."""
+def test_answers_id_with_its_name(alice: Person) -> None:
+    """Core sends ID and accepts any answer (RFC 2971)."""
     with logged_in(alice) as imap:
         lines = imap.answer('ID ("name" "Delta Chat")')
 
@@ -303,7 +303,7 @@ def test_tells_its_name_to_clients_that_tell_theirs(alice: Person) -> None:
 
 
 def test_header_fields_that_clients_read_arrive(alice: Person, bob: Person) -> None:
-    """Chatmail core decides by them whether it downloads a message."""
+    """Core decides by them whether to download a message."""
     extra = (
         "X-Microsoft-Original-Message-ID: <original@client.test>",
         "Chat-Is-Post-Message: 1",

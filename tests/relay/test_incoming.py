@@ -1,4 +1,4 @@
-"""Port 25: mail from other servers, which must prove whose it is, and what they get back."""
+"""Port 25: mail from other servers, its authentication, and the replies."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ NO_VALID_SIGNATURE = (554, b"5.7.1 No valid DKIM signature found")
 
 
 def refused(relay: Relay, message: bytes, sender: str, recipient: str) -> tuple[int, bytes]:
-    """Hand over what must not be taken; the reply at the end of the message."""
+    """Deliver mail that must be refused; return the reply at the end of the message."""
     with pytest.raises(smtplib.SMTPDataError) as error:
         deliver(relay, message, sender, recipient)
     text = error.value.smtp_error
     return error.value.smtp_code, text if isinstance(text, bytes) else text.encode()
 
 
-def test_takes_nothing_without_tls(relay: Relay, bob: Person) -> None:
-    """Between servers, too, nobody on the way is to see who writes to whom."""
+def test_requires_tls(relay: Relay, bob: Person) -> None:
+    """No one on the network path may see who writes to whom."""
     with Dialogue.connect(relay.address, 25) as smtp:
         smtp.expect("220 ")
         assert "STARTTLS" in smtp.say("EHLO mx.stranger.test").expect("250 ")
@@ -47,10 +47,8 @@ def test_takes_nothing_without_tls(relay: Relay, bob: Person) -> None:
 @pytest.mark.parametrize(
     ("version", "taken"), [(ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_1, False)]
 )
-def test_other_servers_may_be_as_old_as_tls_1_2(
-    relay: Relay, version: ssl.TLSVersion, taken: bool
-) -> None:
-    """Servers are slower to renew than clients, but what came before is broken (RFC 8996)."""
+def test_accepts_tls_1_2_from_servers(relay: Relay, version: ssl.TLSVersion, taken: bool) -> None:
+    """Servers are updated more slowly than clients, but older versions are broken (RFC 8996)."""
     with Dialogue.connect(relay.address, 25) as smtp:
         smtp.expect("220 ")
         smtp.say("EHLO mx.stranger.test").expect("250 ")
@@ -64,7 +62,7 @@ def test_other_servers_may_be_as_old_as_tls_1_2(
 
 
 def test_offers_no_login(relay: Relay) -> None:
-    """Passwords are for the ports of clients; here they would only be guessed."""
+    """Clients use other ports; here passwords would only be guessed."""
     with port_25(relay) as session:
         session.ehlo()
 
@@ -72,8 +70,8 @@ def test_offers_no_login(relay: Relay) -> None:
         assert session.docmd("AUTH", "PLAIN AGEAYg==")[0] in (502, 503)
 
 
-def test_takes_what_its_domain_signed(bob: Person, stranger: Stranger) -> None:
-    """A valid signature of exactly the domain in From lets mail in, whatever the envelope."""
+def test_accepts_mail_signed_by_the_authors_domain(bob: Person, stranger: Stranger) -> None:
+    """A valid signature of exactly the domain in From is enough, whatever the envelope."""
     first = messages.encrypted(stranger.address(), bob.address)
     second = messages.encrypted(stranger.address(), bob.address)
     stranger.deliver(bob.relay, first, bob.address)
@@ -83,8 +81,8 @@ def test_takes_what_its_domain_signed(bob: Person, stranger: Stranger) -> None:
     bob.wait_for(second)
 
 
-def test_refuses_what_nobody_signed(bob: Person, stranger: Stranger) -> None:
-    """Without a signature anybody could have written it."""
+def test_refuses_unsigned_mail(bob: Person, stranger: Stranger) -> None:
+    """Without a signature, anyone could have written it."""
     message = messages.encrypted(stranger.address(), bob.address)
 
     assert refused(bob.relay, message, stranger.address(), bob.address) == NO_SIGNATURE
@@ -99,10 +97,10 @@ def test_refuses_what_nobody_signed(bob: Person, stranger: Stranger) -> None:
         (b"; s=mail;", b"; s=unknown;"),
     ],
 )
-def test_refuses_what_was_changed_after_signing(
+def test_refuses_mail_that_was_changed_after_signing(
     bob: Person, stranger: Stranger, changed: bytes, into: bytes
 ) -> None:
-    """A signature that does not fit is worth no more than none."""
+    """An invalid signature is worth no more than none."""
     message = stranger.signed(messages.encrypted(stranger.address(), bob.address))
     altered = message.replace(changed, into, 1)
     assert altered != message
@@ -111,7 +109,7 @@ def test_refuses_what_was_changed_after_signing(
 
 
 def test_refuses_the_signature_of_another_domain(bob: Person, stranger: Stranger, lab: Lab) -> None:
-    """Everybody can sign as themselves; that says nothing about the address a reader sees."""
+    """Anyone can sign for their own domain; this proves nothing about the visible address."""
     other = Stranger.at(lab.dns, "other.test")
     message = other.signed(messages.encrypted(stranger.address(), bob.address))
 
@@ -119,7 +117,7 @@ def test_refuses_the_signature_of_another_domain(bob: Person, stranger: Stranger
 
 
 def test_refuses_the_signature_of_a_parent_domain(bob: Person, stranger: Stranger) -> None:
-    """Alignment is strict: whoever shares a parent domain is not the same."""
+    """Alignment is strict, because a parent domain may be shared by strangers."""
     message = messages.encrypted(f"someone@mail.{stranger.domain}", bob.address)
 
     assert (
@@ -129,15 +127,15 @@ def test_refuses_the_signature_of_a_parent_domain(bob: Person, stranger: Strange
 
 
 def test_refuses_a_signature_without_a_published_key(bob: Person, stranger: Stranger) -> None:
-    """The key in the DNS is the whole proof."""
+    """Only the key in the DNS proves anything."""
     message = messages.encrypted("someone@unheard-of.test", bob.address)
     signed = stranger.signed(message, domain="unheard-of.test")
 
     assert refused(bob.relay, signed, stranger.address(), bob.address) == NO_VALID_SIGNATURE
 
 
-def test_refuses_the_key_of_somebody_else(bob: Person, stranger: Stranger, lab: Lab) -> None:
-    """A signature that claims a domain is checked against that domain's own key."""
+def test_refuses_a_foreign_key(bob: Person, stranger: Stranger, lab: Lab) -> None:
+    """A signature is verified with the key of the domain that it claims."""
     other = Stranger.at(lab.dns, "victim.test")
     message = messages.encrypted(other.address(), bob.address)
     signed = stranger.signed(message, domain=other.domain)
@@ -148,7 +146,7 @@ def test_refuses_the_key_of_somebody_else(bob: Person, stranger: Stranger, lab: 
 def test_one_valid_signature_among_others_is_enough(
     bob: Person, stranger: Stranger, lab: Lab
 ) -> None:
-    """Mail that passed a mailing service carries its signature as well."""
+    """Mail that passed a mailing service has its signature too."""
     other = Stranger.at(lab.dns, "service.test")
     message = messages.encrypted(stranger.address(), bob.address)
     deliver(bob.relay, other.signed(stranger.signed(message)), other.address(), bob.address)
@@ -164,10 +162,10 @@ def test_one_valid_signature_among_others_is_enough(
         ("From: <someone@[192.0.2.99]>", b"Invalid FROM domain literal: 192.0.2.99 does not match"),
     ],
 )
-def test_refuses_an_author_that_cannot_be_told(
+def test_refuses_an_ambiguous_author(
     bob: Person, stranger: Stranger, field: str, wanted: bytes
 ) -> None:
-    """What is not one address, or the address of another host, is nobody's."""
+    """A From field with several addresses, or with another host's IP address, proves no author."""
     message = messages.encrypted(stranger.address(), bob.address)
     changed = message.replace(f"From: <{stranger.address()}>".encode(), field.encode())
 
@@ -177,8 +175,8 @@ def test_refuses_an_author_that_cannot_be_told(
     assert text.startswith(wanted)
 
 
-def test_takes_an_address_literal_from_that_address(bob: Person) -> None:
-    """A relay without a domain name is its address, and that is proof enough."""
+def test_accepts_an_address_literal_from_that_address(bob: Person) -> None:
+    """A relay without a domain is identified by its IP address."""
     with port_25(bob.relay, source="192.0.2.103") as session:
         message = messages.encrypted("someone@[192.0.2.103]", bob.address)
         session.sendmail("someone@[192.0.2.103]", [bob.address], message)
@@ -187,10 +185,10 @@ def test_takes_an_address_literal_from_that_address(bob: Person) -> None:
 
 
 @pytest.mark.parametrize("envelope", ["{alice}", "{bob}", "webmaster@{domain}"])
-def test_strangers_send_in_nobodys_name(
+def test_strangers_cannot_use_the_relays_envelope_addresses(
     bob: Person, alice: Person, stranger: Stranger, envelope: str
 ) -> None:
-    """An envelope sender of the relay's own would aim bounces at its people."""
+    """Otherwise bounces could be directed at its users."""
     sender = envelope.format(alice=alice.address, bob=bob.address, domain=bob.relay.domain)
     message = stranger.signed(messages.encrypted(stranger.address(), bob.address))
 
@@ -205,7 +203,7 @@ def test_strangers_send_in_nobodys_name(
 def test_a_forged_author_of_the_relay_is_refused(
     bob: Person, alice: Person, stranger: Stranger
 ) -> None:
-    """From outside nobody writes as one of the relay's people, signed or not."""
+    """No one outside may write as a user of the relay, with or without a signature."""
     message = messages.encrypted(alice.address, bob.address)
     own = stranger.signed(message)
     claimed = stranger.signed(message, domain=bob.relay.domain)
@@ -215,8 +213,8 @@ def test_a_forged_author_of_the_relay_is_refused(
     assert refused(bob.relay, claimed, stranger.address(), bob.address) == NO_VALID_SIGNATURE
 
 
-def test_refuses_an_octet_too_many_from_servers_as_well(bob: Person, stranger: Stranger) -> None:
-    """The limit is one for all, and said at the envelope to a server that tells the size."""
+def test_the_size_limit_applies_to_servers_too(bob: Person, stranger: Stranger) -> None:
+    """A server that announces the size is refused at MAIL FROM."""
     with port_25(bob.relay) as session:
         session.ehlo()
         code, text = session.mail(stranger.address(), [f"SIZE={messages.MAX_SIZE + 1}"])
@@ -225,7 +223,7 @@ def test_refuses_an_octet_too_many_from_servers_as_well(bob: Person, stranger: S
 
 
 def test_eight_bit_mail_and_lone_dots_arrive_unchanged(bob: Person, stranger: Stranger) -> None:
-    """Newsletters are written in every language, and a dot on a line of its own is text."""
+    """Newsletters are written in all languages, and a line with a single dot is text."""
     text = "Grüße\n.\n..\n你好\n"
     message = messages.compose(stranger.address(), bob.address, text, subject="Grüße")
     stranger.deliver(bob.relay, message, bob.address)
@@ -233,8 +231,8 @@ def test_eight_bit_mail_and_lone_dots_arrive_unchanged(bob: Person, stranger: St
     assert messages.body(bob.wait_for(message)) == messages.crlf(text)
 
 
-def test_mail_to_nobody_is_answered_to_its_sender(alice: Person) -> None:
-    """People read its text, programs the report in it, other servers its signature."""
+def test_mail_to_an_unknown_address_is_bounced(alice: Person) -> None:
+    """People read its text, programs the report, and other servers its signature."""
     nobody, _ = alice.relay.credentials()
     alice.send(messages.encrypted(alice.address, nobody), nobody)
 
@@ -253,7 +251,7 @@ def test_mail_to_nobody_is_answered_to_its_sender(alice: Person) -> None:
 
 
 def test_what_the_relay_sends_verifies_with_its_published_key(alice: Person, bob: Person) -> None:
-    """Other servers take nothing without a signature, be it a message or a bounce."""
+    """Other servers accept neither messages nor bounces without a signature."""
     nobody, _ = alice.relay.credentials()
     message = messages.encrypted(alice.address, bob.address)
     alice.send(message, bob.address, nobody)
@@ -268,7 +266,7 @@ def test_what_the_relay_sends_verifies_with_its_published_key(alice: Person, bob
 def test_a_stranger_gets_no_bounce_for_mail_that_was_refused(
     bob: Person, stranger: Stranger
 ) -> None:
-    """Refusing within the conversation leaves the answer to the server that asks."""
+    """After a refusal during SMTP, the other server informs its user."""
     relay = bob.relay
     message = messages.encrypted(stranger.address(), bob.address)
     refused(relay, message, "victim@elsewhere.test", bob.address)

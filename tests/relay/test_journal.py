@@ -1,4 +1,4 @@
-"""`journalctl -p warning` shows what each of our daemons has to say, and only that."""
+"""`journalctl -p warning` shows all warnings and errors of our daemons, and nothing else."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ SCRAPE = "curl --silent --max-time 5 http://127.0.0.1:3903/metrics"
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Relay:
-    """A relay of its own, with every daemon, which may be broken."""
+    """A relay with every daemon, which the tests may break."""
     return lab.relay("_journal.test", SETTINGS)
 
 
 def test_everyday_use_leaves_no_warning(
     lab: Lab, relay: Relay, stranger: Stranger, classic: MailServer
 ) -> None:
-    """From the boot on: a journal with warnings of every day hides the one that matters."""
+    """Warnings in everyday use, from the boot on, would hide the important one."""
     alice, bob = Person.on(relay), Person.on(relay)
     here = messages.encrypted(alice.address, bob.address)
     away = messages.encrypted(alice.address, f"somebody@{classic.domain}")
@@ -76,12 +76,12 @@ def test_everyday_use_leaves_no_warning(
     entries = [json.loads(line) for line in relay.machine.run(command).out.splitlines()]
     found = [(entry.get("SYSLOG_IDENTIFIER"), str(entry.get("MESSAGE"))) for entry in entries]
 
-    # Postfix looks whether the root zone is signed; the lab's is not.
+    # Postfix checks whether the root zone is signed; the lab's is not.
     assert [(who, text) for who, text in found if "DNSSEC" not in text] == []
 
 
 def told(relay: Relay, program: str, cursor: str) -> list[tuple[int, str]]:
-    """Return priority and text of each line that a program has written since `cursor`."""
+    """Return priority and text of each line that a program has logged since `cursor`."""
     relay.machine.run(["journalctl", "--sync"])
     command = ["journalctl", "--output=json", f"--after-cursor={cursor}", f"--identifier={program}"]
     entries = [json.loads(line) for line in relay.machine.run(command).out.splitlines()]
@@ -89,7 +89,7 @@ def told(relay: Relay, program: str, cursor: str) -> list[tuple[int, str]]:
 
 
 def awaits(relay: Relay, program: str, cursor: str, priority: int, words: str) -> None:
-    """Wait until a program has written a line with these words, and see its priority."""
+    """Wait until a program has logged these words, and check the priority."""
 
     def found() -> list[int]:
         return [number for number, text in told(relay, program, cursor) if words in text]
@@ -97,8 +97,8 @@ def awaits(relay: Relay, program: str, cursor: str, priority: int, words: str) -
     assert wait_until(found, f"{program} writes {words!r}", timeout=30)[0] == priority
 
 
-def test_the_sentence_that_a_program_ends_with_is_an_error(relay: Relay) -> None:
-    """Each daemon and each job, in the sandbox and with the log settings of its own unit."""
+def test_the_last_message_of_a_failed_program_is_an_error(relay: Relay) -> None:
+    """Every daemon and job runs in the sandbox and with the log settings of its unit."""
     cursor = relay.machine.cursor()
     relay.machine.run(["mv", CONFIG, f"{CONFIG}.away"])
     try:
@@ -116,8 +116,8 @@ def test_the_sentence_that_a_program_ends_with_is_an_error(relay: Relay) -> None
             relay.machine.run(["systemctl", "restart", f"chatmail-{name}.service"])
 
 
-def test_what_goes_on_in_spite_of_a_fault_is_a_warning(relay: Relay) -> None:
-    """Each daemon that has a warning to give."""
+def test_a_fault_that_does_not_end_a_daemon_is_a_warning(relay: Relay) -> None:
+    """Each daemon that has warnings is covered."""
     person = Person.on(relay)
     paths = relay.value.daemons["paths"]
     folder = f"{paths['mailboxes']}/{person.address}/Maildir/cur"
@@ -141,8 +141,8 @@ def test_what_goes_on_in_spite_of_a_fault_is_a_warning(relay: Relay) -> None:
     awaits(relay, "chatmail-echo", cursor, WARNING, "refuses the bot")
 
 
-def test_a_peer_outside_the_protocol_is_an_error_of_the_filter(relay: Relay) -> None:
-    """Only Postfix talks to it, so its configuration is wrong."""
+def test_a_protocol_violation_is_an_error_of_the_filter(relay: Relay) -> None:
+    """Only Postfix connects to it, so the configuration must be wrong."""
     cursor = relay.machine.cursor()
 
     talk(relay, "filterSocket", b"GET / HTTP/1.0\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Every daemon comes back by itself and works; kill -9 stands for every crash."""
+"""Every daemon restarts by itself and works again; kill -9 stands for any crash."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ SETTINGS = {
     "sending": {"perMinute": 100000, "burst": 100000},
 }
 TRIM = "chatmail-trim.service"
-# More often than systemd starts a unit in ten seconds unless it is told otherwise.
+# More often than systemd restarts a unit in ten seconds by default.
 AGAIN_AND_AGAIN = 6
 
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Relay:
-    """A relay of its own, with mailboxes that are soon full."""
+    """A relay with mailboxes that fill up soon."""
     return lab.relay("_killed.test", SETTINGS)
 
 
 def is_back(relay: Relay, unit: str) -> None:
-    """Kill a daemon, and wait until another process of it is ready."""
+    """Kill a daemon, and wait until a new process is ready."""
     killed = pid(relay, unit)
     assert killed
     kill(relay, unit)
@@ -51,7 +51,7 @@ def is_back(relay: Relay, unit: str) -> None:
 
 
 def somebody_new_writes(relay: Relay) -> None:
-    """A first login, a message sent, delivered and read."""
+    """Log in for the first time, send a message, and read it."""
     person = Person.on(relay)
     message = messages.encrypted(person.address, person.address)
     person.send(message, person.address)
@@ -59,19 +59,19 @@ def somebody_new_writes(relay: Relay) -> None:
 
 
 def an_address_is_made(relay: Relay) -> None:
-    """A client asks for one."""
+    """Get an address as a client does."""
     new = talk(relay, "webSocket", b"POST /new HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert new.startswith(b"HTTP/1.1 200 "), new
 
 
 def a_page_is_shown(relay: Relay) -> None:
-    """And people log in and send through the same nginx."""
+    """Load a page; logins and sending use the same nginx."""
     assert get(relay, "/")[0].status == 200
     somebody_new_writes(relay)
 
 
 def a_call_is_relayed(relay: Relay) -> None:
-    """With credentials that are good for any process of the server."""
+    """Use credentials that every process of the server accepts."""
     offer = Offer.of(Person.on(relay))
 
     async def call() -> None:
@@ -96,15 +96,15 @@ WORKS: dict[str, Callable[[Relay], None]] = {
 
 @pytest.mark.parametrize("unit", WORKS)
 def test_a_killed_daemon_is_back_by_itself(relay: Relay, unit: str) -> None:
-    """Nobody is there to restart it."""
+    """No operator is needed to restart it."""
     is_back(relay, unit)
 
     WORKS[unit](relay)
 
 
-def test_unbound_killed_again_and_again_is_not_given_up(relay: Relay, stranger: Stranger) -> None:
-    """Nothing that comes in could be verified, and nothing could go out, until somebody looks."""
-    # Counts from zero.
+def test_unbound_is_restarted_after_repeated_kills(relay: Relay, stranger: Stranger) -> None:
+    """Without it no incoming mail could be verified, and none could leave."""
+    # The counter starts at zero.
     relay.machine.run(["systemctl", "reset-failed", "unbound.service"])
     for _ in range(AGAIN_AND_AGAIN):
         is_back(relay, "unbound.service")
@@ -116,7 +116,7 @@ def test_unbound_killed_again_and_again_is_not_given_up(relay: Relay, stranger: 
 
 
 def test_mail_goes_out_after_chatmail_tls_was_killed(relay: Relay, public_relay: Relay) -> None:
-    """Postfix asks it about each destination, and keeps what it gets no answer about."""
+    """Postfix queries it for each destination, and keeps mail without an answer."""
     alice, bob = Person.on(relay), Person.on(public_relay)
     is_back(relay, "chatmail-tls.service")
 
@@ -126,7 +126,7 @@ def test_mail_goes_out_after_chatmail_tls_was_killed(relay: Relay, public_relay:
 
 
 def test_mailboxes_are_trimmed_after_chatmail_trim_was_killed(relay: Relay) -> None:
-    """It is started by a request, so it comes back with the next one."""
+    """The next request starts it again."""
     alice, bob = Person.on(relay), Person.on(relay)
     processes = []
     with alice.smtp() as session:

@@ -1,4 +1,4 @@
-"""How fast, how large, how many: each limit to the octet, and what is said beyond it."""
+"""Limits on rate, size and number: each exactly, with the replies beyond it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from people.people import Person
 
 
-def test_limits_the_rate_of_one_account_and_of_nobody_else(alice: Person, bob: Person) -> None:
-    """Ten at once are a group chat, hundreds are spam, and a 4xx makes clients try again."""
+def test_limits_the_rate_of_each_account(alice: Person, bob: Person) -> None:
+    """Ten messages at once are a group chat, hundreds are spam; clients retry after a 4xx."""
     refused: tuple[int, bytes] | None = None
     sent = 0
     with alice.smtp() as session:
@@ -39,10 +39,10 @@ def test_limits_the_rate_of_one_account_and_of_nobody_else(alice: Person, bob: P
     alice.wait_for(last)
 
 
-def test_nobody_uses_up_the_budget_of_others(alice: Person, bob: Person) -> None:
-    """A limit counted by the address given would let anybody silence anybody."""
+def test_an_account_cannot_use_up_the_budget_of_others(alice: Person, bob: Person) -> None:
+    """With a limit per envelope address, a user could block another one."""
     for _ in range(2):
-        # Twice six, because Postfix answers slowly after the tenth error of a connection.
+        # Twice six, because Postfix slows down after the tenth error of a connection.
         with bob.submission(465) as smtp:
             for _ in range(6):
                 smtp.say(f"MAIL FROM:<{alice.address}>").reply()
@@ -55,7 +55,7 @@ def test_nobody_uses_up_the_budget_of_others(alice: Person, bob: Person) -> None
 
 
 def test_one_message_has_many_recipients_and_counts_once(alice: Person, bob: Person) -> None:
-    """Clients learn the limit from METADATA and send the rest as another message."""
+    """Clients read the limit from METADATA and send further copies as another message."""
     limit = alice.relay.value.daemons["sending"]["maxRecipients"]
     recipients = [bob.address, *(f"nobody{n:03}@{alice.relay.domain}" for n in range(limit))]
     with alice.submission(465) as smtp:
@@ -67,8 +67,8 @@ def test_one_message_has_many_recipients_and_counts_once(alice: Person, bob: Per
     assert said[limit].startswith("452 4.5.3 ")
 
 
-def test_takes_the_largest_message_whole(alice: Person, bob: Person) -> None:
-    """A message of exactly the limit is sent, and arrives octet for octet."""
+def test_accepts_the_largest_message_unchanged(alice: Person, bob: Person) -> None:
+    """A message of exactly the limit is sent and arrives octet for octet."""
     message = messages.encrypted_of_size(alice.address, bob.address, messages.MAX_SIZE)
     alice.send(message, bob.address)
 
@@ -78,7 +78,7 @@ def test_takes_the_largest_message_whole(alice: Person, bob: Person) -> None:
 
 
 def test_refuses_one_octet_too_many(alice: Person, bob: Person) -> None:
-    """Said at the envelope to a client that tells the size, and to others after the message."""
+    """A client that announces the size is refused at MAIL FROM, others after the message."""
     message = messages.encrypted_of_size(alice.address, bob.address, messages.MAX_SIZE + 1)
     with alice.submission(465) as smtp:
         told = smtp.say(f"MAIL FROM:<{alice.address}> SIZE={len(message)}").reply()
@@ -90,8 +90,8 @@ def test_refuses_one_octet_too_many(alice: Person, bob: Person) -> None:
     assert untold == "552 5.3.4 Error: message file too big"
 
 
-def test_tells_the_largest_size(relay: Relay) -> None:
-    """Clients refuse what is too large before they upload it (RFC 1870)."""
+def test_announces_the_size_limit(relay: Relay) -> None:
+    """Clients refuse larger messages before they upload them (RFC 1870)."""
     with Dialogue.connect(relay.address, 465, insecure()) as smtp:
         smtp.expect("220 ")
         said = smtp.say("EHLO client.test").expect("250 ")
@@ -99,8 +99,8 @@ def test_tells_the_largest_size(relay: Relay) -> None:
     assert f"SIZE {messages.MAX_SIZE}" in said
 
 
-def test_refuses_lines_that_would_not_survive(alice: Person) -> None:
-    """Lines beyond RFC 5322's 998 octets are folded on the way, which breaks the signature."""
+def test_refuses_lines_that_are_too_long(alice: Person) -> None:
+    """Lines over RFC 5322's 998 octets are folded in transit, which breaks the signature."""
     longest = handshakes.setup_message(alice.address, alice.address, "x" * 998)
     too_long = handshakes.setup_message(alice.address, alice.address, "x" * 999)
     alice.send(longest, alice.address)

@@ -1,4 +1,4 @@
-"""Relays without a domain, reached at an address: between themselves and with all others."""
+"""Mail between relays without a domain, at IP addresses, and all other servers."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def there(lab: Lab) -> Relay:
 
 @pytest.fixture
 def alice(here: Relay) -> Person:
-    """Somebody with an address in brackets."""
+    """A user whose address contains an IP address in brackets."""
     return Person.on(here)
 
 
 @pytest.fixture
 def bob(near: Relay) -> Person:
-    """Somebody at a relay with a name."""
+    """A user of a relay with a domain."""
     return Person.on(near)
 
 
@@ -63,10 +63,10 @@ def bob(near: Relay) -> Person:
         ("third", "near"),
     ],
 )
-def test_people_meet_by_an_invite_and_talk(
+def test_users_meet_by_an_invite_and_talk(
     core: Core, request: pytest.FixtureRequest, inviting: str, joining: str
 ) -> None:
-    """Securejoin and a message each way with the padlock, whatever stands right of the @."""
+    """They use Securejoin and write an encrypted message each way, with both kinds of address."""
     alice = core.account(request.getfixturevalue(inviting), "Alice")
     bob = core.account(request.getfixturevalue(joining), "Bob")
     bob.secure_join(alice.get_qr_code())
@@ -82,7 +82,7 @@ def test_people_meet_by_an_invite_and_talk(
 
 
 def test_what_a_classic_server_sees(alice: Person, classic: MailServer) -> None:
-    """The address as name (RFC 5321 4.1.3), no signature; and its answer comes in."""
+    """It sees the IP address as the name (RFC 5321 4.1.3) and no signature; its answer arrives."""
     there = f"someone@{classic.domain}"
     message = messages.encrypted(alice.address, there)
     alice.send(message, there)
@@ -97,20 +97,18 @@ def test_what_a_classic_server_sees(alice: Person, classic: MailServer) -> None:
     alice.wait_for(answer)
 
 
-def test_a_server_is_greeted_by_the_address(here: Relay) -> None:
-    """No name is made up where there is none."""
+def test_the_greeting_contains_the_ip_address(here: Relay) -> None:
+    """The relay does not make up a name."""
     with Dialogue.connect(here.address, 25) as smtp:
         assert smtp.reply().startswith(f"220 [{HERE}] ESMTP")
 
 
-def test_mail_left_by_ipv6_and_was_taken_for_forged(
-    here: Relay, alice: Person, bob: Person
-) -> None:
-    """Postfix chose between the families by chance, so that half of the mail came back."""
+def test_mail_never_leaves_by_ipv6(here: Relay, alice: Person, bob: Person) -> None:
+    """Postfix chose between IPv4 and IPv6 by chance, so half of the mail was refused as forged."""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((here.address6, 25), timeout=SECONDS).close()
     run = here.machine.run
-    # Preferred, if there were a choice; without a connection that an earlier message left open.
+    # Prefer IPv6, if there is a choice; without a connection left open by an earlier message.
     run(["postconf", "-e", "smtp_address_preference=ipv6", "smtp_connection_cache_destinations="])
     run(["systemctl", "restart", "postfix"])
     here.wait_ready()
@@ -128,7 +126,7 @@ def test_mail_left_by_ipv6_and_was_taken_for_forged(
 def test_a_host_with_two_addresses_sends_from_the_right_one(
     here: Relay, alice: Person, bob: Person
 ) -> None:
-    """The kernel would choose the other one, and the mail be taken for forged."""
+    """The kernel would choose the other address, and the mail would count as forged."""
     run = here.machine.run
     run(["ip", "address", "add", f"{OTHER}/24", "dev", "eth0"])
     run(["ip", "route", "replace", "192.0.2.0/24", "dev", "eth0", "src", OTHER])
@@ -149,7 +147,7 @@ def test_a_host_with_two_addresses_sends_from_the_right_one(
 def test_a_forged_address_is_refused(
     lab: Lab, request: pytest.FixtureRequest, receiving: str
 ) -> None:
-    """There is no signature, so the address itself must come along."""
+    """Without a signature, the mail must come from the IP address itself."""
     victim = Person.on(request.getfixturevalue(receiving))
     forged = messages.encrypted(f"someone@[{THERE}]", victim.address)
     for sender in (f"someone@[{THERE}]", f"someone@[{lab.clients.address}]", ""):
@@ -166,17 +164,17 @@ def test_a_forged_address_is_refused(
     victim.wait_for(honest)
 
 
-def test_a_strangers_signature_does_not_make_an_address(
+def test_a_signature_does_not_prove_an_ip_address(
     here: Relay, alice: Person, stranger: Stranger
 ) -> None:
-    """What proves a domain proves nothing about an address."""
+    """A domain's signature proves nothing about an IP address."""
     forged = messages.encrypted(f"someone@[{THERE}]", alice.address)
     with pytest.raises(smtplib.SMTPDataError, match="Invalid FROM domain literal"):
         stranger.deliver(here, forged, alice.address)
 
 
-def test_nobody_outside_sends_as_one_of_us(here: Relay, alice: Person) -> None:
-    """Not as envelope sender, and not from the relay's own address."""
+def test_outsiders_cannot_send_as_our_users(here: Relay, alice: Person) -> None:
+    """Neither the envelope sender nor the relay's own IP address makes a difference."""
     with port_25(here) as session:
         session.ehlo()
         code, text = session.mail(alice.address)
@@ -186,13 +184,13 @@ def test_nobody_outside_sends_as_one_of_us(here: Relay, alice: Person) -> None:
 
 
 def test_it_relays_nothing_for_strangers(here: Relay) -> None:
-    """An address in brackets elsewhere is as foreign as a name."""
+    """Another IP address in brackets is as foreign as another domain."""
     with port_25(here) as session:
         session.ehlo()
         session.mail("someone@elsewhere.test")
         for recipient in (f"someone@[{THERE}]", "someone@near.test"):
             assert session.rcpt(recipient)[0] == 554, recipient
-        # RFC 5321 4.1.2: an address without brackets is no domain.
+        # RFC 5321 4.1.2: an IP address without brackets is not a domain.
         assert session.rcpt(f"someone@{HERE}")[0] == 501
 
 
@@ -200,10 +198,10 @@ def test_it_relays_nothing_for_strangers(here: Relay) -> None:
     ("sending", "receiving"),
     [("near", "here"), ("here", "near"), ("here", "there"), ("here", "here")],
 )
-def test_mail_to_nobody_comes_back(
+def test_mail_to_an_unknown_name_is_bounced(
     request: pytest.FixtureRequest, sending: str, receiving: str
 ) -> None:
-    """The bounce comes from the relay that has nobody of that name, and gets through."""
+    """The bounce comes from the recipient's relay, and is accepted."""
     sender = Person.on(request.getfixturevalue(sending))
     other: Relay = request.getfixturevalue(receiving)
     nobody, _ = other.credentials()
@@ -222,8 +220,8 @@ def test_mail_to_nobody_comes_back(
     assert messages.id_of(message) in messages.body(bounce).decode()
 
 
-def test_a_server_at_an_address_gets_nothing_without_tls(lab: Lab, bob: Person) -> None:
-    """Its certificate may be any, but there must be one."""
+def test_a_server_at_an_ip_address_needs_tls(lab: Lab, bob: Person) -> None:
+    """Any certificate will do, but there must be one."""
     plain = MailServer.up(lab, "plain.test", certificate="none")
     recipient = f"someone@[{plain.machine.address}]"
     bob.send(messages.encrypted(bob.address, recipient), recipient)

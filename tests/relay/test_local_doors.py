@@ -1,8 +1,8 @@
 """
-A program on the relay cannot forge mail, whichever service it has taken over.
+A compromised service on the relay cannot forge mail.
 
-The owners of the mailboxes and of the queue (vmail, postfix and root) hold them in their hands and
-are left out; everybody else is tried at every door that there is.
+The owners of the mailboxes and of the queue (vmail, postfix and root) control them anyway and are
+not tested. All other users are tried at every socket and program that accepts mail.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from harness.stranger import MailServer
     from people.people import Person
 
-# Who may list the queue is in Postfix' group, and so reaches pickup(8) and cleanup(8).
+# Users who may list the queue are in Postfix' group, and so can reach pickup(8) and cleanup(8).
 SETTINGS = {"metrics": {"enable": True}}
 OWNERS = {"root", "vmail", "postfix"}
 
 
 def users(relay: Relay) -> dict[str, str]:
-    """Every user of a service, and those that stand for all others, with their group's number."""
+    """All users of services, and one that stands for all others, with their group IDs."""
     listed = [line.split(":") for line in relay.machine.run(["getent", "passwd"]).out.splitlines()]
     return {
         name: group
@@ -37,14 +37,14 @@ def users(relay: Relay) -> dict[str, str]:
 
 @pytest.fixture
 def relay(lab: Lab) -> Relay:
-    """A relay with every user that may come near the queue."""
+    """A relay with every user that can come near the queue."""
     return lab.relay("_doors.test", SETTINGS)
 
 
-def test_no_user_of_a_service_brings_in_a_message(
+def test_no_service_user_can_inject_a_message(
     relay: Relay, classic: MailServer, alice: Person, bob: Person
 ) -> None:
-    """Neither to a mailbox here nor, signed as ours, to somebody elsewhere."""
+    """Neither local nor remote recipients get one, signed or not."""
     program = Path(local_doors.__file__).read_text()
     tried = users(relay)
     assert {"nobody", "chatmail-web", "chatmail-metrics", "dovenull", "www-data"} <= tried.keys()
@@ -62,7 +62,8 @@ def test_no_user_of_a_service_brings_in_a_message(
         assert said.count("\n") > 20, said
         opened[user] = [line for line in said.splitlines() if not line.startswith("closed ")]
 
-    # Who may list the queue may also write there. pickup(8) then asks the filter, which refuses.
+    # Users who may list the queue can also write there. Then pickup(8) asks the filter, which
+    # refuses.
     assert opened.pop("chatmail-metrics") == ["OPEN maildrop"]
     assert opened == {user: [] for user in opened}
     sentinel = messages.encrypted(alice.address, bob.address)
@@ -75,7 +76,7 @@ def test_no_user_of_a_service_brings_in_a_message(
 
 
 def test_the_mail_of_root_does_not_leave(relay: Relay, alice: Person, bob: Person) -> None:
-    """A cron job that writes an address of ours as its sender gets no signature."""
+    """A cron job with one of the relay's addresses as its sender gets no signature."""
     text = messages.cleartext(alice.address, bob.address)
     relay.machine.run(["sendmail", "-i", "-f", alice.address, bob.address], input=text.decode())
 
@@ -85,8 +86,8 @@ def test_the_mail_of_root_does_not_leave(relay: Relay, alice: Person, bob: Perso
 
 
 @pytest.mark.parametrize("directory", ["/run/dovecot", "/run"])
-def test_no_listening_socket_is_open_to_everybody(relay: Relay, directory: str) -> None:
-    """Each has an owner and a mode that somebody chose; systemd's own are for everybody."""
+def test_no_listening_socket_is_open_to_all_users(relay: Relay, directory: str) -> None:
+    """Each socket has a chosen owner and mode, except systemd's own, which are open to all."""
     found = relay.machine.run(
         f"find {directory} -xdev -type s -perm /006 -not -path '/run/systemd/*'"
         " -not -path '/run/dbus/*' -not -path '/run/host/*'"

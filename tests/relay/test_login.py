@@ -1,4 +1,4 @@
-"""Who gets in, and who comes into being by logging in."""
+"""Login, and the creation of accounts by the first login."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 IMAP_REFUSAL = "[AUTHENTICATIONFAILED] Authentication failed."
 SMTP_REFUSAL = "535 5.7.8 Error: authentication failed:"
 
-# (address with {} for the relay's domain, password or None for a good one)
+# (address with {} for the relay's domain, password or None for a valid one)
 REFUSED = {
     "name one too short": ("abcdefgh@{}", None),
     "name one too long": ("abcdefghij@{}", None),
@@ -51,13 +51,13 @@ REFUSED = {
 
 @pytest.fixture
 def someone(relay: Relay) -> tuple[str, str]:
-    """Credentials that nobody has used yet."""
+    """Unused credentials."""
     return relay.credentials()
 
 
 @pytest.fixture
 def nocreate(relay: Relay) -> Iterator[None]:
-    """The file with which an operator stops new addresses, there for the length of a test."""
+    """The file with which an operator stops registration, for the length of a test."""
     path = relay.value.daemons["paths"]["nocreate"]
     relay.machine.write(path, "")
     yield
@@ -65,10 +65,10 @@ def nocreate(relay: Relay) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("login", [imap_login, smtp_login])
-def test_the_first_login_makes_the_account(
+def test_the_first_login_creates_the_account(
     relay: Relay, someone: tuple[str, str], login: Login
 ) -> None:
-    """A client that scanned an invite has nothing but a name and a password of its own making."""
+    """After scanning an invite, a client has only a name and a password of its choice."""
     address, password = someone
     assert not exists(relay, address)
 
@@ -81,7 +81,7 @@ def test_the_first_login_makes_the_account(
 
 @pytest.mark.parametrize("login", [imap_login, smtp_login])
 def test_a_wrong_password_is_refused(relay: Relay, alice: Person, login: Login) -> None:
-    """An address belongs to whoever logged in first, and the refusal tells nothing about why."""
+    """An address belongs to its first user, and the refusal gives no reason."""
     refusal = IMAP_REFUSAL if login is imap_login else SMTP_REFUSAL
 
     assert login(relay, alice.address, alice.password + "x").startswith(refusal)
@@ -91,8 +91,8 @@ def test_a_wrong_password_is_refused(relay: Relay, alice: Person, login: Login) 
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refuses_to_make_an_account_for_a(relay: Relay, case: str) -> None:
-    """Such an address could not receive mail, could not be kept safe, or is somebody's else's."""
+def test_refuses_to_create_an_account_for_a(relay: Relay, case: str) -> None:
+    """Such an address could not receive mail, would be unsafe, or belongs to somebody else."""
     pattern, given = REFUSED[case]
     name = "".join(secrets.choice("abcdefghijk") for _ in range(9))
     address = pattern.replace("{name}", name).replace("{}", relay.domain)
@@ -106,8 +106,8 @@ def test_refuses_to_make_an_account_for_a(relay: Relay, case: str) -> None:
     assert not exists(relay, address)
 
 
-def test_an_empty_password_makes_no_account(relay: Relay, someone: tuple[str, str]) -> None:
-    """Dovecot's OAuth2 client takes it for a fault and never asks the account book."""
+def test_an_empty_password_creates_no_account(relay: Relay, someone: tuple[str, str]) -> None:
+    """Dovecot's OAuth2 client treats it as an error and never asks the account book."""
     address, _ = someone
 
     assert imap_login(relay, address, "").startswith(("[AUTHENTICATIONFAILED]", "[UNAVAILABLE]"))
@@ -119,16 +119,16 @@ def test_an_empty_password_makes_no_account(relay: Relay, someone: tuple[str, st
 @pytest.mark.parametrize(
     "name", ["webmaster", "postmaster", "hostmaster", "admin", "administrator", "root", "abuse"]
 )
-def test_names_that_stand_for_the_operator_are_nobodys(relay: Relay, name: str) -> None:
-    """Certificate authorities take whoever reads their mail for the owner of the domain."""
+def test_the_operators_names_are_reserved(relay: Relay, name: str) -> None:
+    """Certificate authorities consider their owner the owner of the domain."""
     assert smtp_login(relay, f"{name}@{relay.domain}", "long enough").startswith("535 ")
     assert smtp_login(relay, f"{name.upper()}@{relay.domain}", "long enough").startswith("535 ")
 
     assert not exists(relay, f"{name}@{relay.domain}")
 
 
-def test_parallel_first_logins_make_one_account(relay: Relay, someone: tuple[str, str]) -> None:
-    """When 20 strangers want a name in the same moment, one has it and nobody shares it."""
+def test_parallel_first_logins_create_one_account(relay: Relay, someone: tuple[str, str]) -> None:
+    """If 20 strangers want a name at the same moment, exactly one gets it."""
     address, _ = someone
     passwords = [secrets.token_urlsafe(16) for _ in range(20)]
 
@@ -142,10 +142,10 @@ def test_parallel_first_logins_make_one_account(relay: Relay, someone: tuple[str
     assert again == winners
 
 
-def test_parallel_first_logins_by_smtp_make_one_account(
+def test_parallel_first_logins_by_smtp_create_one_account(
     relay: Relay, someone: tuple[str, str]
 ) -> None:
-    """A client that sends before it has read anything is as new as one that reads first."""
+    """A new client may send before it reads."""
     address, _ = someone
     passwords = [secrets.token_urlsafe(16) for _ in range(20)]
 
@@ -157,8 +157,8 @@ def test_parallel_first_logins_by_smtp_make_one_account(
     assert [word for word in passwords if not imap_login(relay, address, word)] == winners
 
 
-def test_case_does_not_matter_in_an_address(relay: Relay, someone: tuple[str, str]) -> None:
-    """Telephones write a capital letter where nobody asked for one, and it stays one account."""
+def test_addresses_are_case_insensitive(relay: Relay, someone: tuple[str, str]) -> None:
+    """Phones capitalise the first letter; it is still the same account."""
     address, password = someone
 
     assert imap_login(relay, address.upper(), password) == ""
@@ -170,7 +170,7 @@ def test_case_does_not_matter_in_an_address(relay: Relay, someone: tuple[str, st
 
 
 def test_a_password_may_be_any_text(relay: Relay) -> None:
-    """No character of a password may mean something on its way to the account book."""
+    """No character of a password has a special meaning on its way to the account book."""
     for password in (
         '"quo\\ted" %{user} {PLAIN}',
         "percent%40&user=other",
@@ -184,10 +184,10 @@ def test_a_password_may_be_any_text(relay: Relay) -> None:
         assert smtp_login(relay, address, password) == ""
 
 
-def test_no_account_is_made_while_the_operator_forbids_it(
+def test_the_stop_file_prevents_new_accounts(
     relay: Relay, someone: tuple[str, str], alice: Person, nocreate: None
 ) -> None:
-    """Under attack an operator closes the door with one file, and who is inside stays inside."""
+    """During an attack one file stops registration, and existing accounts keep working."""
     address, password = someone
 
     assert imap_login(relay, address, password) == IMAP_REFUSAL

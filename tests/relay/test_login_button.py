@@ -1,4 +1,4 @@
-"""The button of a relay whose certificate no client can verify, from the browser to the client."""
+"""The button on the website of a relay with an unverifiable certificate, up to the client."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ BUTTON = "document.getElementById('login')"
 
 @pytest.fixture(scope="module", params=["192.0.2.60", "selfmade.test"])
 def here(lab: Lab, request: pytest.FixtureRequest) -> Relay:
-    """A relay at an address, or one with a name, whose certificate is its own."""
+    """A relay at an IP address, or with a name, and a self-signed certificate."""
     return lab.relay(request.param, {"certificate": {"source": "self-signed"}})
 
 
 @pytest.fixture(scope="module")
 def invited(lab: Lab) -> Relay:
-    """The same by invitation."""
+    """The same with registration by invitation."""
     return lab.relay("192.0.2.62", {"registration": "invite"})
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Hand over a phone's browser."""
+    """Return a browser like a phone's."""
     with browser() as one:
         one.be(PHONE)
         yield one
 
 
 def login(chromium: Browser) -> str:
-    """Press the button until it holds a login; the link."""
+    """Press the button until it links to a login; return the link."""
     chromium.evaluate(f"{BUTTON}.click()")
     wait_until(lambda: chromium.evaluate(f"{BUTTON}.protocol") == "dclogin:", "a login", timeout=10)
     return str(chromium.evaluate(f"{BUTTON}.href"))
 
 
-def test_the_button_makes_an_account(core: Core, chromium: Browser, here: Relay) -> None:
-    """A press, a link that the client opens, an address; and a second press is the same login."""
+def test_the_button_creates_an_account(core: Core, chromium: Browser, here: Relay) -> None:
+    """The link opens in the client and creates an address; a second press gives the same login."""
     assert chromium.open(f"https://{here.domain}/").complaints == []
     link = login(chromium)
 
@@ -65,8 +65,8 @@ def test_the_button_makes_an_account(core: Core, chromium: Browser, here: Relay)
     assert login(chromium) == link
 
 
-def test_an_invite_opens_the_button(core: Core, chromium: Browser, invited: Relay) -> None:
-    """Clients could not ask for the address themselves, so the link is one for the browser."""
+def test_an_invite_shows_the_button(core: Core, chromium: Browser, invited: Relay) -> None:
+    """Clients could not request the address themselves, so the link is for the browser."""
     made = json.loads(invited.chatmail("invites", "add", "--json").out)
     assert made["link"].startswith(f"https://{invited.domain}/?t=")
     chromium.open(made["link"])
@@ -82,8 +82,8 @@ def test_an_invite_opens_the_button(core: Core, chromium: Browser, invited: Rela
     assert (listed["used"], listed["good"]) == (1, False)
 
 
-def test_a_used_invite_says_so_on_the_button(chromium: Browser, invited: Relay) -> None:
-    """In the relay's own words."""
+def test_a_used_invite_is_reported(chromium: Browser, invited: Relay) -> None:
+    """The page shows the relay's reason."""
     made = json.loads(invited.chatmail("invites", "add", "--json").out)
     invited.chatmail("invites", "remove", str(made["id"]))
     chromium.open(made["link"])
@@ -98,7 +98,7 @@ def test_a_used_invite_says_so_on_the_button(chromium: Browser, invited: Relay) 
 
 
 def test_without_an_invite_there_is_no_button(chromium: Browser, invited: Relay) -> None:
-    """But a word on how to get one; and no login makes an account either."""
+    """The page explains how to get an invite, and a login creates no account."""
     chromium.open(f"https://{invited.domain}/")
 
     assert not chromium.evaluate(f"{BUTTON}.checkVisibility()")

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: right, nameless, for this host alone, and of no use against the relay."""
+"""Metrics for Prometheus: correct, without personal data, only local, and not an attack surface."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Numbers = dict[tuple[str, ...], float]
 PORT = 3903
 METRICS = f"http://127.0.0.1:{PORT}/metrics"
 SCRAPE = ["curl", "--silent", "--show-error", "--max-time", "20"]
-# Eight connections that say nothing, then more, then requests that are none; what a scrape beside
-# them gets is a matter of luck, what it gets afterwards is not.
+# Eight silent connections, then more, then invalid requests. A scrape in parallel may fail, but a
+# scrape afterwards must not.
 RUDE = f"""\
 import socket
 quiet = [socket.create_connection(("127.0.0.1", {PORT})) for _ in range(8)]
@@ -44,7 +44,7 @@ RUDE_IN_THE_BACKGROUND = f"python3 -c '{RUDE}' >/dev/null 2>&1 & echo $!"
 
 @pytest.fixture(scope="module")
 def measured(lab: Lab) -> Relay:
-    """A relay whose operator wants numbers."""
+    """A relay with metrics."""
     return lab.relay("_metrics.test", {"metrics": {"enable": True}})
 
 
@@ -54,7 +54,7 @@ def scrape(relay: Relay) -> str:
 
 
 def numbers(relay: Relay) -> Numbers:
-    """Read a scrape by Prometheus' own parser: by name, and label values in alphabetical order."""
+    """Parse a scrape with Prometheus' parser; keys are the name and sorted label values."""
     return {
         (one.name.removeprefix("chatmail_"), *(one.labels[name] for name in sorted(one.labels))): (
             one.value
@@ -65,7 +65,7 @@ def numbers(relay: Relay) -> Numbers:
 
 
 def grown(before: Numbers, after: Numbers) -> Numbers:
-    """Return every counter that has gone up, and by how much."""
+    """Return every counter that has increased, and by how much."""
     return {
         key: after[key] - before.get(key, 0)
         for key in after
@@ -74,7 +74,7 @@ def grown(before: Numbers, after: Numbers) -> Numbers:
 
 
 def test_counts_exactly_what_happened(measured: Relay, stranger: Stranger) -> None:
-    """Each number of an operator's dashboard is a number of things that people did."""
+    """Every figure on an operator's dashboard must match what users did."""
     before = numbers(measured)
     alice, bob = Person.on(measured), Person.on(measured)
     message = messages.encrypted(alice.address, bob.address)
@@ -92,7 +92,7 @@ def test_counts_exactly_what_happened(measured: Relay, stranger: Stranger) -> No
 
     wanted = {
         ("accounts_created_total",): 2,
-        # Each of them when they came, and bob each time he looked for something.
+        # Each of them at the beginning, and bob whenever he checked for something.
         ("logins_total",): 4,
         ("logins_refused_total", "wrong-password"): 1,
         ("registrations_refused_total", "login", "name-length"): 1,
@@ -103,7 +103,7 @@ def test_counts_exactly_what_happened(measured: Relay, stranger: Stranger) -> No
         ("dkim_signed_total",): 1,
         ("dkim_verified_total",): 1,
     }
-    # A login is answered first and counted after.
+    # A login is answered first and counted afterwards.
     wait_until(lambda: grown(before, numbers(measured)) == wanted, "the counters", timeout=10)
     after = numbers(measured)
     assert grown(before, after) == wanted
@@ -113,12 +113,12 @@ def test_counts_exactly_what_happened(measured: Relay, stranger: Stranger) -> No
         found = numbers(measured)
         return found["accounts_active", "1"] == found["accounts",]
 
-    # Logins are written down together, every few seconds.
+    # Logins are written in batches, every few seconds.
     wait_until(all_active, "the day of the last logins", timeout=20)
 
 
-def test_says_how_the_relay_stands(measured: Relay) -> None:
-    """Who answers, what clients are shown, the queue, the disk, the last night."""
+def test_reports_the_state_of_the_relay(measured: Relay) -> None:
+    """The metrics cover daemons, certificates, the queue, the disk and the last expiry."""
     measured.chatmail("expire")
     found = numbers(measured)
 
@@ -138,8 +138,8 @@ def test_says_how_the_relay_stands(measured: Relay) -> None:
     assert found["storage_messages",] >= 0
 
 
-def test_mail_that_waits_is_counted(measured: Relay, lab: Lab) -> None:
-    """By the queue that it is in; the list of the queue is Postfix' own."""
+def test_counts_queued_mail(measured: Relay, lab: Lab) -> None:
+    """Messages are counted by queue, from Postfix' own list."""
     alice = Person.on(measured)
     lab.dns.publish("away.test", [("@", "MX", "10 mx.away.test."), ("mx", "A", "192.0.2.254")])
     message = messages.encrypted(alice.address, "somebody@away.test")
@@ -154,8 +154,8 @@ def test_mail_that_waits_is_counted(measured: Relay, lab: Lab) -> None:
     wait_until(lambda: waiting() == 0, "an empty queue", timeout=10)
 
 
-def test_names_nobody(measured: Relay) -> None:
-    """What is scraped is kept for months elsewhere: no address, token or domain of anybody."""
+def test_contains_no_personal_data(measured: Relay) -> None:
+    """Metrics are stored elsewhere for months: they contain no address, token or domain."""
     person = Person.on(measured)
     assert imap_login(measured, person.address, "wrong wrong wrong")
     text = scrape(measured)
@@ -168,8 +168,8 @@ def test_names_nobody(measured: Relay) -> None:
     assert len(labels) < 100
 
 
-def test_alerts_are_about_numbers_that_there_are(measured: Relay) -> None:
-    """A misspelt one would never fire, and nobody would ever know."""
+def test_alerts_use_existing_metrics(measured: Relay) -> None:
+    """An alert on a misspelt metric would never fire, unnoticed."""
     alerts = nix('import (relay + "/alerts.nix")')
     text = scrape(measured)
 
@@ -181,8 +181,8 @@ def test_alerts_are_about_numbers_that_there_are(measured: Relay) -> None:
             assert value in {"deferred", "given-up"}, alert["alert"]
 
 
-def test_only_this_host_may_ask(measured: Relay) -> None:
-    """The relays before this one had it public, which told strangers how much is going on."""
+def test_only_this_host_can_scrape(measured: Relay) -> None:
+    """Earlier relays had public metrics, which told strangers how much they are used."""
     listening = measured.machine.run(["ss", "-Hltn", f"sport = :{PORT}"]).out.splitlines()
 
     assert [line.split()[3] for line in listening] == [f"127.0.0.1:{PORT}"]
@@ -192,8 +192,8 @@ def test_only_this_host_may_ask(measured: Relay) -> None:
     assert PORT not in measured.value.ports.values()
 
 
-def test_is_off_unless_wanted(relay: Relay) -> None:
-    """No listener, no socket, no unit."""
+def test_is_off_by_default(relay: Relay) -> None:
+    """There is no listener, no socket and no unit."""
     assert relay.machine.run(["ss", "-Hltn", f"sport = :{PORT}"]).out == ""
     assert "numbers.sock" not in relay.machine.run(["ss", "-Hlx"]).out
     units = relay.machine.run(["systemctl", "list-unit-files", "--no-legend", "chatmail-*"]).out
@@ -201,8 +201,8 @@ def test_is_off_unless_wanted(relay: Relay) -> None:
     assert "numbers" not in units
 
 
-def test_a_filter_that_is_down_is_told_and_stays_down(measured: Relay) -> None:
-    """Looking at a daemon must not start what the operator has stopped."""
+def test_a_stopped_filter_is_reported_and_stays_down(measured: Relay) -> None:
+    """A scrape must not start a daemon that the operator has stopped."""
     health = [*SCRAPE, "--write-out", "%{http_code}", f"http://127.0.0.1:{PORT}/health"]
     assert measured.machine.run(health).out == "well\n200"
     measured.machine.run(["systemctl", "stop", "chatmail-filter"])
@@ -221,8 +221,8 @@ def test_a_filter_that_is_down_is_told_and_stays_down(measured: Relay) -> None:
     assert numbers(measured)["service_up", "filter"] == 1
 
 
-def test_whoever_is_rude_harms_nobody(measured: Relay) -> None:
-    """A program on the host that means ill gets a few processes that end, and the relay goes on."""
+def test_abusive_clients_do_no_harm(measured: Relay) -> None:
+    """A hostile local program gets a few short-lived processes, and the relay keeps working."""
     cursor = measured.machine.cursor()
     alice, bob = Person.on(measured), Person.on(measured)
     started = measured.machine.run(RUDE_IN_THE_BACKGROUND).out
@@ -231,7 +231,7 @@ def test_whoever_is_rude_harms_nobody(measured: Relay) -> None:
     bob.wait_for(message)
     measured.machine.wait_until(["test", "!", "-e", f"/proc/{started.strip()}"], timeout=60)
 
-    # What was sent and not read yet is still to be refused.
+    # Requests that were sent but not read yet are refused later.
     measured.machine.wait_until([*SCRAPE, "--fail", METRICS], timeout=60)
     wait_until(lambda: processes(measured) == 0, "no scrape left", timeout=30)
     assert numbers(measured)["service_up", "accounts"] == 1
@@ -240,25 +240,25 @@ def test_whoever_is_rude_harms_nobody(measured: Relay) -> None:
 
 
 def processes(relay: Relay) -> int:
-    """Count the processes that answer scrapes."""
+    """Return the number of processes that answer scrapes."""
     return len(relay.machine.run(["pgrep", "-u", "chatmail-metrics"], check=False).out.split())
 
 
-def test_costs_nothing_while_nobody_asks(measured: Relay) -> None:
-    """No process, and no line in the journal for each scrape."""
+def test_costs_nothing_between_scrapes(measured: Relay) -> None:
+    """There is no process, and scrapes add no lines to the journal."""
     cursor = measured.machine.cursor()
     scrape(measured)
 
     wait_until(lambda: processes(measured) == 0, "no scrape left", timeout=10)
     measured.machine.run(["journalctl", "--sync"])
     told = measured.machine.journal(after=cursor).splitlines()
-    # Newer systemd complains of the control groups that a container lacks.
+    # Newer systemd complains about control groups that a container lacks.
     about = [line for line in told if "chatmail-metrics" in line and "control group" not in line]
     assert about == []
 
 
-def test_who_answers_scrapes_can_do_nothing_else(measured: Relay) -> None:
-    """It is the one program that any user of the host can talk to."""
+def test_the_scrape_process_has_no_other_rights(measured: Relay) -> None:
+    """It is the only program that every user of the host can reach."""
 
     def may(*command: str) -> bool:
         user = "chatmail-metrics"

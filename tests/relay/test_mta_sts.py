@@ -1,4 +1,4 @@
-"""MTA-STS (RFC 8461): a policy once fetched holds, whatever the DNS or the web then says."""
+"""MTA-STS (RFC 8461): a fetched policy remains valid, whatever DNS or HTTPS say later."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ http {{ server {{
 
 @pytest.fixture(scope="module")
 def sender(lab: Lab) -> Relay:
-    """A relay with a certificate that everybody believes."""
+    """A relay with a publicly trusted certificate."""
     return lab.relay("sender.test")
 
 
 @pytest.fixture
 def alice(sender: Relay) -> Person:
-    """Somebody who writes."""
+    """A user who sends mail."""
     return Person.on(sender)
 
 
 def serve_policy(lab: Lab, machine: Machine, domain: str, policy: str) -> None:
-    """Have a machine serve an MTA-STS policy as any web server would."""
+    """Let a machine serve an MTA-STS policy, as any web server would."""
     chain, key = lab.ca.certificate(f"mta-sts.{domain}")
     machine.unpack(
         {
@@ -64,16 +64,12 @@ def serve_policy(lab: Lab, machine: Machine, domain: str, policy: str) -> None:
 
 @pytest.fixture(scope="module")
 def thief(lab: Lab) -> MailServer:
-    """A server with a good certificate for its own name, where nobody's mail belongs."""
+    """A server with a valid certificate for its own name, which must not get any mail."""
     return MailServer.up(lab, "thief.test")
 
 
 def policed(lab: Lab, domain: str, *more: str) -> tuple[MailServer, list[Record]]:
-    """
-    Boot a server with a policy that names it; the server and the records of its zone.
-
-    `more` are lines in the policy.
-    """
+    """Boot a server with a policy that names it; return the server and the records of its zone."""
     server = MailServer.up(lab, domain)
     lines = ["version: STSv1", "mode: enforce", f"mx: mx.{domain}", *more, "max_age: 86400"]
     policy = "".join(f"{line}\n" for line in lines)
@@ -90,22 +86,22 @@ def policed(lab: Lab, domain: str, *more: str) -> tuple[MailServer, list[Record]
 
 
 def enforced(domain: str) -> str:
-    """Return what Postfix is to be told."""
+    """Return the level that Postfix must get."""
     return f"secure match=mx.{domain} servername=hostname"
 
 
-def test_mta_sts_keeps_mail_from_the_host_of_whoever_changed_the_mx(
+def test_mta_sts_protects_against_a_forged_mx(
     lab: Lab, alice: Person, sender: Relay, thief: MailServer
 ) -> None:
-    """DNS can be forged, and the forger's host has a good certificate for its own name."""
+    """An attacker who forges DNS has a valid certificate for the own host."""
     domain = "policed.test"
     stranger, _ = policed(lab, domain)
     assert level(sender, domain) == enforced(domain)
     stranger.wait_for(send(alice, f"someone@{domain}"))
 
-    # The connection to the honest host is kept for half a minute; no longer than that host.
+    # Postfix keeps the connection to the honest host for half a minute.
     stranger.machine.run(["systemctl", "restart", "postfix"])
-    # The forger also hides the record: the policy fetched before still holds.
+    # The attacker also hides the record, but the policy fetched before remains valid.
     lab.dns.publish(domain, [("@", "MX", f"10 mx.{thief.domain}.")])
     recipient = f"other@{domain}"
     send(alice, recipient)
@@ -115,16 +111,16 @@ def test_mta_sts_keeps_mail_from_the_host_of_whoever_changed_the_mx(
     empty_queue(sender)
 
 
-def test_a_policy_outlasts_a_restart_while_its_host_is_blocked(
+def test_a_policy_survives_a_restart_while_its_host_is_blocked(
     lab: Lab, alice: Person, sender: Relay, thief: MailServer
 ) -> None:
-    """After a restart the policy was fetched anew: whoever blocked the fetch had lifted it."""
+    """Policies were fetched again after a restart, so blocking the fetch disabled them."""
     domain = "restarted.test"
     stranger, records = policed(lab, domain)
     assert level(sender, domain) == enforced(domain)
 
     stranger.machine.run(["systemctl", "stop", "nginx"])
-    # One kill leaves no time to write anything at the end.
+    # A kill leaves no time to write anything at the end.
     for command in (["systemctl", "restart"], ["systemctl", "kill", "--signal=KILL"]):
         sender.machine.run([*command, "chatmail-tls.service"])
         assert level(sender, domain) == enforced(domain)
@@ -137,8 +133,8 @@ def test_a_policy_outlasts_a_restart_while_its_host_is_blocked(
     empty_queue(sender)
 
 
-def test_a_damaged_file_of_policies_stops_nothing(lab: Lab, sender: Relay) -> None:
-    """It is begun anew, with a line in the journal."""
+def test_a_damaged_policy_file_is_recreated(lab: Lab, sender: Relay) -> None:
+    """The journal has one line about it."""
     domain = "damaged.test"
     policed(lab, domain)
     cursor = sender.machine.cursor()

@@ -1,4 +1,4 @@
-"""`POST /mxdeliv`: delivery over HTTPS between relays, with the checks and the words of port 25."""
+"""`POST /mxdeliv`: delivery over HTTPS between relays, with the checks and replies of port 25."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def post(
     source: str | None = None,
     fields: tuple[tuple[str, str], ...] = (),
 ) -> tuple[int, str]:
-    """Hand a message over as a relay does; the status and the text that comes back."""
+    """Deliver a message as a relay does; return status and text."""
     place = (source, 0) if source else None
     connection = http.client.HTTPSConnection(
         relay.address, 443, context=insecure(), timeout=60, source_address=place
@@ -45,7 +45,7 @@ def post(
         connection.putheader(name, value)
     connection.putheader("Content-Length", str(len(body)))
     connection.endheaders()
-    # A server may refuse before it has read everything.
+    # A server may refuse before it has read the whole body.
     with contextlib.suppress(OSError):
         connection.send(body)
     response = connection.getresponse()
@@ -55,7 +55,7 @@ def post(
 
 
 def by_smtp(relay: Relay, body: bytes, sender: str, *recipients: str) -> str:
-    """Hand the same over on port 25; the reply that refuses it, or "250 OK"."""
+    """Deliver the same message on port 25; return the refusing reply, or "250 OK"."""
     try:
         deliver(relay, body, sender, *recipients)
     except smtplib.SMTPDataError as error:
@@ -69,10 +69,10 @@ def by_smtp(relay: Relay, body: bytes, sender: str, *recipients: str) -> str:
     return f"{code} {text.decode() if isinstance(text, bytes) else text}"
 
 
-def test_takes_a_message_for_several_recipients(
+def test_accepts_a_message_for_several_recipients(
     alice: Person, bob: Person, stranger: Stranger
 ) -> None:
-    """One request, a header for each; dots and long bodies arrive as they were."""
+    """One request has a header per recipient; dots and long bodies arrive unchanged."""
     message = messages.encrypted(stranger.address(), bob.address)
     signed = stranger.signed(message)
     assert post(bob.relay, signed, stranger.address(), alice.address, bob.address) == (
@@ -88,10 +88,10 @@ def test_takes_a_message_for_several_recipients(
 
 
 @pytest.mark.parametrize("case", ["unsigned", "altered", "own-domain", "foreign", "author"])
-def test_answers_what_port_25_answers(
+def test_gives_the_same_answers_as_port_25(
     alice: Person, bob: Person, stranger: Stranger, case: str
 ) -> None:
-    """Whoever is refused there is refused here, with the same words, in a status of 400."""
+    """Mail that port 25 refuses is refused here with the same text, in a status of 400."""
     message = messages.encrypted(stranger.address(), bob.address)
     signed = stranger.signed(message)
     sender, recipient, body = stranger.address(), bob.address, signed
@@ -113,8 +113,8 @@ def test_answers_what_port_25_answers(
     assert re.match(r"[45]\d\d ", text)
 
 
-def test_an_envelope_that_nobody_signed_gets_no_bounce(bob: Person, stranger: Stranger) -> None:
-    """DKIM says whose the message is, not whose MAIL FROM: it comes in with the null sender."""
+def test_an_unproven_envelope_gets_no_bounce(bob: Person, stranger: Stranger) -> None:
+    """DKIM proves the author but not MAIL FROM, so the message comes in with the null sender."""
     victim = "somebody@victim.test"
     posted, smtped, own = (messages.encrypted(stranger.address(), bob.address) for _ in range(3))
 
@@ -126,8 +126,8 @@ def test_an_envelope_that_nobody_signed_gets_no_bounce(bob: Person, stranger: St
     assert senders == [["<>"], ["<>"], [f"<{stranger.address()}>"]]
 
 
-def test_the_peer_is_the_one_who_connected(bob: Person) -> None:
-    """An address literal must be the sender's own, and nobody can claim another by a header."""
+def test_the_peer_is_the_connecting_host(bob: Person) -> None:
+    """An address literal must match the peer's IP address, which no header can change."""
     own, other = "192.0.2.103", "192.0.2.104"
     message = messages.encrypted(f"someone@[{own}]", bob.address)
     claims = (("X-Real-IP", own), ("X-Forwarded-For", own))
@@ -143,8 +143,8 @@ def test_the_peer_is_the_one_who_connected(bob: Person) -> None:
     bob.wait_for(message)
 
 
-def test_the_limit_is_that_of_port_25(bob: Person, stranger: Stranger) -> None:
-    """The 1 MB of nginx itself would refuse every picture; one octet above ours is too many."""
+def test_the_size_limit_is_that_of_port_25(bob: Person, stranger: Stranger) -> None:
+    """Nginx' default of 1 MB would refuse every picture; one octet above our limit is too many."""
     message = messages.encrypted_of_size(stranger.address(), bob.address, 5_000_000)
     assert post(bob.relay, stranger.signed(message), stranger.address(), bob.address)[0] == 200
     bob.wait_for(message)
@@ -157,7 +157,7 @@ def test_the_limit_is_that_of_port_25(bob: Person, stranger: Stranger) -> None:
 
 
 def slow_posts(stack: ExitStack, relay: Relay, count: int, source: str) -> None:
-    """Begin as many messages and go on with none, until the stack ends."""
+    """Start this many requests and leave them unfinished until the stack is closed."""
     for _ in range(count):
         connection = http.client.HTTPSConnection(
             relay.address, 443, context=insecure(), timeout=60, source_address=(source, 0)
@@ -171,8 +171,8 @@ def slow_posts(stack: ExitStack, relay: Relay, count: int, source: str) -> None:
         connection.endheaders(b"x")
 
 
-def test_slow_senders_hold_up_themselves(bob: Person, stranger: Stranger) -> None:
-    """Nobody has all places, and who gets none hears it at once, so that it takes SMTP."""
+def test_slow_senders_delay_only_themselves(bob: Person, stranger: Stranger) -> None:
+    """No network can use all slots, and a refused relay learns it at once and uses SMTP."""
     relay = bob.relay
     body = stranger.signed(messages.encrypted(stranger.address(), bob.address))
     with ExitStack() as stack:
@@ -189,20 +189,20 @@ def test_slow_senders_hold_up_themselves(bob: Person, stranger: Stranger) -> Non
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_other_methods_are_refused(relay: Relay, method: str) -> None:
-    """405, as the contract says."""
+    """The contract requires 405."""
     assert post(relay, b"", None, method=method)[0] == 405
 
 
 @pytest.mark.parametrize("address", ["a b", "<x>", "a@b> NOTIFY=NEVER", "ü@b"])
 def test_addresses_cannot_carry_commands(relay: Relay, bob: Person, address: str) -> None:
-    """What stands in a header goes into an SMTP line, so it must be an address and no more."""
+    """The header value becomes part of an SMTP command, so it must be a plain address."""
     told = post(relay, b"x", "", address)
     assert told == (400, "501 5.1.3 Bad recipient address syntax")
     told = post(relay, b"x", address, bob.address)
     assert told == (400, "501 5.1.7 Bad sender address syntax")
 
 
-def test_a_message_is_for_somebody(relay: Relay) -> None:
-    """The null sender is one, the null recipient is none."""
+def test_a_message_needs_a_recipient(relay: Relay) -> None:
+    """The null sender is valid, the null recipient is not."""
     assert post(relay, b"x", "", "") == (400, "501 5.1.3 Bad recipient address syntax")
     assert post(relay, b"x", "") == (400, "501 5.1.3 Bad recipient address syntax")

@@ -1,4 +1,4 @@
-"""What a person reads who scans an invite of a relay that gives no new address now."""
+"""The message that users see when they scan an invite and the relay creates no address."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ REASONS: dict[str, tuple[dict[str, Any], str]] = {
     "no memory": ({"admission": {"minAvailableMemory": "1000000G"}}, BUSY),
     "load": ({"admission": {"maxLoad": 1}}, BUSY),
 }
-# The load average is the host's. Here the daemon reads one that stands still.
+# The load average is that of the host. Here the daemon reads a constant one.
 LOAD = "/run/loadavg"
 LOADED = "/run/systemd/system/chatmail-accounts.service.d/loaded.conf"
 
 
 @pytest.fixture(scope="module")
 def crowded(lab: Lab) -> Relay:
-    """A relay that a test makes short of something."""
+    """A relay that a test makes short of a resource."""
     relay = lab.relay("_crowded.test")
     relay.machine.write(LOAD, "1.01 0.50 0.25 1/100 1000\n")
     relay.machine.write(LOADED, f"[Service]\nBindReadOnlyPaths={LOAD}:/proc/loadavg\n")
@@ -42,8 +42,8 @@ def crowded(lab: Lab) -> Relay:
     return relay
 
 
-def test_a_load_below_the_limit_is_no_reason(crowded: Relay) -> None:
-    """The limit is what the machine may carry."""
+def test_a_load_below_the_limit_is_accepted(crowded: Relay) -> None:
+    """The operator chooses the load that the machine can carry."""
     crowded.reconfigure({"admission": {"maxLoad": 2}})
 
     assert imap_login(crowded, *crowded.credentials()) == ""
@@ -51,7 +51,7 @@ def test_a_load_below_the_limit_is_no_reason(crowded: Relay) -> None:
 
 @pytest.mark.parametrize("why", REASONS)
 def test_the_app_shows_a_sentence(crowded: Relay, core: Core, why: str) -> None:
-    """Not a status code; and who has an address notices nothing of it."""
+    """The app shows a sentence instead of a status code, and existing users notice nothing."""
     crowded.reconfigure({})
     settled = Person.on(crowded)
     settings, reason = REASONS[why]
@@ -68,19 +68,19 @@ def test_the_app_shows_a_sentence(crowded: Relay, core: Core, why: str) -> None:
 
 
 @pytest.mark.parametrize("why", ["full", "no memory", "load"])
-def test_a_first_login_under_pressure_may_be_tried_again(crowded: Relay, why: str) -> None:
-    """A refusal for good would make a client throw the address away."""
+def test_a_first_login_without_resources_may_be_retried(crowded: Relay, why: str) -> None:
+    """After a permanent refusal a client would discard the address."""
     crowded.reconfigure(REASONS[why][0])
     address, password = crowded.credentials()
 
-    # SMTP has no such word from Postfix, whatever Dovecot says; clients make addresses by IMAP.
+    # In SMTP, Postfix cannot express this, whatever Dovecot says; clients create addresses by IMAP.
     assert "UNAVAILABLE" in imap_login(crowded, address, password)
     crowded.reconfigure({})
     assert imap_login(crowded, address, password) == ""
 
 
-def test_an_hour_of_new_accounts_has_an_end(crowded: Relay, core: Core) -> None:
-    """Told with the same sentence as all that passes."""
+def test_the_hourly_limit_has_the_same_message(crowded: Relay, core: Core) -> None:
+    """It is a temporary condition like the others."""
     crowded.reconfigure({"accounts": {"maxPerHour": 1}})
     Person.on(crowded)
 

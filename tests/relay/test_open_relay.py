@@ -1,4 +1,4 @@
-"""Strangers send to the people of this relay and through it to nobody, whatever they try."""
+"""Strangers can send mail to users of this relay, but not through it, whatever they try."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from people.people import Person
     from people.strangers import Stranger
 
-# RCPT TO; {us} is the relay's domain, {host} its address, {bob} somebody's name on it.
+# RCPT TO; {us} is the relay's domain, {host} its address, {bob} the name of a user.
 FOREIGN_RECIPIENTS = {
     "foreign domain": "<victim@elsewhere.test>",
     "foreign domain in capitals": "<VICTIM@ELSEWHERE.TEST>",
@@ -49,7 +49,7 @@ FOREIGN_RECIPIENTS = {
     "no brackets": "victim@elsewhere.test",
     "UTF-8": "<виктим@elsewhere.test>",
 }
-# Ends of a message that some servers see and others do not (CVE-2023-51764 to 51766).
+# Ends of a message that some servers recognise and others do not (CVE-2023-51764 to 51766).
 SMUGGLED_ENDS = {
     "LF dot LF": b"\n.\n",
     "LF dot CRLF": b"\n.\r\n",
@@ -64,8 +64,8 @@ SMUGGLED_ENDS = {
 
 
 @pytest.mark.parametrize("attempt", FOREIGN_RECIPIENTS)
-def test_a_stranger_reaches_nobody_elsewhere(relay: Relay, bob: Person, attempt: str) -> None:
-    """Refused at the recipient, so nothing is taken that would have to be passed on."""
+def test_a_stranger_cannot_relay(relay: Relay, bob: Person, attempt: str) -> None:
+    """RCPT TO is refused, so the relay accepts nothing that it would have to forward."""
     name = bob.address.partition("@")[0]
     recipient = FOREIGN_RECIPIENTS[attempt].format(us=relay.domain, host=relay.address, bob=name)
     with Dialogue.connect(relay.address, 25) as smtp:
@@ -75,7 +75,7 @@ def test_a_stranger_reaches_nobody_elsewhere(relay: Relay, bob: Person, attempt:
         smtp.say("MAIL FROM:<someone@stranger.test>").expect("250 ")
         taken = smtp.say(f"RCPT TO:{recipient}").reply()
         if taken.startswith("250"):
-            # Any name at its own domain is the relay's to deliver or to say that it is unknown.
+            # The relay delivers mail for any name at its own domain, or reports it as unknown.
             assert recipient.endswith(f"@{relay.domain}>") or "@" not in recipient
             assert "elsewhere" not in recipient
             return
@@ -86,7 +86,7 @@ def test_a_stranger_reaches_nobody_elsewhere(relay: Relay, bob: Person, attempt:
 
 
 def test_says_relay_access_denied(relay: Relay) -> None:
-    """The text by which everyone's tools tell a closed relay from an open one."""
+    """Tools recognise a closed relay by this text."""
     with port_25(relay) as session, pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
         session.sendmail("a@stranger.test", ["victim@elsewhere.test"], b"")
 
@@ -98,8 +98,8 @@ def test_says_relay_access_denied(relay: Relay) -> None:
 @pytest.mark.parametrize(
     "sender", ["", "{bob}", "postmaster@{us}", "root@localhost", "x@[127.0.0.1]"]
 )
-def test_no_sender_opens_the_relay(relay: Relay, bob: Person, sender: str) -> None:
-    """Trust by the name of the sender is no trust."""
+def test_no_envelope_sender_opens_the_relay(relay: Relay, bob: Person, sender: str) -> None:
+    """The sender's name proves nothing."""
     envelope = sender.format(us=relay.domain, bob=bob.address)
     with port_25(relay) as session:
         session.ehlo()
@@ -111,7 +111,7 @@ def test_no_sender_opens_the_relay(relay: Relay, bob: Person, sender: str) -> No
 
 @pytest.mark.parametrize("name", ["localhost", "{us}", "[127.0.0.1]", "[{host}]", "mail.{us}"])
 def test_no_greeting_opens_the_relay(relay: Relay, name: str) -> None:
-    """Everyone can say that they are us."""
+    """Anyone can claim to be this relay."""
     with Dialogue.connect(relay.address, 25) as smtp:
         smtp.expect("220 ")
         greeting = f"EHLO {name.format(us=relay.domain, host=relay.address)}"
@@ -123,8 +123,8 @@ def test_no_greeting_opens_the_relay(relay: Relay, name: str) -> None:
 
 
 @pytest.mark.parametrize("port", [587, 465])
-def test_ports_for_clients_reach_nobody_without_login(relay: Relay, bob: Person, port: int) -> None:
-    """Neither elsewhere nor here, under whatever name."""
+def test_client_ports_require_a_login(relay: Relay, bob: Person, port: int) -> None:
+    """They accept no mail to any recipient without it, whatever the sender."""
     with Dialogue.connect(relay.address, port, insecure() if port == 465 else None) as smtp:
         smtp.expect("220 ")
         smtp.say("EHLO client.test").expect("250 ")
@@ -137,8 +137,8 @@ def test_ports_for_clients_reach_nobody_without_login(relay: Relay, bob: Person,
                 smtp.say("RSET").expect("250 ")
 
 
-def test_inner_ports_are_not_on_the_network(relay: Relay) -> None:
-    """Some believe a line that says who the client is; at others nobody counts connections."""
+def test_internal_ports_are_not_reachable(relay: Relay) -> None:
+    """Some trust a line with the client's address; others have no connection limits."""
     for port in (10025, 10465, 10443, 10993, 20465, 20587):
         for address in (relay.address, relay.address6):
             with pytest.raises(OSError, match=r"refused|unreachable"):
@@ -146,10 +146,10 @@ def test_inner_ports_are_not_on_the_network(relay: Relay) -> None:
 
 
 @pytest.mark.parametrize("end", SMUGGLED_ENDS)
-def test_a_stranger_smuggles_no_second_message(
+def test_a_stranger_cannot_smuggle_a_second_message(
     relay: Relay, bob: Person, stranger: Stranger, end: str
 ) -> None:
-    """What ends in two places for two servers carries a second message past all checks."""
+    """If two servers disagree about the end, a second message passes all checks."""
     first = stranger.signed(messages.encrypted(stranger.address(), bob.address))
     second = messages.encrypted("admin@elsewhere.test", bob.address)
     with Dialogue.connect(relay.address, 25) as smtp:
@@ -171,8 +171,8 @@ def test_a_stranger_smuggles_no_second_message(
 
 
 @pytest.mark.parametrize("end", SMUGGLED_ENDS)
-def test_a_client_smuggles_no_second_message(alice: Person, bob: Person, end: str) -> None:
-    """Passed on, a second message would reach other servers in anybody's name."""
+def test_a_client_cannot_smuggle_a_second_message(alice: Person, bob: Person, end: str) -> None:
+    """A second message would reach other servers under any name."""
     first = handshakes.setup_message(alice.address, alice.address)
     second = messages.encrypted(bob.address, bob.address)
     with Dialogue.connect(alice.relay.address, 465, insecure()) as smtp:
@@ -194,7 +194,7 @@ def test_a_client_smuggles_no_second_message(alice: Person, bob: Person, end: st
 def _smuggle(
     smtp: Dialogue, first: bytes, end: bytes, second: bytes, *, sender: str, recipient: str
 ) -> None:
-    """Send a message with another's envelope and text inside it, and hear the relay out."""
+    """Send a message that contains a second one with another envelope; return all replies."""
     smtp.say(f"MAIL FROM:<{sender}>").expect("250 ")
     smtp.say(f"RCPT TO:<{recipient}>").expect("250 ")
     smtp.say("DATA").expect("354 ")
@@ -204,8 +204,8 @@ def _smuggle(
     assert smtp.ended()
 
 
-def test_a_client_that_does_not_wait_is_cut_off(relay: Relay, bob: Person) -> None:
-    """Spam programs talk without listening, and who may pipeline has been told so (RFC 2920)."""
+def test_a_client_that_does_not_wait_is_disconnected(relay: Relay, bob: Person) -> None:
+    """Spam programs send without waiting; PIPELINING is announced later (RFC 2920)."""
     with Dialogue.connect(relay.address, 25) as smtp:
         smtp.expect("220 ")
         smtp.send(b"HELO mx.stranger.test\r\nMAIL FROM:<a@stranger.test>\r\nQUIT\r\n")
@@ -214,7 +214,7 @@ def test_a_client_that_does_not_wait_is_cut_off(relay: Relay, bob: Person) -> No
     assert said.startswith(("554", "521", "503"))
 
 
-def test_pipelining_in_its_place_is_fine(bob: Person, stranger: Stranger) -> None:
+def test_permitted_pipelining_works(bob: Person, stranger: Stranger) -> None:
     """Honest servers send the whole envelope in one packet."""
     message = messages.encrypted(stranger.address(), bob.address)
     with Dialogue.connect(bob.relay.address, 25) as smtp:

@@ -1,4 +1,4 @@
-"""What the operator sees: the command `chatmail`, and a journal in which nothing is wrong."""
+"""The operator's view: the command `chatmail`, and a journal without errors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from people.people import Person
 
 
-def test_status_says_that_all_is_well(relay: Relay) -> None:
-    """One look after an installation or an alarm: each part by name, nothing wrong, exit 0."""
+def test_status_reports_a_working_relay(relay: Relay) -> None:
+    """After an installation or an alert, one command checks all parts by name and exits with 0."""
     checks = {check["name"]: check for check in json.loads(relay.chatmail("status", "--json").out)}
     shown = relay.chatmail("status").out
 
@@ -24,8 +24,8 @@ def test_status_says_that_all_is_well(relay: Relay) -> None:
     assert "WRONG" not in shown
 
 
-def test_status_names_what_is_down(relay: Relay) -> None:
-    """The unit that does not run is the one marked, and the exit code is for scripts."""
+def test_status_names_a_stopped_unit(relay: Relay) -> None:
+    """Only the stopped unit is marked, and scripts can use the exit code."""
     relay.machine.run(["systemctl", "stop", "chatmail-web.socket", "chatmail-web.service"])
     try:
         said = relay.chatmail("status", check=False)
@@ -40,7 +40,7 @@ def test_status_names_what_is_down(relay: Relay) -> None:
 
 
 def test_dns_prints_the_zone_that_the_relay_needs(public_relay: Relay) -> None:
-    """Pasted at a provider it makes a working relay, the key of this very host included."""
+    """With these records, including this host's key, the relay works."""
     text = public_relay.chatmail("dns").out
     lines = [line.split(" ", 4) for line in text.splitlines() if line and not line.startswith(";")]
     found = {(name, kind): data for name, _, _, kind, data in lines}
@@ -59,8 +59,8 @@ def test_dns_prints_the_zone_that_the_relay_needs(public_relay: Relay) -> None:
         assert found[f"_{service}._tcp.two.test.", "SRV"] == f"0 1 {port} two.test."
 
 
-def test_the_printed_zone_is_understood_by_a_name_server(public_relay: Relay) -> None:
-    """The lab publishes exactly what is printed; what comes back is whole, the long key too."""
+def test_a_name_server_accepts_the_printed_zone(public_relay: Relay) -> None:
+    """The lab publishes exactly the printed zone; its answers are complete, even the long key."""
 
     def texts(name: str) -> str:
         answer = dns.resolver.resolve(name, "TXT", lifetime=10)
@@ -75,15 +75,15 @@ def test_the_printed_zone_is_understood_by_a_name_server(public_relay: Relay) ->
     assert texts("_dmarc.two.test") == "v=DMARC1;p=reject;adkim=s;aspf=s"
 
 
-def test_a_self_signed_relay_promises_no_verified_tls(relay: Relay) -> None:
-    """A policy that nobody can verify would only keep mail away."""
+def test_a_self_signed_relay_has_no_mta_sts_policy(relay: Relay) -> None:
+    """A policy that cannot be verified would only keep mail away."""
     assert "mta-sts" not in relay.chatmail("dns").out
 
 
-def test_accounts_lists_who_is_there(relay: Relay, alice: Person) -> None:
-    """How many, since when, how large; for people and for programs."""
+def test_accounts_lists_all_accounts(relay: Relay, alice: Person) -> None:
+    """The list has creation days and sizes, for people and for programs."""
     today = relay.machine.run(["date", "-u", "+%F"]).out.strip()
-    # The login is answered first and written down after.
+    # A login is answered first and stored afterwards.
     relay.machine.wait_until(
         f"chatmail accounts show {alice.address} | grep -x 'last login  {today}'"
     )
@@ -98,8 +98,8 @@ def test_accounts_lists_who_is_there(relay: Relay, alice: Person) -> None:
     assert alice.password not in shown
 
 
-def test_accounts_says_that_there_is_no_such_account(relay: Relay) -> None:
-    """One sentence on standard error, and exit 1: typed right, and not there."""
+def test_accounts_reports_a_missing_account(relay: Relay) -> None:
+    """It prints one sentence on standard error and exits with 1."""
     said = relay.chatmail("accounts", "show", f"nobodyhere@{relay.domain}", check=False)
 
     assert said.status == 1
@@ -119,8 +119,8 @@ def test_accounts_says_that_there_is_no_such_account(relay: Relay) -> None:
         (["dns", "now"], "unexpected argument `now`"),
     ],
 )
-def test_a_wrong_word_is_told_with_the_right_one(relay: Relay, words: list[str], hint: str) -> None:
-    """Exit 2 says that nothing was done, and the message what was meant."""
+def test_a_mistyped_word_gets_a_suggestion(relay: Relay, words: list[str], hint: str) -> None:
+    """Exit status 2 means that nothing was done."""
     said = relay.chatmail(*words, check=False)
 
     assert said.status == 2
@@ -129,7 +129,7 @@ def test_a_wrong_word_is_told_with_the_right_one(relay: Relay, words: list[str],
 
 
 def test_daemons_name_a_wrong_key_in_their_configuration(relay: Relay) -> None:
-    """A mistyped setting stops the start with its name, in one sentence."""
+    """A mistyped setting stops the start with a sentence that names it."""
     path = "/tmp/wrong.json"
     config = dict(relay.value.daemons)
     sending = dict(config["sending"])
@@ -147,5 +147,5 @@ def test_daemons_name_a_wrong_key_in_their_configuration(relay: Relay) -> None:
 
 
 def test_no_unit_has_failed(relay: Relay) -> None:
-    """Every unit of the machine, its own and the system's."""
+    """All units of the machine are checked, those of the relay and the system."""
     assert relay.machine.failed_units() == []

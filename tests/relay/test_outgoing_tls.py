@@ -1,4 +1,4 @@
-"""Outgoing mail: over TLS that DANE, MTA-STS or the certificate's name verifies, or not at all."""
+"""Outgoing mail is sent only over TLS verified by DANE, MTA-STS or the certificate's name."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(scope="module")
 def sender(lab: Lab) -> Relay:
-    """A relay with a certificate that everybody believes."""
+    """A relay with a publicly trusted certificate."""
     return lab.relay("sender.test")
 
 
 @pytest.fixture
 def alice(sender: Relay) -> Person:
-    """Somebody who writes."""
+    """A user who sends mail."""
     return Person.on(sender)
 
 
 @pytest.fixture(scope="module")
 def hurried(lab: Lab) -> Relay:
-    """A relay with hours made seconds; everything else is as shipped."""
+    """A relay with seconds instead of hours; everything else is as shipped."""
     relay = lab.relay("hurried.test")
     hurry(relay)
     return relay
@@ -44,7 +44,7 @@ def hurried(lab: Lab) -> Relay:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A message that its receiver's server cannot have, and who wrote it."""
+    """A message that cannot be delivered, and its author."""
 
     writer: Person
     stranger: MailServer
@@ -62,7 +62,7 @@ WHY: dict[Certificate, str] = {
 
 @pytest.fixture(scope="module")
 def waiting(lab: Lab, hurried: Relay) -> dict[Certificate, Waiting]:
-    """A message to each server that has no good certificate; they wait together."""
+    """A message to each server without a valid certificate; they all wait at the same time."""
     every: dict[Certificate, Waiting] = {}
     for certificate in WHY:
         stranger = MailServer.up(lab, f"{certificate}.test", certificate=certificate)
@@ -73,10 +73,10 @@ def waiting(lab: Lab, hurried: Relay) -> dict[Certificate, Waiting]:
 
 
 @pytest.mark.parametrize("certificate", WHY)
-def test_a_server_without_a_good_certificate_gets_nothing(
+def test_a_server_without_a_valid_certificate_gets_nothing(
     hurried: Relay, waiting: dict[Certificate, Waiting], certificate: Certificate
 ) -> None:
-    """Its mail waits; the sender is told of the delay, in the end of the failure, and why."""
+    """Its mail waits. The sender gets a delay notice, and in the end a bounce with the reason."""
     one = waiting[certificate]
     wait_until(
         lambda: len(one.writer.inbox()) == 2, "a notice of delay and a bounce", timeout=60, step=0.5
@@ -96,17 +96,17 @@ def test_a_server_without_a_good_certificate_gets_nothing(
     assert one.recipient not in reasons(hurried)
 
 
-def test_a_server_with_a_good_certificate_gets_its_mail(
+def test_a_server_with_a_valid_certificate_gets_its_mail(
     lab: Lab, alice: Person, sender: Relay
 ) -> None:
-    """The certificate carries the name of the mail server: that is the least."""
+    """The certificate must at least contain the name of the mail server."""
     stranger = MailServer.up(lab, "valid.test")
     assert level(sender, stranger.domain) == ""
     stranger.wait_for(send(alice, f"someone@{stranger.domain}"))
 
 
 def trust(relay: Relay, *zones: str) -> None:
-    """Have the relay's resolver validate these zones, as it validates the world from the root."""
+    """Let the relay's resolver validate these zones, as it validates the Internet from the root."""
     anchors = "".join(f'  trust-anchor: "{relay.dns.trust_anchor(zone)}"\n' for zone in zones)
     text = relay.value.files["/etc/unbound/unbound.conf"].text
     relay.machine.unpack({"/etc/unbound/unbound.conf": File(f"{text!s}server:\n{anchors}")})
@@ -115,15 +115,13 @@ def trust(relay: Relay, *zones: str) -> None:
 
 
 def tlsa(machine: Machine, certificate: str) -> str:
-    """Return the `3 1 1` data of a certificate (RFC 6698), by OpenSSL's command."""
+    """Return the `3 1 1` data of a certificate (RFC 6698), computed by OpenSSL."""
     command = "openssl x509 -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum"
     return f"3 1 1 {machine.run(command, input=certificate).out.split()[0]}"
 
 
-def test_dane_believes_the_key_in_a_signed_zone_and_nothing_else(
-    lab: Lab, alice: Person, sender: Relay
-) -> None:
-    """A self-made certificate is good if DNSSEC says so, and any other is not."""
+def test_dane_accepts_only_the_key_in_a_signed_zone(lab: Lab, alice: Person, sender: Relay) -> None:
+    """With DNSSEC a self-signed certificate is accepted, and any other is refused."""
     domain = "dane.test"
     stranger = MailServer.up(lab, domain, certificate="self-signed")
     chain = stranger.machine.read("/etc/postfix/chain.pem")
@@ -147,14 +145,15 @@ def test_dane_believes_the_key_in_a_signed_zone_and_nothing_else(
     lab.dns.publish(
         domain, [*records, ("_25._tcp.mx", "TLSA", tlsa(stranger.machine, good))], signed=True
     )
-    # After a failure the destination rests for half a minute; a new queue manager knows of none.
+    # Postfix avoids the destination for half a minute after a failure; a new queue manager does
+    # not.
     sender.machine.run(["systemctl", "restart", "postfix"])
     sender.wait_ready()
     stranger.wait_for(send(alice, f"third@{domain}"), seconds=60)
 
 
-def test_relays_find_each_others_policy_and_key(lab: Lab, alice: Person, sender: Relay) -> None:
-    """A relay goes by what a relay publishes: MTA-STS, and DANE where the zone is signed."""
+def test_relays_use_each_others_policy_and_key(lab: Lab, alice: Person, sender: Relay) -> None:
+    """A relay's records work for another relay: MTA-STS, and DANE if the zone is signed."""
     other = lab.relay("policy.test")
     bob = Person.on(other)
     assert level(sender, other.domain) == f"secure match={other.domain} servername=hostname"
@@ -165,7 +164,7 @@ def test_relays_find_each_others_policy_and_key(lab: Lab, alice: Person, sender:
     assert level(sender, other.domain) == "dane-only"
     bob.wait_for(send(alice, bob.address))
 
-    # A renewed certificate with the same key is what the record says.
+    # A renewed certificate with the same key matches the record.
     paths = other.value.daemons["paths"]
     key = other.machine.read(paths["certificateKey"])
     renewed, _ = lab.ca.certificate(other.domain, key=key)
@@ -174,7 +173,7 @@ def test_relays_find_each_others_policy_and_key(lab: Lab, alice: Person, sender:
     other.wait_ready()
     bob.wait_for(send(alice, bob.address))
 
-    # Another key is not.
+    # Another key does not match.
     chain, new_key = self_signed(other.domain)
     other.machine.write(paths["certificate"], chain)
     other.machine.write(paths["certificateKey"], new_key, mode="0600")
@@ -185,10 +184,8 @@ def test_relays_find_each_others_policy_and_key(lab: Lab, alice: Person, sender:
     empty_queue(sender)
 
 
-def test_mail_waits_while_nobody_says_what_tls_it_needs(
-    lab: Lab, alice: Person, sender: Relay
-) -> None:
-    """A daemon that is down must not turn DANE into less; what needs no answer goes on."""
+def test_mail_waits_while_chatmail_tls_is_down(lab: Lab, alice: Person, sender: Relay) -> None:
+    """A missing daemon must not weaken DANE; mail that needs no query is delivered."""
     own = Person.on(sender)
     stranger = MailServer.up(lab, "valid.test")
     sender.machine.run(["systemctl", "stop", "chatmail-tls.socket", "chatmail-tls.service"])

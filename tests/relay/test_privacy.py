@@ -1,4 +1,4 @@
-"""Nothing about people in what arrives; what stays on the machine is in test_traces.py."""
+"""Delivered mail contains no personal data; test_traces.py is about data on the machine."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from people.strangers import Stranger
 
 
-def test_what_arrives_tells_nothing_of_where_it_was_written(alice: Person, bob: Person) -> None:
-    """Whoever sees the mailbox learns neither place nor program nor the Subject's words."""
+def test_delivered_mail_does_not_reveal_its_origin(alice: Person, bob: Person) -> None:
+    """It shows neither place nor program nor subject."""
     arrived = bob.wait_for(submitted(alice, bob.address))
 
     assert not [trace for trace in TRACES if trace.encode() in arrived]
@@ -23,7 +23,7 @@ def test_what_arrives_tells_nothing_of_where_it_was_written(alice: Person, bob: 
 
 
 def test_the_only_received_field_names_the_relay(alice: Person, bob: Person) -> None:
-    """Loops are found by it, so there is one, and it says nothing of the client or of TLS."""
+    """Loop detection needs one such field; it does not mention the client or TLS."""
     arrived = bob.wait_for(submitted(alice, bob.address))
 
     fields = messages.header(arrived, "Received")
@@ -35,8 +35,8 @@ def test_the_only_received_field_names_the_relay(alice: Person, bob: Person) -> 
     )
 
 
-def test_the_header_holds_nothing_unforeseen(alice: Person, bob: Person) -> None:
-    """A field nobody thought of is a field that nobody looked at."""
+def test_the_header_has_only_known_fields(alice: Person, bob: Person) -> None:
+    """Unknown fields might contain personal data."""
     arrived = bob.wait_for(submitted(alice, bob.address))
 
     head = arrived.partition(b"\r\n\r\n")[0].decode()
@@ -57,8 +57,8 @@ def test_the_header_holds_nothing_unforeseen(alice: Person, bob: Person) -> None
     }
 
 
-def test_the_servers_on_the_way_are_forgotten(bob: Person, stranger: Stranger) -> None:
-    """What its sender's server wrote down of the sender is of no use to a reader."""
+def test_traces_of_other_servers_are_removed(bob: Person, stranger: Stranger) -> None:
+    """Readers do not need what the sender's server recorded about the sender."""
     author = stranger.address()
     armor = messages.armor_for(author, bob.address)
     message = messages.pgp_mime(author, bob.address, armor, fields=(TELLING[0], TELLING[-1]))
@@ -74,8 +74,8 @@ def test_the_servers_on_the_way_are_forgotten(bob: Person, stranger: Stranger) -
     assert not messages.header(arrived, "X-Spam-Status")
 
 
-def test_a_bounce_tells_no_address_of_the_client(alice: Person) -> None:
-    """The report repeats the header of the message that did not arrive."""
+def test_a_bounce_contains_no_client_address(alice: Person) -> None:
+    """It repeats the header of the message that did not arrive."""
     nobody, _ = alice.relay.credentials()
     submitted(alice, nobody)
 

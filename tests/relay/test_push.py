@@ -1,4 +1,4 @@
-"""A new message wakes a sleeping phone: promptly, once, whatever state the push proxy is in."""
+"""A new message wakes a sleeping phone promptly and once, whatever the state of the push proxy."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ QUIET_SECONDS = 3
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Relay:
-    """A relay that tells its notifications to the lab's push proxy."""
+    """A relay that uses the lab's push proxy."""
     return lab.relay(DOMAIN, SETTINGS)
 
 
 @pytest.fixture
 def proxy(lab: Lab) -> Iterator[PushProxy]:
-    """The push proxy, as it should be."""
+    """A working push proxy."""
     with push_proxy(lab) as proxy:
         yield proxy
 
 
 def metadata(person: Person, command: str) -> list[str]:
-    """Log in and give one METADATA command; what was answered."""
+    """Log in and run one METADATA command; return the answer."""
     with Dialogue.connect(person.relay.address, 993, insecure()) as imap:
         imap.line()
         imap.say(f"l LOGIN {person.address} {person.password}").until("l")
@@ -57,7 +57,7 @@ def metadata(person: Person, command: str) -> list[str]:
 
 
 def register(person: Person, *names: str) -> list[str]:
-    """Leave device tokens, of the kind that clients make; the tokens."""
+    """Register device tokens like those of clients; return them."""
     tokens = [f"openpgp:{person.address.partition('@')[0]}{name}==" for name in names or ("phone",)]
     for token in tokens:
         said = metadata(person, f'SETMETADATA INBOX (/private/devicetoken "{token}")')
@@ -66,20 +66,20 @@ def register(person: Person, *names: str) -> list[str]:
 
 
 def registered(person: Person) -> str:
-    """What the relay has of the tokens."""
+    """Return the tokens that the relay has stored."""
     lines = metadata(person, "GETMETADATA INBOX /private/devicetoken")
     return "" if "NIL" in lines[0] else lines[1].removesuffix(")")
 
 
 def write(sender: Person, *recipients: Person) -> bytes:
-    """Send an encrypted message; returns when the relay has taken it."""
+    """Send an encrypted message; return when the relay has accepted it."""
     message = messages.encrypted(sender.address, recipients[0].address)
     sender.send(message, *(one.address for one in recipients))
     return message
 
 
 def test_a_message_wakes_every_device(proxy: PushProxy, alice: Person, bob: Person) -> None:
-    """The proxy gets the token as the whole body, once a device, and nothing else."""
+    """For each device, the proxy gets the token as the whole body, and nothing else."""
     phone, tablet = register(bob, "phone", "tablet")
 
     write(alice, bob)
@@ -94,7 +94,7 @@ def test_a_message_wakes_every_device(proxy: PushProxy, alice: Person, bob: Pers
 def test_the_notification_follows_delivery_within_100_ms(
     proxy: PushProxy, alice: Person, bob: Person
 ) -> None:
-    """A call must ring at once. Counted from the end of the submission, so with the delivery."""
+    """A call must ring at once. The time counts from the end of the submission."""
     [token] = register(bob)
     write(alice, bob)
     proxy.wait_for(token)
@@ -109,8 +109,8 @@ def test_the_notification_follows_delivery_within_100_ms(
     assert statistics.median(waits) < WITHIN_SECONDS
 
 
-def test_own_copies_wake_nobody(proxy: PushProxy, alice: Person, bob: Person) -> None:
-    """A client sends a copy to itself for its other devices; of a message to others as well."""
+def test_own_copies_are_not_notified(proxy: PushProxy, alice: Person, bob: Person) -> None:
+    """A client sends copies to itself for the user's other devices, also of messages to others."""
     [mine] = register(alice)
     [other] = register(bob)
 
@@ -124,10 +124,10 @@ def test_own_copies_wake_nobody(proxy: PushProxy, alice: Person, bob: Person) ->
     assert proxy.count(other) == 2
 
 
-def test_a_message_to_several_wakes_each_once(
+def test_a_message_to_several_recipients_wakes_each_once(
     proxy: PushProxy, alice: Person, bob: Person, relay: Relay
 ) -> None:
-    """In a group everybody's phone wakes, and none twice."""
+    """In a group every phone wakes, and none twice."""
     group = [bob, *(Person.on(relay) for _ in range(3))]
     tokens = [register(member)[0] for member in group]
 
@@ -139,10 +139,8 @@ def test_a_message_to_several_wakes_each_once(
     assert sorted(proxy.tokens()) == sorted(tokens)
 
 
-def test_a_token_that_the_proxy_calls_dead_is_forgotten(
-    proxy: PushProxy, alice: Person, bob: Person
-) -> None:
-    """410: the app is gone from that device. The others stay."""
+def test_an_invalid_token_is_deleted(proxy: PushProxy, alice: Person, bob: Person) -> None:
+    """Status 410 means that the app was removed from that device. Other tokens stay."""
     dead, living = register(bob, "old", "new")
     proxy.dead.add(dead)
 
@@ -159,7 +157,7 @@ def test_a_token_that_the_proxy_calls_dead_is_forgotten(
 def test_a_failure_of_the_proxy_is_retried(
     proxy: PushProxy, alice: Person, bob: Person, answer: int
 ) -> None:
-    """Whatever is neither 200 nor 410 may pass, and the message must not be missed."""
+    """Any status other than 200 and 410 is temporary, and the message must be notified."""
     [token] = register(bob)
     with proxy.failing(answer):
         write(alice, bob)
@@ -174,7 +172,7 @@ def test_a_failure_of_the_proxy_is_retried(
 def test_a_proxy_that_hangs_delays_no_mail(
     proxy: PushProxy, alice: Person, bob: Person, relay: Relay
 ) -> None:
-    """The notification is the relay's business, the message is the people's."""
+    """Delivery must not depend on notifications."""
     tokens = register(bob, *(f"device{number}" for number in range(16)))
     with proxy.stalling():
         for _ in range(4):
@@ -188,10 +186,10 @@ def test_a_proxy_that_hangs_delays_no_mail(
     assert took < 2
 
 
-def test_a_proxy_that_cannot_be_reached_delays_no_mail(
+def test_an_unreachable_proxy_delays_no_mail(
     lab: Lab, relay: Relay, alice: Person, bob: Person
 ) -> None:
-    """Nobody listens at first; a moment later it is there, and is told."""
+    """When the proxy is back, it gets the notification."""
     publish(lab)
     [token] = register(bob)
     start = time.monotonic()
@@ -205,14 +203,14 @@ def test_a_proxy_that_cannot_be_reached_delays_no_mail(
 
 
 @pytest.mark.parametrize("how", ["restart", "kill"])
-def test_what_waits_survives_a_restart(
+def test_queued_notifications_survive_a_restart(
     proxy: PushProxy, alice: Person, bob: Person, relay: Relay, how: str
 ) -> None:
-    """An update or a crash of the daemon does not eat a notification."""
+    """An update or a crash of the daemon loses no notification."""
     [token] = register(bob)
     with proxy.failing():
         write(alice, bob)
-        # The second attempt says that the first is in the book.
+        # The second attempt shows that the first is in the book.
         proxy.wait_for(token, 2)
         command = ["restart"] if how == "restart" else ["kill", "--signal=KILL"]
         relay.machine.run(["systemctl", *command, ACCOUNTS])
@@ -224,7 +222,7 @@ def test_what_waits_survives_a_restart(
 def test_a_daemon_that_is_killed_at_once_loses_nothing(
     proxy: PushProxy, alice: Person, bob: Person, relay: Relay
 ) -> None:
-    """What was delivered a moment before was in its memory only, and the phone slept on."""
+    """Notifications of the last moment were only in memory, and phones did not wake."""
     [token] = register(bob)
     with proxy.stalling():
         write(alice, bob)
@@ -235,12 +233,12 @@ def test_a_daemon_that_is_killed_at_once_loses_nothing(
     relay.machine.wait_for_unit(ACCOUNTS)
     told = proxy.wait_for(token, 2, timeout=10)
     assert told[1].at > killed - 0.1
-    # Long before half a second, after which it would have been in the book.
+    # Well within the half second after which it would be in the book.
     assert killed - told[0].at < 0.3
 
 
-def test_nothing_is_told_to_an_impostor(lab: Lab, relay: Relay, alice: Person, bob: Person) -> None:
-    """Tokens are for the one proxy that the operator named, and its certificate proves it."""
+def test_an_impostor_gets_no_tokens(lab: Lab, relay: Relay, alice: Person, bob: Person) -> None:
+    """Only the operator's proxy gets tokens, and its certificate is verified."""
     [token] = register(bob)
     with push_proxy(lab, trusted=False) as impostor:
         bob.wait_for(write(alice, bob))
@@ -250,10 +248,10 @@ def test_nothing_is_told_to_an_impostor(lab: Lab, relay: Relay, alice: Person, b
         proxy.wait_for(token, timeout=90)
 
 
-def test_the_journal_names_no_token(
+def test_the_journal_contains_no_token(
     proxy: PushProxy, alice: Person, bob: Person, relay: Relay
 ) -> None:
-    """With a token and its proxy's help anybody could wake the phone."""
+    """With a token and the proxy, anyone could wake the phone."""
     cursor = relay.machine.cursor()
     [token] = register(bob)
     with proxy.failing():
@@ -270,7 +268,7 @@ def test_the_journal_names_no_token(
     assert bob.address.partition("@")[0] not in journal
 
 
-def test_a_token_taken_back_is_not_told(proxy: PushProxy, alice: Person, bob: Person) -> None:
+def test_a_withdrawn_token_is_not_notified(proxy: PushProxy, alice: Person, bob: Person) -> None:
     """A client signs off by setting NIL."""
     [token] = register(bob)
     metadata(bob, "SETMETADATA INBOX (/private/devicetoken NIL)")
@@ -282,8 +280,8 @@ def test_a_token_taken_back_is_not_told(proxy: PushProxy, alice: Person, bob: Pe
     assert proxy.count(token) == 0
 
 
-def test_without_push_no_token_is_kept(lab: Lab, proxy: PushProxy) -> None:
-    """The relay does not announce it; a client that tries anyway is not told a fault."""
+def test_without_push_no_token_is_stored(lab: Lab, proxy: PushProxy) -> None:
+    """The relay does not announce push; a client that tries anyway gets no error."""
     relay = lab.relay("_nopush.test", SETTINGS)
     before, sender = Person.on(relay), Person.on(relay)
     register(before)

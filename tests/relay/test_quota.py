@@ -1,4 +1,4 @@
-"""Mailboxes never run full: their oldest mail makes room for the newest."""
+"""Mailboxes never fill up: the oldest mail makes room for the newest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMIT = 20 * 1024 * 1024
 SIZE = 200_000
 AT_ONCE = 20
 """Postfix' default_destination_concurrency_limit."""
-# A deletion that leaves the directory's time as Dovecot has noted it.
+# A deletion after which the directory still has the time that Dovecot has recorded.
 UNNOTICED = """
 import os, sys
 path = sys.argv[1]
@@ -37,7 +37,7 @@ os.utime(directory, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 @pytest.fixture(scope="session")
 def small_relay(lab: Lab) -> Relay:
-    """A relay with small mailboxes, whose people may send as fast as they can."""
+    """A relay with small mailboxes and no tight sending limit."""
     return lab.relay(
         "_small.test",
         {
@@ -48,8 +48,8 @@ def small_relay(lab: Lab) -> Relay:
     )
 
 
-def test_takes_twice_its_size_and_keeps_the_newest(small_relay: Relay) -> None:
-    """A flood must neither bounce anybody's mail nor push out what came last."""
+def test_accepts_twice_its_size_and_keeps_the_newest(small_relay: Relay) -> None:
+    """A flood must neither cause bounces nor displace the newest mail."""
     alice, bob = Person.on(small_relay), Person.on(small_relay)
     sent = []
     with alice.smtp() as session:
@@ -59,17 +59,17 @@ def test_takes_twice_its_size_and_keeps_the_newest(small_relay: Relay) -> None:
             sent.append(messages.id_of(message))
     bob.wait_for(sent[-1])
 
-    # Of the deliveries at one time to one host, any may come first.
+    # Simultaneous deliveries to one host may arrive in any order.
     kept = [messages.id_of(message) for message in bob.inbox()]
     assert set(sent[AT_ONCE - len(kept) :]) <= set(kept)
-    # What is above three quarters goes down to 70 %, and one message is 1 %.
+    # Trimming starts at 75 % and ends at 70 %, and one message is 1 %.
     wait_until(lambda: mailboxes.used(bob) < LIMIT * 0.75, "room is made", timeout=30)
     assert mailboxes.used(bob) > LIMIT * 0.68
     assert not alice.inbox()
 
 
-def test_the_oldest_goes_from_whatever_folder(small_relay: Relay) -> None:
-    """The quota counts all folders, so mail in none of them may hold the place of newer mail."""
+def test_trims_the_oldest_of_all_folders(small_relay: Relay) -> None:
+    """The quota counts all folders, so none may keep old mail at the expense of new mail."""
     alice, bob = Person.on(small_relay), Person.on(small_relay)
     with bob.mailbox() as box:
         box.folder.create("Archive")
@@ -94,8 +94,8 @@ def test_the_oldest_goes_from_whatever_folder(small_relay: Relay) -> None:
     assert len({path.rpartition("/")[2] for path in archived} & left()) == 2
 
 
-def test_a_client_sees_messages_go_one_by_one(small_relay: Relay) -> None:
-    """Trimming looks to a client in IDLE like another device of the same person that deletes."""
+def test_a_client_sees_expunges(small_relay: Relay) -> None:
+    """For a client in IDLE, trimming looks like a deletion by another device."""
     alice, bob = Person.on(small_relay), Person.on(small_relay)
     for _ in range(15):
         text = messages.encrypted_of_size(alice.address, bob.address, 1_000_000)
@@ -111,8 +111,8 @@ def test_a_client_sees_messages_go_one_by_one(small_relay: Relay) -> None:
         assert imap.answer("FETCH 1:* (UID RFC822.SIZE)")[-1].startswith("a OK")
 
 
-def test_a_message_trimmed_while_dovecot_looks_is_told_soon(small_relay: Relay) -> None:
-    """Dovecot took the directory's time after its look, and a client heard of it 30 s later."""
+def test_a_message_trimmed_during_a_scan_is_expunged_soon(small_relay: Relay) -> None:
+    """Dovecot recorded the directory's time after its scan, and clients noticed 30 s later."""
     alice, bob = Person.on(small_relay), Person.on(small_relay)
     message = messages.encrypted(alice.address, bob.address)
     path = mailboxes.plant(small_relay, bob.address, message, 5)
@@ -132,13 +132,13 @@ def test_a_message_trimmed_while_dovecot_looks_is_told_soon(small_relay: Relay) 
 
 
 def idle(imap: Dialogue) -> None:
-    """Begin to wait for news, tagged `b`."""
+    """Enter IDLE with the tag `b`."""
     imap.say("b IDLE")
     assert imap.line().startswith("+")
 
 
 def told(imap: Dialogue, *news: str) -> None:
-    """Read news until all of these kinds have come, each within the dialogue's deadline."""
+    """Read updates until each of these kinds has come, within the dialogue's deadline."""
     missing = set(news)
     while missing:
         line = imap.line()
@@ -147,7 +147,7 @@ def told(imap: Dialogue, *news: str) -> None:
 
 
 def test_core_shows_how_full_the_mailbox_is(small_relay: Relay, tmp_path: Path) -> None:
-    """People see what is left; a chatmail client asks for the quota by itself."""
+    """Users see the remaining space; chatmail clients query the quota by themselves."""
     bob = Person.on(small_relay)
     text = messages.encrypted_of_size(bob.address, bob.address, 1_000_000)
     for _ in range(10):
@@ -165,8 +165,8 @@ def test_core_shows_how_full_the_mailbox_is(small_relay: Relay, tmp_path: Path) 
         assert wait_until(shown, f"core shows {percent} %", timeout=60, step=1)
 
 
-def test_a_full_mailbox_makes_mail_wait_and_the_night_makes_room(small_relay: Relay) -> None:
-    """Whatever becomes of chatmail-trim, nobody's mail is sent back."""
+def test_mail_for_a_full_mailbox_waits_for_the_nightly_run(small_relay: Relay) -> None:
+    """Whatever happens to chatmail-trim, no mail bounces."""
     alice, bob = Person.on(small_relay), Person.on(small_relay)
     machine = small_relay.machine
     text = messages.encrypted_of_size(alice.address, bob.address, 1_000_000)
@@ -177,16 +177,16 @@ def test_a_full_mailbox_makes_mail_wait_and_the_night_makes_room(small_relay: Re
         for _ in range(LIMIT // len(text)):
             mailboxes.plant(small_relay, bob.address, text, 5)
         alice.send(message, bob.address)
-        # bounce(8)'s delay reason, as the operator reads it.
+        # The delay reason of bounce(8), as the operator sees it.
         machine.wait_until("postqueue -j | grep -q '4.2.2.*Quota exceeded'")
     finally:
         machine.run(["systemctl", "start", trim[0]])
 
-    # What was filled before may be among them: of deliveries at one time a warning can be lost.
+    # Earlier mail may be among them: simultaneous deliveries can lose a warning.
     assert re.search(r"from [1-9][0-9]* full mailboxes", mailboxes.expire(small_relay))
     machine.run(["postqueue", "-f"])
-    # Before anybody logs in: while a session of his takes in what is gone, a delivery may still
-    # count it, and the mail would wait for the queue's next run.
+    # Deliver before any login. A session that still processes the deletions could let a delivery
+    # count them, and the mail would wait for the next queue run.
     machine.wait_until("! postqueue -j | grep -q .", timeout=30)
     bob.wait_for(message)
     assert not alice.inbox()

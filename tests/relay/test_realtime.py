@@ -1,4 +1,4 @@
-"""Calls and channels: TURN with credentials from METADATA, iroh-relay, versions of apps."""
+"""Calls and realtime channels: TURN with credentials from METADATA, iroh-relay, app versions."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ FORBIDDEN_PEERS_6 = [
 
 @pytest.fixture(scope="module")
 def offer(relay: Relay) -> Offer:
-    """What somebody with an address on the relay may call with."""
+    """The TURN credentials of a user of the relay."""
     return Offer.of(Person.on(relay))
 
 
 def server_of(relay: Relay, *, ipv6: bool = False) -> tuple[str, int]:
-    """Where the TURN server is."""
+    """Return the address of the TURN server."""
     return (relay.address6 if ipv6 else relay.address), relay.value.daemons["metadata"]["turn"][
         "port"
     ]
 
 
 def refusal(attempt: Callable[[], Awaitable[object]]) -> int:
-    """Run an attempt that must be refused; the STUN error code (RFC 8489 14.8)."""
+    """Run an attempt that must be refused; return the STUN error code (RFC 8489 14.8)."""
     with pytest.raises(stun.TransactionFailed) as caught:
         asyncio.run(_awaited(attempt))
     return int(caught.value.response.error_code or 0)
@@ -76,8 +76,8 @@ async def _awaited(attempt: Callable[[], Awaitable[object]]) -> object:
     return await attempt()
 
 
-def test_the_offer_is_as_clients_read_it(relay: Relay, offer: Offer) -> None:
-    """Name and port of the server, the day in which it is good, and no name of anybody."""
+def test_the_credentials_have_the_expected_form(relay: Relay, offer: Offer) -> None:
+    """They contain the server's name and port and the time of expiry, but no user name."""
     assert offer.host == relay.domain
     assert offer.port == 3478
     left = int(offer.username) - time.time()
@@ -85,8 +85,8 @@ def test_the_offer_is_as_clients_read_it(relay: Relay, offer: Offer) -> None:
     assert len(base64.b64decode(offer.password, validate=True)) == 20
 
 
-def test_delta_chat_core_takes_the_offer(relay: Relay, tmp_path: Path) -> None:
-    """Core is who makes calls; what it hands to WebRTC has the relay's server and credentials."""
+def test_core_accepts_the_credentials(relay: Relay, tmp_path: Path) -> None:
+    """Core makes the calls; it passes the relay's server and credentials to WebRTC."""
     with deltachat.core(tmp_path) as core:
         account = core.account(relay)
         servers = account.ice_servers()
@@ -99,10 +99,8 @@ def test_delta_chat_core_takes_the_offer(relay: Relay, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ipv6", [False, True])
-def test_relays_between_two_who_cannot_reach_each_other(
-    relay: Relay, offer: Offer, *, ipv6: bool
-) -> None:
-    """Each knows only the other's relayed address, as behind two firewalls."""
+def test_relays_between_clients_behind_firewalls(relay: Relay, offer: Offer, *, ipv6: bool) -> None:
+    """Each client knows only the other's relayed address."""
 
     async def call() -> None:
         server = server_of(relay, ipv6=ipv6)
@@ -115,7 +113,7 @@ def test_relays_between_two_who_cannot_reach_each_other(
                 address, port = each.address[:2]
                 assert address == server[0]
                 assert turn.get("minPort", 49152) <= port <= turn.get("maxPort", 50151)
-            # A permission each, then both ways.
+            # Set a permission on each side, then send both ways.
             await one.send(b"hello?", other.address)
             await other.send(b"hello!", one.address)
             assert (await one.inbox.next())[0] == b"hello!"
@@ -125,8 +123,8 @@ def test_relays_between_two_who_cannot_reach_each_other(
     asyncio.run(call())
 
 
-def test_relays_to_a_peer_outside(relay: Relay, offer: Offer, lab: Lab) -> None:
-    """Somebody on the open Internet needs no relay of their own."""
+def test_relays_to_a_peer_on_the_internet(relay: Relay, offer: Offer, lab: Lab) -> None:
+    """A peer with a public address needs no relay of its own."""
 
     async def call() -> None:
         loop = asyncio.get_running_loop()
@@ -146,7 +144,7 @@ def test_relays_to_a_peer_outside(relay: Relay, offer: Offer, lab: Lab) -> None:
 
 @pytest.mark.parametrize("what", ["forged", "expired", "nobody", "other relay"])
 def test_refuses_other_credentials(relay: Relay, offer: Offer, what: str) -> None:
-    """An open TURN server is everybody's way to hide."""
+    """Anyone could hide behind an open TURN server."""
     secret = relay.machine.run(["cat", "/var/lib/chatmail-turn/secret"]).out.strip()
 
     def signed(key: str, username: str) -> tuple[str, str]:
@@ -166,7 +164,7 @@ def test_refuses_other_credentials(relay: Relay, offer: Offer, what: str) -> Non
             pass
 
     assert refusal(attempt) == 401
-    # The way the test signs is the server's.
+    # The test signs as the server does.
     good = signed(secret, offer.username)
     assert good == (offer.username, offer.password)
 
@@ -178,7 +176,7 @@ def test_refuses_other_credentials(relay: Relay, offer: Offer, what: str) -> Non
 def test_refuses_peers_that_are_not_on_the_internet(
     relay: Relay, offer: Offer, peer: str, *, ipv6: bool
 ) -> None:
-    """Nobody reaches the relay itself through it, its house network or a cloud's metadata."""
+    """The relay itself, its local network and a cloud's metadata service are not reachable."""
 
     async def attempt() -> None:
         server = server_of(relay, ipv6=ipv6)
@@ -191,10 +189,10 @@ def test_refuses_peers_that_are_not_on_the_internet(
 @pytest.mark.parametrize(
     ("peer", "ipv6"), [("9.9.9.9", False), ("1.1.1.1", False), ("2620:fe::fe", True)]
 )
-def test_takes_peers_that_are_on_the_internet(
+def test_accepts_peers_on_the_internet(
     relay: Relay, offer: Offer, peer: str, *, ipv6: bool
 ) -> None:
-    """Too much forbidden would be as bad as too little, and nobody would know why calls fail."""
+    """Too many forbidden addresses would break calls without an explanation."""
 
     async def attempt() -> None:
         server = server_of(relay, ipv6=ipv6)
@@ -204,8 +202,8 @@ def test_takes_peers_that_are_on_the_internet(
     asyncio.run(attempt())
 
 
-def test_answers_on_udp_alone(relay: Relay) -> None:
-    """What nobody is told of is not open: no TCP, no TLS, no command line for administrators."""
+def test_listens_on_udp_only(relay: Relay) -> None:
+    """Unneeded services are closed: no TCP, no TLS, no administration interface."""
     listening = relay.machine.run(["ss", "-tlnHp"]).out
 
     assert "turnserver" not in listening
@@ -213,8 +211,8 @@ def test_answers_on_udp_alone(relay: Relay) -> None:
         socket.create_connection((relay.address, 3478), timeout=5)
 
 
-def test_forgets_who_called(relay: Relay, offer: Offer, lab: Lab) -> None:
-    """Neither addresses nor credentials are in the journal, whatever happened."""
+def test_logs_no_callers(relay: Relay, offer: Offer, lab: Lab) -> None:
+    """The journal contains neither addresses nor credentials."""
     cursor = relay.machine.cursor()
 
     async def call() -> None:
@@ -238,15 +236,15 @@ async def _allocated(relay: Relay, username: str, password: str) -> None:
         pass
 
 
-def test_a_restart_keeps_credentials_good(relay: Relay, offer: Offer) -> None:
+def test_credentials_survive_a_restart(relay: Relay, offer: Offer) -> None:
     """Clients keep them for days."""
     relay.machine.run(["systemctl", "restart", "chatmail-turn"])
 
     asyncio.run(_allocated(relay, offer.username, offer.password))
 
 
-def test_the_secret_is_for_two_daemons_alone(relay: Relay) -> None:
-    """Who has it can call for free, for ever."""
+def test_only_two_daemons_can_read_the_secret(relay: Relay) -> None:
+    """Anyone who knows it could use the server for free, forever."""
     secret = "/var/lib/chatmail-turn/secret"
     for user, may in (("vmail", True), ("chatmail-web", False), ("www-data", False)):
         read = relay.machine.run(["runuser", "-u", user, "--", "cat", secret], check=False)
@@ -254,8 +252,8 @@ def test_the_secret_is_for_two_daemons_alone(relay: Relay) -> None:
     assert relay.machine.run(["cat", secret]).out.strip() not in repr(relay.value)
 
 
-def test_behind_nat_the_address_outside_is_told(strict_relay: Relay) -> None:
-    """A peer elsewhere cannot reach an address of somebody's house network."""
+def test_behind_nat_the_public_address_is_announced(strict_relay: Relay) -> None:
+    """A remote peer cannot reach an address of a local network."""
     outside = "192.0.2.250"
     before = strict_relay.settings
     strict_relay.reconfigure(
@@ -311,9 +309,9 @@ web.run_app(app, host=host, port=int(port))
 
 def test_realtime_channels_go_through_the_relay(lab: Lab) -> None:
     """
-    What iroh's clients ask for reaches iroh-relay: an upgraded connection and two probes.
+    Iroh's requests reach iroh-relay: an upgraded connection and two probes.
 
-    A stand-in has the place of the program, which is the operator's, in its very sandbox.
+    A substitute runs instead of the program, which the operator has to install, in its sandbox.
     """
     relay = lab.relay("_iroh.test")
     assert metadata(Person.on(relay), "irohrelay") is None
@@ -339,8 +337,8 @@ def test_realtime_channels_go_through_the_relay(lab: Lab) -> None:
     assert "127.0.0.1:3340" in listening
 
 
-def test_another_hosts_realtime_relay_can_be_named(strict_relay: Relay) -> None:
-    """One iroh-relay is enough for a circle of relays."""
+def test_an_iroh_relay_on_another_host_can_be_used(strict_relay: Relay) -> None:
+    """One iroh-relay is enough for a group of relays."""
     before = strict_relay.settings
     strict_relay.reconfigure({**before, "iroh": {"url": "https://iroh.example.org"}})
     try:
@@ -351,8 +349,8 @@ def test_another_hosts_realtime_relay_can_be_named(strict_relay: Relay) -> None:
     assert told == "https://iroh.example.org"
 
 
-def test_versions_of_apps_come_from_a_file(strict_relay: Relay) -> None:
-    """Read anew when it changes; one wrong type and clients see nothing instead of a half."""
+def test_app_versions_come_from_a_file(strict_relay: Relay) -> None:
+    """The file is read again when it changes; with a wrong type, clients get nothing at all."""
     path = "/srv/versions.json"
     source = {
         "sourceId": "apk",
@@ -378,7 +376,7 @@ def test_versions_of_apps_come_from_a_file(strict_relay: Relay) -> None:
 
 
 def test_a_relay_without_turn_offers_none(strict_relay: Relay) -> None:
-    """Switched off, nothing is offered and nothing runs; clients use what they have otherwise."""
+    """When it is disabled, nothing runs, and clients use their default servers."""
     before = strict_relay.settings
     strict_relay.reconfigure({**before, "turn": {"enable": False}})
     try:

@@ -1,4 +1,4 @@
-"""A changed setting: the daemons that read it restart, and nobody else's connection ends."""
+"""After a changed setting, only the daemons that read it restart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def changed(lab: Lab) -> Relay:
 
 
 def started(relay: Relay) -> dict[str, str]:
-    """Each unit of the relay with a mark that is another one whenever systemd starts it."""
+    """Return a value for each unit that changes whenever systemd starts it."""
     units = sorted(relay.value.reads)
     shown = relay.machine.run(["systemctl", "show", "--property=Id,InvocationID", *units]).out
     found = {}
@@ -47,10 +47,10 @@ def started(relay: Relay) -> dict[str, str]:
     ],
     ids=["sending", "turn", "durable", "connections"],
 )
-def test_a_setting_restarts_the_units_that_read_it_and_no_other(
+def test_a_setting_restarts_only_the_units_that_read_it(
     changed: Relay, settings: dict[str, Any], readers: set[str]
 ) -> None:
-    """A restart that is not needed ends calls, sessions and deliveries."""
+    """An unnecessary restart ends calls, sessions and deliveries."""
     changed.reconfigure({})
     before = started(changed)
     assert before["chatmail-turn.service"]
@@ -62,7 +62,7 @@ def test_a_setting_restarts_the_units_that_read_it_and_no_other(
 
 
 def test_settings_that_change_nothing_restart_nothing(changed: Relay) -> None:
-    """A switch to the same configuration is not felt."""
+    """Switching to the same configuration has no effect."""
     changed.reconfigure({})
     before = started(changed)
 
@@ -71,8 +71,8 @@ def test_settings_that_change_nothing_restart_nothing(changed: Relay) -> None:
     assert started(changed) == before
 
 
-def test_a_part_that_is_switched_off_takes_its_units_along(changed: Relay) -> None:
-    """Nothing of it runs on, fails or comes back at the next boot."""
+def test_a_disabled_part_leaves_no_units(changed: Relay) -> None:
+    """Nothing of it keeps running, fails, or starts at the next boot."""
     changed.reconfigure({"metrics": {"enable": True}})
     assert changed.machine.run(["systemctl", "is-active", "chatmail-metrics.socket"]).status == 0
 

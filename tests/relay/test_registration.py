@@ -1,4 +1,4 @@
-"""Who gets an address: everyone, the invited, or nobody; and never too many at once."""
+"""Who can create an address (anyone, the invited, or no one), and how many at once."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ AT_ONCE = 3 * PER_MINUTE + 1
 
 @pytest.fixture(scope="module")
 def invited(lab: Lab) -> Relay:
-    """A relay by invitation only."""
+    """A relay with registration by invitation."""
     return lab.relay("_invited.test", INVITED)
 
 
 @pytest.fixture(scope="module")
 def limited(lab: Lab) -> Relay:
-    """A relay with the limits it has outside of a lab."""
+    """A relay with the limits of a real one."""
     return lab.relay("_limited.test", LIMITED)
 
 
 def invite(relay: Relay, *options: str) -> tuple[int, str]:
-    """Make an invite; its number, and the path that a client asks."""
+    """Create an invite; return its number, and the path that a client requests."""
     made = json.loads(relay.chatmail("invites", "add", "--json", *options).out)
     found = re.fullmatch(rf"DCACCOUNT:https://{re.escape(relay.domain)}(/new\?t=.+)", made["link"])
     assert found, made
     return made["id"], found[1]
 
 
-def test_an_invite_makes_an_account(invited: Relay) -> None:
-    """From the operator's command over the link to the first login, and then for good."""
+def test_an_invite_creates_an_account(invited: Relay) -> None:
+    """The test goes from the operator's command through the link to the first and later logins."""
     _, path = invite(invited)
 
     status, answer = ask(invited, path)
@@ -61,8 +61,8 @@ def test_an_invite_makes_an_account(invited: Relay) -> None:
     assert smtp_login(invited, answer["email"], answer["password"]) == ""
 
 
-def test_nobody_comes_in_without_an_invite(invited: Relay) -> None:
-    """Neither by asking nor by logging in with a name of one's own making."""
+def test_without_an_invite_there_is_no_account(invited: Relay) -> None:
+    """Neither a request nor a login with a name of one's choice works."""
     for path in ("/new", "/new?t=", "/new?t=wrong", "/new?t=%00%ff", "/new?t=" + "x" * 3000):
         status, answer = ask(invited, path)
         assert status == 403, path
@@ -74,8 +74,8 @@ def test_nobody_comes_in_without_an_invite(invited: Relay) -> None:
     assert not exists(invited, address)
 
 
-def test_each_reason_tells_what_to_do(invited: Relay) -> None:
-    """The app shows it to a person with a phone in the hand."""
+def test_each_reason_says_what_to_do(invited: Relay) -> None:
+    """The app shows it to the user."""
     _, path = invite(invited)
     answer = ask(invited, path)[1]
     imap_login(invited, answer["email"], answer["password"])
@@ -93,8 +93,8 @@ def test_each_reason_tells_what_to_do(invited: Relay) -> None:
     assert "by invitation only" in ask(invited, "/new")[1]["reason"]
 
 
-def test_an_invite_for_two_makes_two_however_many_ask(invited: Relay) -> None:
-    """Ten get a name, all log in at the same moment, and two are in."""
+def test_an_invite_for_two_creates_two_accounts(invited: Relay) -> None:
+    """Ten clients get a name and log in at the same moment, and two succeed."""
     _, path = invite(invited, "--uses", "2")
     answers = [ask(invited, path) for _ in range(10)]
     assert {status for status, _ in answers} == {200}
@@ -109,8 +109,8 @@ def test_an_invite_for_two_makes_two_however_many_ask(invited: Relay) -> None:
     assert ask(invited, path)[0] == 403
 
 
-def test_looking_at_a_link_uses_nothing_up(invited: Relay) -> None:
-    """Messengers fetch links to show a preview, and clients ask again after a lost connection."""
+def test_opening_a_link_does_not_use_the_invite(invited: Relay) -> None:
+    """Messengers fetch links for previews, and clients ask again after a lost connection."""
     _, path = invite(invited)
     for method in ("GET", "HEAD", "POST") * 5:
         response, _ = https.ask(invited, method, path)
@@ -120,8 +120,8 @@ def test_looking_at_a_link_uses_nothing_up(invited: Relay) -> None:
     assert imap_login(invited, answer["email"], answer["password"]) == ""
 
 
-def test_a_withdrawn_invite_is_worth_nothing(invited: Relay) -> None:
-    """Nor are the names that were handed out for it; who is in stays in."""
+def test_a_withdrawn_invite_is_invalid(invited: Relay) -> None:
+    """The names handed out for it become invalid as well; existing accounts stay."""
     number, path = invite(invited, "--uses", "5", "--comment", "for the choir")
     kept, lost = (ask(invited, path)[1] for _ in range(2))
     assert imap_login(invited, kept["email"], kept["password"]) == ""
@@ -135,8 +135,8 @@ def test_a_withdrawn_invite_is_worth_nothing(invited: Relay) -> None:
     assert "for the choir" not in invited.chatmail("invites", "list").out
 
 
-def test_the_operator_sees_how_far_an_invite_is_used(invited: Relay) -> None:
-    """In numbers; who came by which invite is kept nowhere."""
+def test_the_operator_sees_how_often_an_invite_was_used(invited: Relay) -> None:
+    """Only the number is stored, not who used it."""
     number, path = invite(invited, "--uses", "3")
     answer = ask(invited, path)[1]
     imap_login(invited, answer["email"], answer["password"])
@@ -148,8 +148,8 @@ def test_the_operator_sees_how_far_an_invite_is_used(invited: Relay) -> None:
     assert answer["email"] not in json.dumps(listed)
 
 
-def test_the_code_that_is_printed_is_for_a_phone(invited: Relay) -> None:
-    """The link as text, and the same as a QR code made of block letters."""
+def test_the_printed_qr_code_works(invited: Relay) -> None:
+    """The command prints the link as text and as a QR code made of block characters."""
     said = invited.chatmail("invites", "add").out
 
     assert said.startswith(f"DCACCOUNT:https://{invited.domain}/new?t=")
@@ -162,8 +162,8 @@ def test_the_code_that_is_printed_is_for_a_phone(invited: Relay) -> None:
 @pytest.mark.parametrize(
     "options", [["--uses", "0"], ["--uses", "many"], ["--days", "-1"], ["--uses", "9999999"]]
 )
-def test_refuses_an_invite_that_makes_no_sense(invited: Relay, options: list[str]) -> None:
-    """One sentence, and no invite."""
+def test_refuses_an_invalid_invite(invited: Relay, options: list[str]) -> None:
+    """The command prints one sentence and creates no invite."""
     before = invited.chatmail("invites", "list").out
 
     said = invited.chatmail("invites", "add", *options, check=False)
@@ -173,14 +173,14 @@ def test_refuses_an_invite_that_makes_no_sense(invited: Relay, options: list[str
     assert invited.chatmail("invites", "list").out == before
 
 
-def test_an_invite_opens_an_open_relay_too(relay: Relay) -> None:
-    """A poster with an invite still works after the operator has opened the relay."""
+def test_an_invite_works_on_an_open_relay_too(relay: Relay) -> None:
+    """A poster with an invite still works after the operator has opened registration."""
     assert ask(relay, "/new?t=from-an-old-poster")[0] == 200
 
 
 @pytest.fixture
 def stop(invited: Relay, relay: Relay) -> Iterator[None]:
-    """Both relays go on when the test is over."""
+    """Restart registration on both relays after the test."""
     yield
     for one in (invited, relay):
         one.chatmail("registration", "start")
@@ -188,7 +188,7 @@ def stop(invited: Relay, relay: Relay) -> Iterator[None]:
 
 @pytest.mark.usefixtures("stop")
 def test_the_stop_works_at_once_and_ends_at_once(relay: Relay) -> None:
-    """Under attack: no restart, nobody who is in notices, and one command to end it."""
+    """It needs no restart, existing users notice nothing, and one command ends it."""
     person = Person.on(relay)
     address, password = relay.credentials()
     pids = relay.machine.run(["pgrep", "-f", "chatmail-(accounts|web)"]).out
@@ -208,8 +208,8 @@ def test_the_stop_works_at_once_and_ends_at_once(relay: Relay) -> None:
 
 
 @pytest.mark.usefixtures("stop")
-def test_the_stop_outlives_a_restart_and_holds_for_the_invited(invited: Relay) -> None:
-    """An attack may last longer than a daemon, and an invite may be in the attacker's hands."""
+def test_the_stop_survives_a_restart_and_applies_to_invites(invited: Relay) -> None:
+    """An attack may last longer than a daemon, and the attacker may have an invite."""
     _, path = invite(invited)
     invited.chatmail("registration", "stop")
     invited.machine.run(["systemctl", "restart", "chatmail-accounts", "chatmail-web"])
@@ -222,8 +222,8 @@ def test_the_stop_outlives_a_restart_and_holds_for_the_invited(invited: Relay) -
     }
 
 
-def test_one_network_gets_so_many_addresses_a_minute(limited: Relay) -> None:
-    """A class gets in, a robot does not; its neighbour in another network is not held up."""
+def test_addresses_per_network_are_limited(limited: Relay) -> None:
+    """A class succeeds and a robot does not; another network is not affected."""
     first, other = (network.address4(number) for number in network.CLIENTS[:2])
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: ask(limited, source=first), range(AT_ONCE + 9)))
@@ -231,14 +231,14 @@ def test_one_network_gets_so_many_addresses_a_minute(limited: Relay) -> None:
     statuses = [status for status, _ in answers]
     refused = [answer for status, answer in answers if status == 429]
     assert set(statuses) == {200, 429}
-    # One more for each six seconds that the requests took.
+    # One more for every six seconds that the requests took.
     assert AT_ONCE <= statuses.count(200) <= AT_ONCE + 3
     assert "your network" in refused[0]["reason"]
     assert ask(limited, source=other)[0] == 200
 
 
-def test_one_ipv6_network_is_one_network(limited: Relay) -> None:
-    """A household has 2^64 addresses, and they count as one."""
+def test_an_ipv6_network_counts_as_one(limited: Relay) -> None:
+    """A household has 2^64 addresses."""
     sources = [network.address6(number) for number in network.CLIENTS[2:12]]
     assert len({ipaddress.ip_network(f"{one}/64", strict=False) for one in sources}) == 1
 
@@ -251,7 +251,7 @@ def test_one_ipv6_network_is_one_network(limited: Relay) -> None:
 
 
 def test_the_old_path_has_the_same_budget(limited: Relay) -> None:
-    """Two doors into one room, counted together."""
+    """Both paths are counted together."""
     source = network.address4(network.CLIENTS[12])
     for turn in range(AT_ONCE):
         ask(limited, ("/new", "/cgi-bin/newemail.py")[turn % 2], source=source)
@@ -263,8 +263,8 @@ def test_the_old_path_has_the_same_budget(limited: Relay) -> None:
     assert 429 in statuses
 
 
-def test_a_limit_on_the_whole_relay_holds_whoever_logs_in(lab: Lab) -> None:
-    """Logins come from anywhere; what they make is counted where they all meet."""
+def test_the_relays_limit_includes_first_logins(lab: Lab) -> None:
+    """Logins come from any number of networks, so their accounts are counted together."""
     relay = lab.relay("_hourly.test", {"accounts": {"maxPerHour": 3}})
     people = [Person.on(relay) for _ in range(3)]
     address, password = relay.credentials()
@@ -278,8 +278,8 @@ def test_a_limit_on_the_whole_relay_holds_whoever_logs_in(lab: Lab) -> None:
     lab.stop(relay)
 
 
-def test_other_programs_cannot_ask_for_what_the_operator_may(invited: Relay) -> None:
-    """The socket that makes invites is root's, the one for names chatmail-web's alone."""
+def test_other_programs_cannot_use_the_operators_socket(invited: Relay) -> None:
+    """Root owns the socket for invites, and chatmail-web can open only the one for names."""
     paths = invited.value.daemons["paths"]
     script = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
     tried = {
@@ -298,7 +298,7 @@ def test_other_programs_cannot_ask_for_what_the_operator_may(invited: Relay) -> 
 
 
 def test_port_80_gives_no_address(limited: Relay) -> None:
-    """Otherwise the password would travel in the clear, and past the limit."""
+    """Otherwise the password would be sent unencrypted, and the limit would not apply."""
     with socket.create_connection((limited.address, 80), timeout=10) as plain:
         plain.sendall(f"POST /new HTTP/1.1\r\nHost: {limited.domain}\r\n\r\n".encode())
         assert b" 301 " in plain.recv(100)

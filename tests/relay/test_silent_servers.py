@@ -1,4 +1,4 @@
-"""Servers that answer nothing at all cost their own mail time, and nobody else's."""
+"""Servers that do not answer delay only their own mail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]
 
-# Delivery processes are a hundred: 300 deliveries to 60 servers, if each server may have five.
+# There are a hundred delivery processes, and 300 deliveries to 60 servers with up to five each.
 SERVERS = 60
 ROUNDS = 5
 
@@ -31,9 +31,9 @@ ROUNDS = 5
 @contextmanager
 def silence(address: str) -> Iterator[None]:
     """
-    Drop every SYN to port 25, as a host does that is not there behind a quiet firewall.
+    Drop every SYN to port 25, like a missing host behind a silent firewall.
 
-    The queue of connections is full, and nobody accepts any.
+    The connection queue is full, and no process accepts connections.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
@@ -50,20 +50,20 @@ def silence(address: str) -> Iterator[None]:
 
 
 def calling(relay: Relay) -> int:
-    """Count the connections that a relay is trying to make: SYN sent (02), no answer."""
+    """Return the number of connections that a relay is trying to open: SYN sent (02), no answer."""
     lines = relay.machine.run(["cat", "/proc/net/tcp"]).out.splitlines()[1:]
     return sum(line.split()[3] == "02" for line in lines)
 
 
 def all_are_called(relay: Relay) -> bool:
-    """Look whether as many are called as ever will be at once."""
+    """Return whether the maximum number of simultaneous connection attempts is reached."""
     before = calling(relay)
     time.sleep(0.5)
     return before >= SERVERS and calling(relay) == before
 
 
-def test_many_silent_servers_hold_up_nobody_elses_mail(lab: Lab) -> None:
-    """Their first messages took all delivery processes for ten seconds, again and again."""
+def test_many_silent_servers_do_not_delay_other_mail(lab: Lab) -> None:
+    """Their first messages occupied all delivery processes for ten seconds, again and again."""
     near, far = lab.relay("quick.test"), lab.relay("far.test")
     alice, bob = Person.on(near), Person.on(far)
     address = address4(110)

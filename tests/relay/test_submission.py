@@ -1,4 +1,4 @@
-"""Sending: every reply that a client can get, its text and its place, and what then arrives."""
+"""Submission: every reply that a client can get, its text and its place, and the delivered mail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_ENCRYPTED = (523, b"Encryption Needed: Invalid Unencrypted Mail")
 
 @pytest.mark.parametrize("port", [465, 587, 443])
 def test_every_port_for_clients_sends(alice: Person, bob: Person, port: int) -> None:
-    """Networks block one or the other, and clients try them in turn."""
+    """Networks block some ports, and clients try one after the other."""
     message = messages.encrypted(alice.address, bob.address)
     with alice.submission(port) as smtp:
         smtp.data(alice.address, bob.address).send(message).say(".").expect("250 2.0.0 ")
@@ -29,7 +29,7 @@ def test_every_port_for_clients_sends(alice: Person, bob: Person, port: int) -> 
 
 
 def test_offers_login_only_within_tls(relay: Relay) -> None:
-    """A client that is offered a login in the clear may use it."""
+    """A client may use a login that is offered without TLS."""
     with Dialogue.connect(relay.address, 587) as smtp:
         smtp.expect("220 ")
         before = smtp.say("EHLO client.test").expect("250 ")
@@ -45,7 +45,7 @@ def test_offers_login_only_within_tls(relay: Relay) -> None:
 
 
 def test_refuses_mail_before_tls(relay: Relay) -> None:
-    """Nothing of an envelope is said in the clear."""
+    """The envelope must not be sent unencrypted."""
     with Dialogue.connect(relay.address, 587) as smtp:
         smtp.expect("220 ")
         smtp.say("EHLO client.test").expect("250 ")
@@ -53,8 +53,8 @@ def test_refuses_mail_before_tls(relay: Relay) -> None:
         smtp.say("MAIL FROM:<a@b.test>").expect("530 5.7.0 Must issue a STARTTLS command first")
 
 
-def test_commands_ahead_of_tls_do_not_count(relay: Relay) -> None:
-    """What was injected before the handshake would be taken as said in it (CVE-2011-0411)."""
+def test_commands_before_starttls_do_not_count(relay: Relay) -> None:
+    """Commands injected before the handshake would count as sent inside TLS (CVE-2011-0411)."""
     with Dialogue.connect(relay.address, 587) as smtp:
         smtp.expect("220 ")
         smtp.say("EHLO client.test").expect("250 ")
@@ -67,7 +67,7 @@ def test_commands_ahead_of_tls_do_not_count(relay: Relay) -> None:
 
 @pytest.mark.parametrize("port", [465, 587])
 def test_refuses_mail_before_login(relay: Relay, bob: Person, port: int) -> None:
-    """The ports for clients are for people with an account, whatever address they give."""
+    """The client ports are only for users with an account, whatever address they use."""
     with Dialogue.connect(relay.address, port, insecure() if port == 465 else None) as smtp:
         smtp.expect("220 ")
         smtp.say("EHLO client.test").expect("250 ")
@@ -79,7 +79,7 @@ def test_refuses_mail_before_login(relay: Relay, bob: Person, port: int) -> None
 
 
 def test_refuses_unencrypted_mail_at_the_end_of_data(alice: Person, bob: Person) -> None:
-    """Clients show its text, and test suites wait for it as the answer to the message."""
+    """Clients show the text, and test suites expect it as the reply to the message."""
     with pytest.raises(smtplib.SMTPDataError) as refused:
         alice.send(messages.cleartext(alice.address, bob.address), bob.address)
 
@@ -87,7 +87,7 @@ def test_refuses_unencrypted_mail_at_the_end_of_data(alice: Person, bob: Person)
 
 
 def test_refuses_a_from_field_that_is_not_the_sender(alice: Person, bob: Person) -> None:
-    """Readers believe the From field, so it must be the account that sends."""
+    """Readers trust the From field, so it must name the sending account."""
     message = messages.encrypted(bob.address, bob.address)
 
     with pytest.raises(smtplib.SMTPDataError) as refused:
@@ -110,10 +110,8 @@ def test_refuses_a_from_field_that_is_not_the_sender(alice: Person, bob: Person)
         "From: people: <{alice}>;\r\n",
     ],
 )
-def test_refuses_a_from_field_that_can_be_read_in_two_ways(
-    alice: Person, bob: Person, field: str
-) -> None:
-    """What one program reads as the sender another may not."""
+def test_refuses_an_ambiguous_from_field(alice: Person, bob: Person, field: str) -> None:
+    """Programs might disagree about the sender."""
     message = messages.encrypted(alice.address, bob.address)
     fields = field.format(alice=alice.address, bob=bob.address).encode()
     changed = message.replace(f"From: <{alice.address}>\r\n".encode(), fields)
@@ -125,8 +123,8 @@ def test_refuses_a_from_field_that_can_be_read_in_two_ways(
     assert refused.value.smtp_code == 500
 
 
-def test_a_display_name_is_no_reason_to_refuse(alice: Person, bob: Person) -> None:
-    """Older clients write one, in any language, and not every address in angle brackets."""
+def test_accepts_display_names(alice: Person, bob: Person) -> None:
+    """Older clients send one, in any language, and not every address is in angle brackets."""
     message = messages.encrypted(alice.address, bob.address)
     for field in (
         f'"Alice, A." <{alice.address}>',
@@ -142,8 +140,8 @@ def test_a_display_name_is_no_reason_to_refuse(alice: Person, bob: Person) -> No
         assert messages.header(bob.wait_for(named), "From") == [field]
 
 
-def test_refuses_the_envelope_of_somebody_else_at_its_recipient(alice: Person, bob: Person) -> None:
-    """Mail servers answer bounces to the envelope sender, so it must be the account that sends."""
+def test_refuses_a_foreign_envelope_sender_at_rcpt(alice: Person, bob: Person) -> None:
+    """Bounces go to the envelope sender, so it must be the sending account."""
     message = messages.encrypted(bob.address, bob.address)
 
     with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
@@ -156,8 +154,8 @@ def test_refuses_the_envelope_of_somebody_else_at_its_recipient(alice: Person, b
 
 
 @pytest.mark.parametrize("sender", ["", "someone@elsewhere.test", "postmaster"])
-def test_refuses_an_envelope_that_is_nobodys(alice: Person, bob: Person, sender: str) -> None:
-    """The null sender is for mail servers, other domains are for others."""
+def test_refuses_other_envelope_senders(alice: Person, bob: Person, sender: str) -> None:
+    """The null sender is for mail servers, and other domains are for others."""
     with alice.submission(465) as smtp:
         said = smtp.say(f"MAIL FROM:<{sender}>").reply()
         if said.startswith("250 "):
@@ -167,7 +165,7 @@ def test_refuses_an_envelope_that_is_nobodys(alice: Person, bob: Person, sender:
 
 
 def test_a_line_of_one_dot_is_text(alice: Person) -> None:
-    """The client doubles the dot, the relay takes one away (RFC 5321 4.5.2)."""
+    """The client doubles the dot, and the relay removes one (RFC 5321 4.5.2)."""
     text = "above\n.\n..\n.hidden\nbelow"
     message = handshakes.setup_message(alice.address, alice.address, text)
     alice.send(message, alice.address)
@@ -179,7 +177,7 @@ def test_a_line_of_one_dot_is_text(alice: Person) -> None:
 
 
 def test_eight_bit_text_arrives_unchanged(alice: Person) -> None:
-    """Every octet counts for a signature, and nothing on the way needs seven bits (RFC 6152)."""
+    """Signatures cover every octet, and nothing in transit needs seven bits (RFC 6152)."""
     message = handshakes.setup_message(alice.address, alice.address, "Grüße, привет, 你好")
     with alice.smtp() as session:
         assert session.has_extn("8bitmime")
@@ -188,8 +186,8 @@ def test_eight_bit_text_arrives_unchanged(alice: Person) -> None:
     assert messages.body(alice.wait_for(message)) == messages.body(message)
 
 
-def test_vrfy_tells_nothing(relay: Relay, alice: Person) -> None:
-    """The answer is the same for who exists and who does not, so nobody can collect addresses."""
+def test_vrfy_reveals_nothing(relay: Relay, alice: Person) -> None:
+    """Existing and unknown addresses get the same answer, so no one can collect addresses."""
     with smtplib.SMTP(relay.address, 25, timeout=15) as session:
         session.starttls(context=insecure())
         known = session.docmd("VRFY", alice.address)
@@ -205,7 +203,7 @@ def test_vrfy_tells_nothing(relay: Relay, alice: Person) -> None:
 
 
 def test_expn_and_etrn_are_not_offered(relay: Relay) -> None:
-    """Lists and queue runs are nobody's business."""
+    """Mailing lists and queue runs are not for clients."""
     with Dialogue.connect(relay.address, 25) as smtp:
         smtp.expect("220 ")
         smtp.say("EHLO client.test").expect("250 ")
@@ -216,7 +214,7 @@ def test_expn_and_etrn_are_not_offered(relay: Relay) -> None:
 
 
 def test_several_messages_pass_over_one_connection(alice: Person, bob: Person) -> None:
-    """A refused message does not spoil the ones after it, and RSET forgets what was begun."""
+    """A refused message does not affect later ones, and RSET discards what was begun."""
     first, last = (messages.encrypted(alice.address, bob.address) for _ in range(2))
     refused = messages.cleartext(alice.address, bob.address)
     with alice.submission(465) as smtp:
@@ -229,8 +227,8 @@ def test_several_messages_pass_over_one_connection(alice: Person, bob: Person) -
     assert bob.inbox_after(last) == [messages.id_of(first)]
 
 
-def test_wrong_order_is_refused_and_nothing_more(alice: Person, bob: Person) -> None:
-    """A confused client gets an error and may begin again."""
+def test_a_wrong_order_is_only_refused(alice: Person, bob: Person) -> None:
+    """A confused client gets an error and may start again."""
     with alice.submission(465) as smtp:
         smtp.say("DATA").expect("503 5.5.1 ")
         smtp.say(f"RCPT TO:<{bob.address}>").expect("503 5.5.1 ")
@@ -243,7 +241,7 @@ def test_wrong_order_is_refused_and_nothing_more(alice: Person, bob: Person) -> 
 
 
 def test_a_message_to_oneself_arrives(alice: Person) -> None:
-    """Other devices of the same person learn what was sent by a copy to oneself."""
+    """The user's other devices get copies of sent messages in this way."""
     message = messages.encrypted(alice.address, alice.address)
     alice.send(message, alice.address)
 
@@ -253,8 +251,10 @@ def test_a_message_to_oneself_arrives(alice: Person) -> None:
 @pytest.mark.parametrize(
     "field", [b"Subject : a secret", b"User-Agent\t: One", b"Received : by me"]
 )
-def test_space_before_a_colon_hides_nothing(alice: Person, bob: Person, field: bytes) -> None:
-    """RFC 5322 4.5 lets old mail have it, and readers take such a field for the one it names."""
+def test_space_before_a_colon_does_not_hide_a_field(
+    alice: Person, bob: Person, field: bytes
+) -> None:
+    """RFC 5322 4.5 allows it in old mail, and readers accept such a field."""
     message = messages.encrypted(alice.address, bob.address)
     first, rest = message.split(b"\r\n", 1)
     with alice.submission() as smtp:
@@ -267,8 +267,8 @@ def test_space_before_a_colon_hides_nothing(alice: Person, bob: Person, field: b
     assert len(messages.header(head, "Subject")) <= 1
 
 
-def test_a_second_author_behind_a_space_is_refused(alice: Person, bob: Person) -> None:
-    """It would be the one that some readers show."""
+def test_a_second_author_with_a_space_is_refused(alice: Person, bob: Person) -> None:
+    """Some readers would show this one."""
     message = messages.encrypted(alice.address, bob.address)
     first, rest = message.split(b"\r\n", 1)
     with alice.submission() as smtp:

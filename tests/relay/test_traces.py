@@ -1,4 +1,4 @@
-"""After a busy minute nobody can tell from the machine who was there and from where."""
+"""After a busy minute, the machine does not reveal who used it and from where."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 
-# Limits low enough to be run into: what is logged when somebody asks for too much is part of it.
+# Limits low enough to be exceeded, because the log lines about that are checked too.
 SETTINGS = {
     "accounts": {"perNetworkPerMinute": 6},
     "connections": {"perAddress": 10},
@@ -31,17 +31,18 @@ SETTINGS = {
     "push": {"proxy": "https://push.test/notify"},
 }
 DAEMONS = "dovecot postfix nginx unbound"
-# What no file may hold. A mailbox is named by its address, and cleartext from outside stays in it.
+# Strings that no file may contain. A mailbox is named by its address, and unencrypted mail from
+# outside stays in it.
 NOWHERE = ("client address", "client address (IPv6)", "client name", "password", "wrong password")
-# What a client itself wrote into a header. Postfix takes a field out by a mark in the queue file,
-# and its octets go when the message goes.
+# Header text that the client itself wrote. Postfix marks a removed field in the queue file, and its
+# octets are deleted with the message.
 WRITTEN = ("address in a header", "name in a header")
 QUEUE = "/var/spool/postfix/"
 
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Relay:
-    """A relay that nobody else uses, all of it switched on but iroh-relay, which logs nowhere."""
+    """A relay with everything enabled except iroh-relay, which logs nothing, and no other users."""
     return lab.relay("_traces.test", SETTINGS)
 
 
@@ -49,7 +50,7 @@ def relay(lab: Lab) -> Relay:
 def minute(
     lab: Lab, relay: Relay, stranger: Stranger, tmp_path_factory: pytest.TempPathFactory
 ) -> BusyMinute:
-    """Hand over what was done."""
+    """Return what was done."""
     lab.dns.publish(ASLEEP, [("@", "MX", f"10 mx.{ASLEEP}."), ("mx", "A", "192.0.2.115")])
     done = BusyMinute(relay, stranger)
     with push_proxy(lab) as proxy:
@@ -62,7 +63,7 @@ def minute(
 
 
 def test_the_journal_is_in_memory_and_short(relay: Relay) -> None:
-    """What was not written to the disk needs no promise to be deleted from it."""
+    """Data that was never on disk needs no promise of deletion."""
     said = relay.machine.run(["systemd-analyze", "cat-config", "systemd/journald.conf"]).out
     told = dict(re.findall(r"^(\w+)=(.*)$", said, re.MULTILINE))
 
@@ -72,12 +73,12 @@ def test_the_journal_is_in_memory_and_short(relay: Relay) -> None:
 
 
 def test_the_relay_resolves_names_itself(relay: Relay) -> None:
-    """No third party sees whom the relay's people write to."""
+    """No third party sees to which domains users write."""
     assert relay.machine.read("/etc/resolv.conf") == "nameserver 127.0.0.1\n"
 
 
-def test_the_journal_names_nobody(relay: Relay, minute: BusyMinute) -> None:
-    """What is not written down cannot be asked for; not in the text, nor in any other field."""
+def test_the_journal_contains_no_personal_data(relay: Relay, minute: BusyMinute) -> None:
+    """It is in neither the text nor any other field."""
     relay.machine.run(["journalctl", "--sync"])
     journal = relay.machine.run(["journalctl", "--output=json", "--all", "--no-pager"]).out
     told = {
@@ -92,25 +93,25 @@ def test_the_journal_names_nobody(relay: Relay, minute: BusyMinute) -> None:
     assert told == set()
 
 
-def test_the_numbers_name_nobody(minute: BusyMinute) -> None:
-    """Prometheus keeps them for months, wherever it is."""
+def test_the_metrics_contain_no_personal_data(minute: BusyMinute) -> None:
+    """Prometheus stores them for months."""
     assert "chatmail_" in minute.scraped
     assert [what for what, word in minute.words.items() if word in minute.scraped] == []
 
 
-def test_only_what_waits_is_in_the_queue(relay: Relay, minute: BusyMinute) -> None:
-    """What was refused or delivered is gone."""
+def test_the_queue_has_only_waiting_mail(relay: Relay, minute: BusyMinute) -> None:
+    """Refused and delivered messages are gone."""
     queue = [json.loads(line) for line in relay.machine.run(["postqueue", "-j"]).out.splitlines()]
 
     waiting = {one["address"] for message in queue for one in message["recipients"]}
     assert waiting == {f"someone@{ASLEEP}"}
 
 
-def test_no_file_tells_who_was_there_from_where(relay: Relay, minute: BusyMinute) -> None:
+def test_no_file_reveals_users_and_their_addresses(relay: Relay, minute: BusyMinute) -> None:
     """
-    All file systems are searched, text or not, while a message waits for another server.
+    All file systems are searched while a message waits for another server.
 
-    Once more when every daemon has ended, and once when nothing waits any more.
+    They are searched again after every daemon has exited, and after no mail waits any more.
     """
     words = {what: minute.words[what] for what in NOWHERE + WRITTEN}
     for when, first, waiting in (
@@ -134,7 +135,7 @@ def test_no_file_tells_who_was_there_from_where(relay: Relay, minute: BusyMinute
 
 
 def test_the_account_book_counts_in_days(relay: Relay, minute: BusyMinute) -> None:
-    """When somebody was there to the minute is nobody's business."""
+    """The relay does not need the exact time of a login."""
     machine = relay.machine
     today = int(machine.run(["date", "+%s"]).out) // 86400
     script = (
@@ -162,8 +163,8 @@ def test_the_account_book_counts_in_days(relay: Relay, minute: BusyMinute) -> No
         assert max(row["created_day"], row["last_login_day"] or 0) <= today
 
 
-def test_a_search_finds_what_is_there(relay: Relay) -> None:
-    """In a name, a text, an archive, a structure of the kernel's, and across two reads."""
+def test_the_search_finds_strings_everywhere(relay: Relay) -> None:
+    """It finds them in names, text, archives and kernel structures, and across two reads."""
     machine = relay.machine
     machine.run(
         "mkdir -p /run/look /srv/look; cd /srv/look; touch from-192.0.2.99;"
@@ -174,7 +175,7 @@ def test_a_search_finds_what_is_there(relay: Relay) -> None:
     found = search(machine, {"v4": "192.0.2.99", "v6": "2001:db8::99"}).found
     machine.run("rm -r /srv/look /run/look")
 
-    # The manuals of other programs have such addresses in their examples.
+    # Manuals of other programs contain such addresses as examples.
     laid = {(what, path) for what, path in found if "/look/" in path}
     assert laid == {
         ("v4", "/srv/look/from-192.0.2.99"),
@@ -185,12 +186,12 @@ def test_a_search_finds_what_is_there(relay: Relay) -> None:
     }
 
 
-def test_what_mailboxes_keep_tells_nothing_of_where_from(relay: Relay, minute: BusyMinute) -> None:
-    """Mail is compressed on the disk, so it is asked for and read."""
+def test_stored_mail_does_not_reveal_its_origin(relay: Relay, minute: BusyMinute) -> None:
+    """Mail is compressed on disk, so it is read through IMAP."""
     for person in (minute.alice, minute.bob):
         fetched = relay.machine.run(["doveadm", "fetch", "-u", person.address, "text", "all"]).out
 
         assert "Subject: [...]" in fetched
         kept = [trace for trace in TRACES if trace in fetched]
-        # The subject of cleartext from outside is part of a letter that is kept as it came.
+        # The subject of unencrypted mail from outside is part of the stored message.
         assert set(kept) <= {"Doctor's appointment"}

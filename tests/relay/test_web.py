@@ -1,4 +1,4 @@
-"""HTTP: addresses for whoever scanned an invite, autoconfiguration, and a page."""
+"""HTTP: new addresses by invite, autoconfiguration, and the website."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ NEW = ("/new", "/cgi-bin/newemail.py")
 
 @pytest.mark.parametrize("path", NEW)
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_hands_out_an_address_that_works(relay: Relay, method: str, path: str) -> None:
-    """Clients log in with what they get (the page of a self-signed relay asks by GET)."""
+def test_a_new_address_works(relay: Relay, method: str, path: str) -> None:
+    """Clients log in with it (the page of a self-signed relay uses GET)."""
     response, content = ask(relay, method, path)
     answer = json.loads(content)
 
@@ -41,8 +41,8 @@ def test_hands_out_an_address_that_works(relay: Relay, method: str, path: str) -
     assert imap_login(relay, answer["email"], answer["password"]) == ""
 
 
-def test_the_addresses_it_hands_out_can_write_to_each_other(relay: Relay) -> None:
-    """The whole way from an invite to a message, as a client goes it."""
+def test_new_addresses_can_write_to_each_other(relay: Relay) -> None:
+    """The test goes from an invite to a message, as a client does."""
     one, other = (
         Person(relay, answer["email"], answer["password"])
         for answer in (json.loads(ask(relay, "POST", "/new", b"")[1]) for _ in range(2))
@@ -64,8 +64,8 @@ def test_a_self_signed_relay_hands_out_a_login_link(relay: Relay) -> None:
     assert link.endswith("&ic=3")
 
 
-def test_a_public_relay_leads_browsers_to_the_client(public_relay: Relay) -> None:
-    """Who opens an invite in a browser has clicked on it, and the client is what can use it."""
+def test_a_public_relay_redirects_browsers_to_the_client(public_relay: Relay) -> None:
+    """An invite opened in a browser can only be used by the client."""
     for path in NEW:
         response, _ = ask(public_relay, "GET", path)
 
@@ -74,7 +74,7 @@ def test_a_public_relay_leads_browsers_to_the_client(public_relay: Relay) -> Non
 
 
 def test_a_public_relay_hands_out_no_login_link(public_relay: Relay) -> None:
-    """Its certificate is verified, so nothing may tell clients not to."""
+    """Clients must verify its certificate."""
     response, content = ask(public_relay, "POST", "/new")
 
     assert response.status == 200
@@ -83,7 +83,7 @@ def test_a_public_relay_hands_out_no_login_link(public_relay: Relay) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 def test_refuses_other_methods(relay: Relay, method: str) -> None:
-    """A name is handed out by asking, and there is nothing to put or delete."""
+    """A name can only be requested."""
     response, _ = ask(relay, method, "/new")
 
     assert response.status == 405
@@ -91,7 +91,7 @@ def test_refuses_other_methods(relay: Relay, method: str) -> None:
 
 
 def test_refuses_a_large_request(relay: Relay) -> None:
-    """The contract has no body; a small one is ignored, a large one only costs memory."""
+    """The contract has no body; a small one is ignored, and a large one would only cost memory."""
     assert ask(relay, "POST", "/new", b"x" * 500)[0].status == 200
     assert ask(relay, "POST", "/new", b"x" * 100_000)[0].status == 413
 
@@ -107,13 +107,13 @@ def test_refuses_a_large_request(relay: Relay) -> None:
         "/%2e%2e/%2e%2e/etc/passwd",
     ],
 )
-def test_there_is_nothing_else(relay: Relay, path: str) -> None:
-    """Whoever looks for programs and files of others finds none."""
+def test_other_paths_do_not_exist(relay: Relay, path: str) -> None:
+    """Scanners for other programs find nothing."""
     assert ask(relay, "GET", path)[0].status in (400, 404)
 
 
 def test_says_why_there_are_no_new_addresses(relay: Relay) -> None:
-    """Clients show `reason` to the person who scanned the invite."""
+    """Clients show `reason` to the user who scanned the invite."""
     path = relay.value.daemons["paths"]["nocreate"]
     relay.machine.write(path, "")
     try:
@@ -127,7 +127,7 @@ def test_says_why_there_are_no_new_addresses(relay: Relay) -> None:
 
 
 def test_clients_configure_themselves_from_autoconfig(relay: Relay) -> None:
-    """Hosts, ports and kinds of TLS, best first, which core reads before it guesses."""
+    """Core reads hosts, ports and TLS modes, best first, before it guesses."""
     response, content = ask(relay, "GET", "/.well-known/autoconfig/mail/config-v1.1.xml")
     provider = ET.fromstring(content).find("emailProvider")  # noqa: S314
     assert provider is not None
@@ -157,7 +157,7 @@ def test_clients_configure_themselves_from_autoconfig(relay: Relay) -> None:
 
 @pytest.mark.parametrize("host", ["two.test", "mta-sts.two.test"])
 def test_other_servers_find_the_mta_sts_policy(public_relay: Relay, host: str) -> None:
-    """They fetch it by a name for which the certificate must be good (RFC 8461)."""
+    """Its host name must be in the certificate (RFC 8461)."""
     verifying = ssl.create_default_context(cafile=os.environ["LAB_CA"])
     response, content = ask(
         public_relay, "GET", "/.well-known/mta-sts.txt", host=host, tls=verifying
@@ -174,7 +174,7 @@ def test_other_servers_find_the_mta_sts_policy(public_relay: Relay, host: str) -
 
 
 def test_every_port_shows_the_same_verifiable_certificate(public_relay: Relay) -> None:
-    """Clients of a public relay verify, whatever port and protocol they come by."""
+    """Clients of a public relay verify it on every port."""
     verifying = ssl.create_default_context(cafile=os.environ["LAB_CA"])
     for port, alpn in ((443, None), (443, "imap"), (443, "smtp"), (465, None), (993, None)):
         verifying.set_alpn_protocols([alpn] if alpn else [])
@@ -182,8 +182,8 @@ def test_every_port_shows_the_same_verifiable_certificate(public_relay: Relay) -
 
 
 @pytest.mark.parametrize("path", ["/", "/new", "/anything?with=query"])
-def test_plain_http_leads_to_https(relay: Relay, path: str) -> None:
-    """Nothing is served in the clear, and links written by hand still work."""
+def test_plain_http_redirects_to_https(relay: Relay, path: str) -> None:
+    """No content is sent unencrypted, and links typed by hand still work."""
     connection = http.client.HTTPConnection(relay.domain, timeout=15)
     connection.request("GET", path)
     response = connection.getresponse()
@@ -192,8 +192,8 @@ def test_plain_http_leads_to_https(relay: Relay, path: str) -> None:
     assert response.getheader("Location") == f"https://{relay.domain}{path}"
 
 
-def test_www_leads_to_the_domain(relay: Relay) -> None:
-    """One site, one name."""
+def test_www_redirects_to_the_domain(relay: Relay) -> None:
+    """There is one website with one name."""
     response, _ = ask(relay, "GET", "/", host=f"www.{relay.domain}")
 
     assert response.status == 301
@@ -202,7 +202,7 @@ def test_www_leads_to_the_domain(relay: Relay) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/index.html"])
 def test_the_page_has_an_invite(relay: Relay, path: str) -> None:
-    """Who comes with a browser on a phone gets an address by one tap."""
+    """Visitors with a phone get an address with one tap."""
     response, content = ask(relay, "GET", path)
 
     assert response.status == 200
@@ -210,8 +210,8 @@ def test_the_page_has_an_invite(relay: Relay, path: str) -> None:
     assert f"DCACCOUNT:https://{relay.domain}/new".encode() in content
 
 
-def test_answers_tell_no_version(relay: Relay) -> None:
-    """Whoever looks for a server with a known hole need not be told."""
+def test_responses_contain_no_version(relay: Relay) -> None:
+    """They would help attackers who look for a known vulnerability."""
     for path in ("/", "/new", "/nothing"):
         response, content = ask(relay, "GET", path)
 

@@ -1,4 +1,4 @@
-"""The website in a real browser: what a visitor sees, and what nobody else is told."""
+"""The website in a real browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGES = ("", "info.html", "privacy.html")
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Hand over a browser."""
+    """Return a browser."""
     with browser() as one:
         yield one
 
@@ -34,10 +34,10 @@ def chromium() -> Iterator[Browser]:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_every_page_loads_whole_and_asks_nobody_else(
+def test_every_page_loads_completely_from_this_host(
     relay: Relay, chromium: Browser, device: Device, language: str, *, dark: bool
 ) -> None:
-    """No request to another host, no complaint in the console, nothing wider than the screen."""
+    """There is no request to another host, no error in the console, and no horizontal scrolling."""
     chromium.be(device, dark=dark)
     for page in PAGES:
         visit = chromium.open(f"https://{relay.domain}/{language}/{page}")
@@ -72,8 +72,8 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_every_link_leads_somewhere(relay: Relay, chromium: Browser) -> None:
-    """From the first page on, all that is on the site is found, and all that is linked is there."""
+def test_every_link_works(relay: Relay, chromium: Browser) -> None:
+    """All pages are reachable from the first one, and every linked page exists."""
     start = f"https://{relay.domain}/"
     waiting, seen, away = [start], {start}, set()
     while waiting:
@@ -95,7 +95,7 @@ def test_every_link_leads_somewhere(relay: Relay, chromium: Browser) -> None:
 
 
 def test_is_readable_and_usable_without_scripts(relay: Relay, chromium: Browser) -> None:
-    """Privacy starts with not having to run somebody's programs."""
+    """Visitors who value privacy often disable scripts."""
     chromium.be(PHONE)
     chromium.scripts(enabled=False)
     try:
@@ -121,10 +121,8 @@ def test_is_readable_and_usable_without_scripts(relay: Relay, chromium: Browser)
     ],
 )
 @pytest.mark.parametrize("page", ["", "index.html", "info.html", "privacy.html"])
-def test_speaks_the_language_of_the_visitor(
-    relay: Relay, page: str, wanted: str, language: str
-) -> None:
-    """Without a redirect, so that there is none to go in circles, and links stay short."""
+def test_uses_the_visitors_language(relay: Relay, page: str, wanted: str, language: str) -> None:
+    """There is no redirect, so there are no loops, and links stay short."""
     response, content = get(relay, f"/{page}", Accept_Language=wanted)
 
     assert response.status == 200
@@ -134,7 +132,7 @@ def test_speaks_the_language_of_the_visitor(
 
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_a_language_can_be_chosen(relay: Relay, language: str) -> None:
-    """What the browser says is not always what its owner wants."""
+    """The browser's setting may not be what the visitor wants."""
     for page in PAGES:
         _, content = get(relay, f"/{language}/{page}", Accept_Language="de" * (language == "en"))
         assert f'<html lang="{language}">'.encode() in content
@@ -143,8 +141,8 @@ def test_a_language_can_be_chosen(relay: Relay, language: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/info.html", "/style.css", "/new", "/nothing", "/robots.txt"]
 )
-def test_browsers_are_told_to_be_strict(relay: Relay, path: str) -> None:
-    """Every answer, errors too: nothing from elsewhere, nothing inline, no framing, no referrer."""
+def test_every_response_has_security_headers(relay: Relay, path: str) -> None:
+    """Even errors have them: no foreign content, nothing inline, no framing, no referrer."""
     response, _ = get(relay, path)
     policy = response.getheader("Content-Security-Policy", "")
 
@@ -158,26 +156,24 @@ def test_browsers_are_told_to_be_strict(relay: Relay, path: str) -> None:
     assert response.getheader("Set-Cookie") is None
 
 
-def test_only_a_certificate_that_is_verified_is_insisted_on(
-    relay: Relay, public_relay: Relay
-) -> None:
-    """A browser that was told to insist would lock out the visitors of a self-signed relay."""
+def test_hsts_only_with_a_verified_certificate(relay: Relay, public_relay: Relay) -> None:
+    """On a self-signed relay it would lock visitors out."""
     assert get(relay, "/")[0].getheader("Strict-Transport-Security") is None
     assert get(public_relay, "/")[0].getheader("Strict-Transport-Security") == "max-age=31536000"
 
 
-def test_search_engines_may_read_pages_and_make_no_accounts(relay: Relay) -> None:
-    """A robot that follows /new would make addresses that nobody uses."""
+def test_search_engines_may_read_pages_but_not_create_addresses(relay: Relay) -> None:
+    """A robot that follows /new would create unused addresses."""
     response, content = get(relay, "/robots.txt")
 
     assert response.getheader("Content-Type", "").startswith("text/plain")
     assert b"Disallow: /new" in content
 
 
-def test_the_code_on_the_page_makes_an_account(
+def test_the_qr_code_on_the_page_creates_an_account(
     relay: Relay, chromium: Browser, tmp_path: Path
 ) -> None:
-    """The whole way: the page on a screen, a camera before it, Delta Chat core, an address."""
+    """The test goes from a screenshot of the page through Delta Chat core to an address."""
     chromium.be(DESKTOP)
     chromium.open(f"https://{relay.domain}/")
     seen = codes(chromium.screenshot(tmp_path / "page.png"))
@@ -190,8 +186,8 @@ def test_the_code_on_the_page_makes_an_account(
         assert deltachat.address_of(account).endswith(f"@{relay.domain}")
 
 
-def test_can_be_used_without_a_mouse(relay: Relay, chromium: Browser) -> None:
-    """Landmarks, names and texts for those who do not see, and a way past the menu."""
+def test_is_accessible(relay: Relay, chromium: Browser) -> None:
+    """Pages have landmarks, names, alternative texts, and a link to skip the menu."""
     chromium.open(f"https://{relay.domain}/")
 
     assert chromium.evaluate("document.querySelectorAll('h1, main, header, footer').length") == 4
@@ -200,7 +196,7 @@ def test_can_be_used_without_a_mouse(relay: Relay, chromium: Browser) -> None:
 
 
 def test_a_closed_relay_says_so(lab: Lab, chromium: Browser) -> None:
-    """Instead of an invite that would be refused; and says who is responsible."""
+    """It shows no invite, but who is responsible."""
     closed = lab.relay(
         "_shut.test",
         {
@@ -227,8 +223,8 @@ def test_a_closed_relay_says_so(lab: Lab, chromium: Browser) -> None:
         assert contact in text
 
 
-def test_a_visitor_reads_only_what_the_relay_does(lab: Lab, chromium: Browser) -> None:
-    """Pages told of woken phones and of calls where the operator had switched both off."""
+def test_mentions_only_what_the_relay_does(lab: Lab, chromium: Browser) -> None:
+    """Pages mentioned push notifications and calls that the operator had disabled."""
     lab.relay(
         "_plain.test",
         {"push": {"enable": False}, "turn": {"enable": False}, "accounts": {"graceDays": 0}},
@@ -244,8 +240,8 @@ def test_a_visitor_reads_only_what_the_relay_does(lab: Lab, chromium: Browser) -
             assert not re.search(words, text, re.IGNORECASE), (language, page)
 
 
-def test_the_operator_replaces_pages_or_the_whole_site(lab: Lab) -> None:
-    """One file for one page; a directory for all of it, of which hidden files stay hidden."""
+def test_the_operator_can_replace_pages_or_the_website(lab: Lab) -> None:
+    """A file replaces one page, a directory the whole website; hidden files stay hidden."""
     own = lab.relay("_own.test")
     page = "---\ntitle: Rules\nmenu: Rules\n---\n# Rules of {{ domain }}\n"
     own.machine.run(["mkdir", "-p", "/srv/pages/en", "/srv/www/.git"])
