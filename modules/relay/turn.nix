@@ -33,15 +33,14 @@ let
     "198.51.100.0-198.51.100.255"
     "203.0.113.0-203.0.113.255"
     "224.0.0.0-255.255.255.255"
-    # Not from `::`: coturn takes that for "whatever there is", all of IPv4 included.
-    "::1-::ffff:ffff"
-    "::ffff:0.0.0.0-::ffff:255.255.255.255"
-    "64:ff9b::-64:ff9b:1:ffff:ffff:ffff:ffff:ffff"
-    "100::-100::ffff:ffff:ffff:ffff"
+    # All but global unicast (2000::/3, RFC 4291 2.4), and what is special in there. Not from `::`: coturn takes that for "whatever
+    # there is", all of IPv4 included.
+    "::1-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
     "2001::-2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"
     "2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"
     "2002::-2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
-    "fc00::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+    "3fff::-3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"
+    "4000::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
   ];
 
   # turnserver(1). A list is one line per element, true is the bare name.
@@ -62,10 +61,10 @@ let
     no-rfc5780 = true;
     no-software-attribute = true;
     stale-nonce = 600;
-    # One port for each allocation. A call takes one or two on each side; the name in a credential is its expiry, so those who
-    # asked within the same second count as one, and one that ended counts for a while yet.
+    # One port for each allocation. A call takes one or two on each side, and one that ended counts for a while yet. An account
+    # has one username a day (chatmaild.accounts.turn), so this bounds what one account can take.
     total-quota = maxPort - minPort + 1;
-    user-quota = 100;
+    user-quota = 10;
     # Bytes per second of one allocation: video takes up to three megabits. Not bps-capacity, which coturn divides by this:
     # a hundred megabits would be twenty allocations, used or not.
     max-bps = 625000;
@@ -118,6 +117,8 @@ else
       # do not end calls.
       reads = [ files.turnConfig ];
       service = unit.reaches.internet // {
+        # Nothing that it relays to or asks is on loopback.
+        IPAddressDeny = "localhost";
         Type = "notify";
         # The secret is in no file that anybody else reads, nor in a command line.
         ExecStartPre = unit.run "chatmail-turn-config";

@@ -86,14 +86,14 @@ def test_a_changed_file_takes_effect_at_once(
     caplog.set_level(logging.WARNING)
     path = tmp_path / "versions.json"
     versions = AppVersions(path)
-    assert versions() is None
+    assert versions.line() is None
 
     path.write_text(json.dumps(good()))
-    assert json.loads(versions() or "") == good()
+    assert json.loads(versions.line() or "") == good()
 
     path.write_text("{}")
-    assert versions() is None
-    assert versions() is None
+    assert versions.line() is None
+    assert versions.line() is None
     beginning = f"`appVersions` is not shown to clients: {path}: "
     assert [record.getMessage() for record in caplog.records] == [
         beginning + "No such file or directory",

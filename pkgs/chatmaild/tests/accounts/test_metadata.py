@@ -62,7 +62,7 @@ def events() -> list[tuple[str, str]]:
 def metadata(tokens: FakeTokens, events: list[tuple[str, str]]) -> Metadata:
     """Return the handler."""
     return Metadata(
-        {"maxsmtprecipients": lambda: "1000", "turn": lambda: None},
+        {"maxsmtprecipients": lambda _user: "1000", "turn": lambda _user: None},
         tokens,
         lambda address: events.append(("login", address)),
         lambda address: events.append(("presence", address)),
@@ -198,26 +198,34 @@ def test_entries_come_from_the_configuration(tmp_path: Path, settings: dict[str,
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
 
-    entries = {name: entry() for name, entry in server_entries(load(path)).items()}
+    entries = {name: entry(ALICE) for name, entry in server_entries(load(path)).items()}
 
     assert entries == {"irohrelay": "https://chat.example.org", "maxsmtprecipients": "1000"}
 
 
-def test_turn_credentials_are_new_for_each_request(
+def test_an_account_has_the_same_turn_credentials_for_a_day(
     tmp_path: Path, settings: dict[str, Any], sections: dict[str, dict[str, Any]]
 ) -> None:
-    """Later requests get credentials that expire later; without a secret the answer is NIL."""
+    """The TURN server bounds each username, so requesting more must not give more usernames."""
     settings["metadata"]["turn"] = sections["turn"]
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
-    times = iter([1000.5, 2000.0, 3000.0])
-    entry = server_entries(load(path), lambda: next(times))["turn"]
-    assert entry() is None
+    now = [1_000_000.5]
+    entry = server_entries(load(path), lambda: now[0])["turn"]
+    assert entry(ALICE) is None
 
     (tmp_path / "secretFile").write_text("north\n")
 
-    host, port, expiry, password = str(entry()).split(":")
-    assert (host, port, expiry) == ("chat.example.org", "3478", str(2000 + 24 * 3600))
+    first = str(entry(ALICE))
+    host, port, expiry, password = first.split(":")
+    assert (host, port) == ("chat.example.org", "3478")
+    assert 13 * 3600 <= int(expiry) - 1_000_000 < 37 * 3600
     digest = hmac.new(b"north", expiry.encode(), "sha1").digest()
     assert password == base64.b64encode(digest).decode()
-    assert f":{3000 + 24 * 3600}:" in str(entry())
+    assert entry("other1234@chat.example.org") != first
+    seen = set()
+    for hour in range(48):
+        now[0] = 1_000_000.5 + 3600 * hour
+        seen.add(str(entry(ALICE)))
+    assert len(seen) == 3
+    assert first in seen

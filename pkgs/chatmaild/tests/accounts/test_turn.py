@@ -30,7 +30,7 @@ def test_no_credentials_without_a_valid_secret(turn: Turn, content: bytes) -> No
     """With an empty secret, anyone could compute credentials."""
     turn.secret_file.write_bytes(content)
 
-    assert entry(turn, 0) is None
+    assert entry(turn, "alice@chat.example.org", 0) is None
 
 
 def test_a_secret_is_created_once(turn: Turn) -> None:

@@ -32,7 +32,7 @@ class AppVersions:
         self._seen: object = None
         self._line: str | None = None
 
-    def __call__(self) -> str | None:
+    def line(self) -> str | None:
         """Return the line, or None if there is no valid file."""
         try:
             stat = self._path.stat()

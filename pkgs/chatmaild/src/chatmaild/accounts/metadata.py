@@ -21,8 +21,8 @@ from chatmaild.config import Config
 from chatmaild.dovecot.dict_protocol import Change, Increment, Set, Timestamp, Unset
 from chatmaild.dovecot.dict_server import Refused
 
-# Returns the current value of a server entry, or None for NIL.
-Entry = Callable[[], str | None]
+# Returns the current value of a server entry for a user, or None for NIL.
+Entry = Callable[[str], str | None]
 
 _GUID = "[0-9a-f]{32}"
 _DEVICE_TOKEN = re.compile(f"priv/{_GUID}/devicetoken", re.ASCII)
@@ -100,13 +100,14 @@ def classify(key: str) -> tuple[Key, str]:
 def server_entries(config: Config, clock: Callable[[], float] = time.time) -> dict[str, Entry]:
     """Return the entries that every client may read below `/shared/vendor/deltachat/`."""
     entries: dict[str, Entry] = {
-        "irohrelay": lambda: config.metadata.iroh_relay,
-        "maxsmtprecipients": lambda: str(config.sending.max_recipients),
+        "irohrelay": lambda _user: config.metadata.iroh_relay,
+        "maxsmtprecipients": lambda _user: str(config.sending.max_recipients),
     }
     if server := config.metadata.turn:
-        entries["turn"] = lambda: turn.entry(server, clock())
+        entries["turn"] = lambda user: turn.entry(server, user, clock())
     if path := config.metadata.app_versions:
-        entries["appversions"] = AppVersions(path)
+        versions = AppVersions(path)
+        entries["appversions"] = lambda _user: versions.line()
     return entries
 
 
@@ -141,7 +142,7 @@ class Metadata:
             # then the only sign of use, so they keep the account from expiring.
             self._on_presence(user)
             entry = self._entries.get(name)
-            return entry() if entry else None
+            return entry(user) if entry else None
         if kind is Key.DEVICE_TOKEN:
             try:
                 return " ".join(await self._tokens.list(user)) or None

@@ -4,6 +4,10 @@ TURN credentials that expire, and the secret from which they are computed.
 The username is the time of expiry, and the password is its HMAC ("TURN REST API",
 draft-uberti-behave-turn-rest-00, section 2.2). So the TURN server needs no list of users, and a
 credential does not reveal who requested it.
+
+The TURN server bounds the allocations of each username. So an account gets one username a day: it
+expires at a second of the day that a keyed hash of the address chooses. Core wants a username that
+is a number and nothing else.
 """
 
 import base64
@@ -20,9 +24,10 @@ from chatmaild.service.files import write_whole
 
 log = logging.getLogger(__name__)
 
-# core requests new credentials when less than 12 hours are left. They cannot be revoked, so this
-# limits how long a blocked account can use the server.
-LIFETIME_SECONDS = 24 * 3600
+# Core requests new credentials when less than 12 hours are left. They cannot be revoked, so a
+# blocked account can use the server for 37 hours at most.
+MIN_LIFETIME_SECONDS = 13 * 3600
+DAY_SECONDS = 24 * 3600
 SECRET_BYTES = 32
 # More than enough for the line that this module writes.
 MAX_SECRET_BYTES = 1000
@@ -32,9 +37,11 @@ class TurnError(Exception):
     """The TURN server cannot be set up; the message is one sentence for the operator."""
 
 
-def entry(turn: Turn, now: float) -> str | None:
+def entry(turn: Turn, address: str, now: float) -> str | None:
     """
-    Return `host:port:username:password` as core reads it from METADATA; `now` is Unix time.
+    Return `host:port:username:password` for an account, as core reads it from METADATA.
+
+    `now` is Unix time. The username stays the same for a day, however often it is requested.
 
     None without a secret; clients then use their default servers.
     """
@@ -42,8 +49,16 @@ def entry(turn: Turn, now: float) -> str | None:
         secret = read_secret(turn.secret_file)
     except (OSError, ValueError):
         return None
-    username = str(int(now) + LIFETIME_SECONDS)
+    username = str(_expiry(secret, address, int(now)))
     return f"{turn.host}:{turn.port}:{username}:{password(secret, username)}"
+
+
+def _expiry(secret: str, address: str, now: int) -> int:
+    """Return the next of the account's daily times that is far enough away."""
+    digest = hmac.digest(secret.encode(), f"account {address}".encode(), hashlib.sha256)
+    second = int.from_bytes(digest[:8]) % DAY_SECONDS
+    earliest = now + MIN_LIFETIME_SECONDS
+    return earliest + (second - earliest) % DAY_SECONDS
 
 
 def password(secret: str, username: str) -> str:
