@@ -1,10 +1,10 @@
-# Units, users, files and kernel parameters from the relay's value. The sandboxes are the value's: the container runs the same.
+# Units, users, files and kernel parameters from the relay's value. The container runs the same units with the same sandboxes.
 { config, lib, ... }:
 let
   cfg = config.services.chatmail;
   inherit (cfg) relay;
 
-  # Keys of a [Unit] section for which NixOS has options of its own.
+  # Keys of a [Unit] section that are separate options on NixOS.
   unitOptions = {
     Description = "description";
     After = "after";
@@ -20,7 +20,7 @@ let
     );
   others = set: removeAttrs set (builtins.attrNames unitOptions);
 
-  # Units of one kind, without the suffix: "service" -> { chatmail-web = { Unit; Service; Install; }; … }
+  # The units of one kind, without the suffix: "service" -> { chatmail-web = { Unit; Service; Install; }; … }
   ofKind =
     kind: set:
     lib.mapAttrs' (name: lib.nameValuePair (lib.removeSuffix ".${kind}" name)) (
@@ -36,7 +36,7 @@ let
       wantedBy = u.Install.WantedBy or [ ];
     };
 
-  # NixOS restarts a unit when one of these has changed.
+  # NixOS restarts a unit when one of these texts changes.
   texts = map (path: relay.files.${path}.text);
 
   service =
@@ -44,11 +44,11 @@ let
     unit "Service" "serviceConfig" u
     // {
       restartTriggers = texts u.reads;
-      # Stopped and started apart, a daemon's sockets would go away for the time between.
+      # With a stop and a later start, the daemon's sockets would be closed in between.
       stopIfChanged = false;
     };
 
-  # The modules of nixpkgs set some of these lines themselves, for daemons that somebody looks after; the relay's stand.
+  # The modules of nixpkgs set some of these keys too, with values for daemons that an operator watches. The relay's values win.
   scalarsStand = v: if builtins.isList v then v else lib.mkForce v;
   dropin =
     u:
@@ -88,7 +88,7 @@ in
     ) relay.files;
     environment.systemPackages = [ cfg.package ];
 
-    # Above NixOS' own defaults (mkDefault is 1000), and below what an operator writes.
+    # This priority overrides NixOS' own defaults (mkDefault, 1000) but not an operator's definitions.
     boot.kernel.sysctl = lib.mapAttrs (_: lib.mkOverride 900) relay.sysctl;
   };
 }

@@ -1,8 +1,8 @@
-# `services.chatmail` on NixOS. Each file wires one part of the relay's value to the service of that name; what a relay is stands
-# in relay/. In order of dependency: what is further down reads what is above.
+# `services.chatmail` on NixOS. Each file connects one part of the relay's value to the NixOS service of that name; relay/ defines
+# what a relay is. In order of dependency: files further down read what is above.
 #
-# coturn and iroh-relay are units of the relay's own, in its sandbox, and so are all of chatmaild's: daemons.nix wires them. What
-# postfix-tlspol does elsewhere (DANE, MTA-STS) is chatmail-tls'.
+# coturn, iroh-relay and the daemons of chatmaild run in units of the relay's own: see daemons.nix. chatmail-tls does what
+# postfix-tlspol does on other servers (DANE, MTA-STS).
 {
   imports = [
     ./options.nix

@@ -1,4 +1,4 @@
-# Postfix from the relay's value. Any line of it can be overridden in services.postfix.settings with lib.mkForce.
+# Postfix from the relay's value. Every line can be overridden in services.postfix.settings with lib.mkForce.
 { config, lib, ... }:
 let
   inherit (config.services.chatmail) relay;
@@ -8,7 +8,7 @@ in
     services.postfix = {
       enable = true;
       settings = { inherit (relay.postfix) main master; };
-      # Empty, or the module would add an alias map to the relay's alias_maps, which is empty: there are no local users.
+      # If these were set, the module would add an alias map. The relay has none, because it has no local users.
       postmasterAlias = "";
       rootAlias = "";
     };

@@ -1,4 +1,4 @@
-# Where the certificate comes from: an ACME client obtains it (NixOS: modules/acme.nix), or the relay makes it itself.
+# The TLS certificate: an ACME client obtains it (on NixOS: modules/acme.nix), or the relay makes it.
 {
   settings,
   platform,
@@ -23,7 +23,7 @@ else
   {
     units."chatmail-certificate.service" = unit.wanted (
       unit.job {
-        description = "chatmail certificate: made by the relay itself, its key kept";
+        description = "chatmail certificate: makes the self-signed certificate";
         program = "chatmail";
         order.Before = [
           "dovecot.service"
@@ -34,7 +34,7 @@ else
           RemainAfterExit = true;
           ExecStart = "${unit.run "chatmail"} certificate";
           User = names.users.certificate;
-          # Postfix and Dovecot read the key as root; nginx need not be root anywhere.
+          # Postfix and Dovecot read the key as root. nginx reads it as this group, because on NixOS it is never root.
           Group = platform.nginx.group;
           StateDirectory = "chatmail-certificate";
           StateDirectoryMode = "0750";

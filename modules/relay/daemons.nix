@@ -1,4 +1,4 @@
-# Our own daemons: as whom and in which sandbox they run, and the sockets they are reached by.
+# Our own daemons: their users, sandboxes and sockets.
 {
   platform,
   names,
@@ -10,7 +10,7 @@ let
   inherit (builtins) attrNames filter;
   inherit (names) sockets users;
 
-  # Other parts have sockets of this daemon, too.
+  # Other parts define sockets of this daemon, too.
   socketsOfAccounts = filter (
     name: relay.units.${name}.Socket.Service or null == "chatmail-accounts.service"
   ) (attrNames relay.units);
@@ -26,7 +26,7 @@ let
       }
       // more
     );
-  # Only for those who are its user.
+  # For processes of the daemon's own user.
   private = {
     group = users.mail;
     mode = "0600";
@@ -35,23 +35,23 @@ in
 {
   units = {
     "chatmail-filter.service" = unit.daemon {
-      description = "chatmail filter: what may be sent, what may come in, DKIM";
+      description = "chatmail filter: mail policy and DKIM";
       program = "chatmail-filter";
       order = {
         Before = [ "postfix.service" ];
         After = [ "network.target" ];
       };
-      # Keys of other servers come from the resolver on loopback, and nothing else is on its way.
+      # It looks up other servers' keys with the resolver on loopback, and connects to nothing else.
       service = unit.reaches.loopback // {
         User = users.filter;
         RuntimeDirectory = "chatmail-filter";
         RuntimeDirectoryMode = "0750";
         StateDirectory = "chatmail-filter";
         StateDirectoryMode = "0700";
-        # Postfix's group membership opens the socket to it.
+        # So that Postfix, a member of the group, can open the socket.
         UMask = "0007";
-        # Otherwise glibc gets the buffers of each larger message from the kernel and gives them back, page by page: 4 of
-        # 11 ms for 1 MB. Python runs one thread at a time, so one arena is enough for all.
+        # By default glibc takes the buffers of each larger message from the kernel and returns them, page by page: 4 of 11 ms for
+        # 1 MB. Python runs one thread at a time, so one arena is enough.
         Environment = "GLIBC_TUNABLES=${
           builtins.concatStringsSep ":" [
             "glibc.malloc.arena_max=1"
@@ -63,27 +63,26 @@ in
     };
 
     "chatmail-accounts.service" = unit.daemon {
-      description = "chatmail accounts: creation at first login, METADATA, last login, news of new mail";
+      description = "chatmail accounts: creation at first login, METADATA, last login, push notifications";
       program = "chatmail-accounts";
       sockets = socketsOfAccounts;
       order.Before = [ "dovecot.service" ];
-      # Notifications go to the push proxy, wherever it is.
+      # It sends notifications to the push proxy.
       service = unit.reaches.internet // {
         User = users.mail;
         StateDirectory = "chatmail chatmail/mail";
         StateDirectoryMode = "0700";
-        # Whose SMTP sessions must end, and for whom another rule on cleartext holds: the filter looks for names in there. It
-        # stays as long as the sessions may, over restarts; and so does the file of those whose new mail a daemon that was killed
-        # has not told.
+        # The filter looks here for accounts whose SMTP sessions must end, and for exceptions from the rule on cleartext. The
+        # third directory has the notifications that a killed daemon has not sent. All of it must survive restarts.
         RuntimeDirectory = "chatmail-revoked chatmail-exceptions chatmail-push";
         RuntimeDirectoryMode = "0711";
         RuntimeDirectoryPreserve = true;
-        # Admission reads /proc/meminfo and /proc/loadavg.
+        # It reads /proc/meminfo and /proc/loadavg to decide about new accounts.
         ProcSubset = "all";
       };
     };
     "chatmail-accounts-grant.socket" = ofAccounts "grant" {
-      description = "chatmail accounts: logins that Dovecot asks about";
+      description = "chatmail accounts: logins unknown to Dovecot";
       group = platform.dovecot.group;
       mode = "0660";
     };
@@ -91,20 +90,20 @@ in
       private // { description = "chatmail accounts: Dovecot's dict protocol"; }
     );
     "chatmail-accounts-registrar.socket" = ofAccounts "registrar" {
-      description = "chatmail accounts: what chatmail-web asks";
+      description = "chatmail accounts: requests of chatmail-web";
       group = users.web;
       mode = "0660";
     };
     "chatmail-accounts-control.socket" = ofAccounts "control" (
-      private // { description = "chatmail accounts: what the operator's command asks"; }
+      private // { description = "chatmail accounts: requests of the chatmail command"; }
     );
 
     "chatmail-tls.service" = unit.daemon {
-      description = "chatmail tls: which TLS each destination must offer (DANE, MTA-STS)";
+      description = "chatmail tls: TLS policies of other domains (DANE, MTA-STS)";
       program = "chatmail-tls";
       sockets = [ "chatmail-tls.socket" ];
       order.Before = [ "postfix.service" ];
-      # Policies are fetched from other domains' hosts.
+      # It fetches policies from the hosts of other domains.
       service = unit.reaches.internet // {
         User = users.tls;
         StateDirectory = "chatmail-tls";
@@ -112,7 +111,7 @@ in
       };
     };
     "chatmail-tls.socket" = unit.socket {
-      description = "chatmail tls: questions of Postfix";
+      description = "chatmail tls: requests of Postfix";
       path = sockets.tlsPolicy;
       fd = "tls-policy";
       service = "chatmail-tls.service";
@@ -122,10 +121,10 @@ in
     };
 
     "chatmail-web.service" = unit.daemon {
-      description = "chatmail web: new addresses over HTTPS";
+      description = "chatmail web: new addresses and mail over HTTPS";
       program = "chatmail-web";
       sockets = [ "chatmail-web.socket" ];
-      # Mail that came in over HTTPS goes to Postfix on loopback, and nothing else goes anywhere.
+      # It hands mail that arrived over HTTPS to Postfix on loopback, and connects to nothing else.
       service = unit.reaches.loopback // {
         User = users.web;
         StateDirectory = "chatmail-web";
@@ -137,7 +136,7 @@ in
       };
     };
     "chatmail-web.socket" = unit.socket {
-      description = "chatmail web: nginx' way to it";
+      description = "chatmail web: requests of nginx";
       path = sockets.web;
       fd = "web";
       service = "chatmail-web.service";
@@ -154,6 +153,6 @@ in
     ${users.web}.description = "chatmail web";
   };
 
-  # Postfix must reach the filter's socket.
+  # So that Postfix can open the filter's socket.
   groups.${users.filter} = [ platform.postfix.user ];
 }

@@ -3,7 +3,7 @@
 #
 #   settings   as settings.nix declares them; only `domain` is needed
 #   platform   "debian", or a set with the names of platforms/debian.nix
-#   override   what this host has otherwise than its platform, merged into it two levels deep
+#   override   differences of this host from its platform, merged into it two levels deep
 #
 # `problems` are error messages for the operator. While there are any, the rest may throw and must not be used. join.nix lists
 # what else the value has.
@@ -65,7 +65,7 @@ relay
   inherit (checked) settings;
   problems = checked.problems ++ relay.problems;
 
-  # All of it as text, for a system without a module system of its own.
+  # All of it as text, for systems that have no module system.
   rendered = import ./render {
     inherit relay;
     platform = system;

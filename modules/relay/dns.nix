@@ -68,8 +68,8 @@ let
   ];
 in
 {
-  # The keys for DKIM, which the host makes. Each is published at its `selector`, as a record with this `need`; messages are
-  # signed with those that have `signs`. Without a zone there is no place to publish one.
+  # The DKIM keys, which the host makes. Each is published at its `selector`, in a record with this `need`. Messages are signed
+  # with those that have `signs`. A relay at an IP address has no zone to publish a key in.
   dns.dkim =
     if names.isAddress then
       [ ]
@@ -93,7 +93,7 @@ in
               kind = "ed25519";
               file = "${names.files.dkimKeys}/dkim-ed25519.pem";
               signs = true;
-              # No server refuses mail without it, because RSA signs everything as well.
+              # Other servers accept mail without it, because RSA signs every message too.
               need = "recommended";
             }
           ]

@@ -1,5 +1,5 @@
-# The echo bot: a client of the relay on the relay, which reaches nothing but the relay's own ports on loopback. A socket of
-# chatmail-accounts gives it its account.
+# The echo bot: a client that runs on the relay and reaches only the relay's own ports on loopback. It gets its account from a
+# socket of chatmail-accounts.
 {
   settings,
   platform,
@@ -23,7 +23,7 @@ else
 
     units = {
       "chatmail-echo.service" = unit.daemon {
-        description = "chatmail echo: a bot that answers everyone";
+        description = "chatmail echo: a bot that repeats what it is sent";
         program = "chatmail-echo";
         order.After = [
           "chatmail-accounts.service"
@@ -35,18 +35,18 @@ else
           User = users.echo;
           StateDirectory = "chatmail-echo";
           StateDirectoryMode = "0700";
-          # Its invite is for everyone, and the website shows it.
+          # The website shows its invite.
           RuntimeDirectory = "chatmail-echo";
           RuntimeDirectoryMode = "0755";
-          # A login now and then, so that it is never an idle account.
+          # A restart is a login, so its account never becomes idle.
           RuntimeMaxSec = "7d";
-          # The bot ends its core, which otherwise ends before it and leaves it with a call that fails.
+          # The bot stops its core itself. If systemd stopped both, the bot's last call to the core would fail.
           KillMode = "mixed";
-          # It waits for its first login.
+          # Until its first login has succeeded.
           TimeoutStartSec = "3min";
         };
       };
-      # Whoever can open it gets the bot's account, so nobody but the bot can.
+      # A process that can open this socket gets the bot's account, so only the bot may.
       "chatmail-accounts-echo.socket" = unit.socket {
         description = "chatmail accounts: the account of the echo bot";
         path = sockets.echo;
@@ -56,9 +56,9 @@ else
         group = users.echo;
         mode = "0660";
       };
-      # The website shows the invite from the moment that there is one.
+      # Renders the website again as soon as there is an invite.
       ${if settings.website.root == null then "chatmail-website.path" else null} = {
-        Unit.Description = "chatmail website: a new invite of the echo bot";
+        Unit.Description = "chatmail website: a changed invite of the echo bot";
         Path.PathChanged = files.echoInvite;
         Install.WantedBy = [ "paths.target" ];
       };

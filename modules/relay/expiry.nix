@@ -1,4 +1,4 @@
-# How things end: the nightly run, and room made in full mailboxes (chatmaild.expiry).
+# Deletion: the nightly run, and the trimming of full mailboxes (chatmaild.expiry).
 {
   settings,
   names,
@@ -7,14 +7,15 @@
 }:
 let
   inherit (names) sockets users;
-  # Both work on mailboxes, as their owner.
+  # Both services work on mailboxes, as their owner.
   onMailboxes = {
     User = users.mail;
     StateDirectory = "chatmail chatmail/mail";
     StateDirectoryMode = "0700";
   };
 
-  # The largest message must fit above the mark, or it would wait for ever, because nothing else makes room for it.
+  # The largest message must fit between this mark and a full mailbox. Below the mark nothing is deleted, so it would wait for
+  # ever.
   largest = 100 * settings.message.maxSize / settings.mailbox.maxSize + 1;
   # Clients warn their users at 80 %.
   trimFrom = if 99 - largest < 75 then 99 - largest else 75;
@@ -31,9 +32,9 @@ in
 
   units = {
     "chatmail-expire.service" = unit.job {
-      description = "chatmail expire: old mail, and accounts that nobody uses";
+      description = "chatmail expire: deletes old mail and idle accounts";
       program = "chatmail-expire";
-      # It decides by the clock.
+      # Its decisions depend on the clock.
       order = {
         After = [
           "chatmail-accounts.service"
@@ -42,7 +43,7 @@ in
         Wants = [ "time-sync.target" ];
       };
       service = onMailboxes // {
-        # Whoever else wants the processor or the disk gets it.
+        # Everything else has priority on processor and disk.
         CPUSchedulingPolicy = "idle";
         IOSchedulingClass = "idle";
         Nice = 19;
@@ -52,25 +53,25 @@ in
       Unit.Description = "chatmail expire: every night";
       Timer = {
         OnCalendar = "*-*-* 03:00:00 UTC";
-        # Relays on one host, or all those of one provider, do not start at the same second.
+        # So that relays on one host, or at one provider, do not all start at once.
         RandomizedDelaySec = "1h";
         Persistent = true;
       };
       Install.WantedBy = [ "timers.target" ];
     };
 
-    # Started by the first request and ended by itself when there are no more, so it costs nothing at rest.
+    # The first request starts it, and it ends when there are no more. So it needs no memory between requests.
     "chatmail-trim.service" = unit.job {
-      description = "chatmail trim: room in full mailboxes";
+      description = "chatmail trim: makes room in full mailboxes";
       program = "chatmail-trim";
       sockets = [ "chatmail-trim.socket" ];
       service = onMailboxes // {
         Type = "notify";
       };
     };
-    # A request that finds no room in its backlog is not repeated before Dovecot's next warning.
+    # Dovecot does not repeat a warning for which the backlog has no room.
     "chatmail-trim.socket" = unit.socket {
-      description = "chatmail trim: Dovecot's word of full mailboxes";
+      description = "chatmail trim: warnings of Dovecot about full mailboxes";
       path = sockets.trim;
       fd = "trim";
       service = "chatmail-trim.service";

@@ -1,5 +1,4 @@
-# iroh-relay for the realtime channels of apps inside chats. While it is off nothing is advertised, and clients use what they know
-# otherwise.
+# iroh-relay for the realtime channels of apps inside chats. Without it, clients use the relays that they know.
 {
   settings,
   platform,
@@ -22,7 +21,7 @@ else
   {
     metadata.irohRelay = "https://${names.host}";
 
-    # TOML; the names are those of iroh-relay 0.35. STUN is the TURN server's.
+    # TOML, with the keys of iroh-relay 0.35. The TURN server answers STUN.
     files.${files.irohConfig}.text = ''
       enable_relay = true
       http_bind_addr = "${address}"
@@ -34,7 +33,7 @@ else
       "= /relay" = proxied ++ [
         "proxy_set_header Upgrade $http_upgrade"
         "proxy_set_header Connection upgrade"
-        # A channel may be silent for long; iroh's own pings come every 15 seconds.
+        # iroh sends a ping every 15 seconds.
         "proxy_read_timeout 5m"
         "proxy_buffering off"
       ];
@@ -48,11 +47,11 @@ else
       description = "chatmail iroh: realtime channels of apps (iroh-relay)";
       order.After = [ "network.target" ];
       reads = [ files.irohConfig ];
-      # nginx is its only client.
+      # Only nginx connects to it.
       service = unit.reaches.loopback // {
         ExecStart = "${platform.programs.iroh-relay} --config-path ${files.irohConfig}";
         User = users.iroh;
-        # It tells of clients by their keys and addresses.
+        # Its log has the keys and addresses of clients.
         StandardOutput = "null";
         StandardError = "null";
       };

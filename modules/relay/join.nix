@@ -1,8 +1,8 @@
-# Parts of a relay -> one record.
+# Joins the parts of a relay to one record.
 #
 # A part is a file that takes `arguments` and returns a set with any of the keys below. Each name under a key belongs to one part:
-# a name that two parts define stops the evaluation. `arguments` may contain the record itself, because Nix evaluates it lazily.
-# Only the names that a part returns must not depend on it.
+# if two parts define it, the evaluation stops. `arguments` may contain the record itself, because Nix is lazy. Only the names
+# that a part returns must not depend on the record.
 arguments: paths:
 let
   inherit (builtins)
@@ -52,12 +52,12 @@ let
     "headers"
     "maps"
 
-    # Sections of chatmaild.json; and its section `metadata`, which clients are told.
+    # Sections of chatmaild.json, and its section `metadata`, which clients can read.
     "chatmaild"
     "metadata"
-    # What one mailbox may hold.
+    # Limits of one mailbox.
     "mailbox"
-    # `records` of the zone, and `dkim`.
+    # `records` of the zone, and `dkim` keys.
     "dns"
   ];
   # Lists by name; several parts may add to one list.

@@ -1,4 +1,4 @@
-# The journal of the whole host, in memory and short: what is not kept cannot be found, and an SD card is spared.
+# The journal of the whole host is kept in memory, and for a short time. This protects users and spares SD cards.
 _: {
   journal = {
     Storage = "volatile";

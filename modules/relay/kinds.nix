@@ -1,5 +1,5 @@
-# Kinds of settings: which values fit, and how an error message describes them. settings.nix lists the kinds, check.nix and the
-# options of NixOS are made of them.
+# Kinds of settings: which values fit, and how error messages describe them. settings.nix gives each setting its kind; check.nix
+# and NixOS' options (modules/options.nix) use what is here.
 let
   inherit (builtins)
     concatStringsSep
@@ -36,7 +36,7 @@ let
 
   octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
   isIpv4 = v: match "${octet}[.]${octet}[.]${octet}[.]${octet}" v != null;
-  # Eight groups, or fewer with :: for those that are zero (RFC 5952).
+  # Eight groups, or fewer where :: stands for zeros (RFC 5952).
   isIpv6 =
     v:
     let
@@ -60,7 +60,8 @@ in
   # A leaf of settings.nix has a kind; everything else is a group.
   isLeaf = d: isString (d.kind or null);
 
-  # For each kind: `fits` tests a value, `read` converts it, `wants` completes "must be ...", and `hint` explains this value's fault.
+  # For each kind: `fits` tests a value, `read` converts it, `wants` completes "must be ...", and `hint` explains this value's
+  # fault.
   kinds = {
     bool = {
       fits = _: isBool;

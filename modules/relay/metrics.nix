@@ -1,7 +1,7 @@
-# Numbers for Prometheus (chatmaild.metrics): a listener on loopback that systemd holds, and what a Prometheus is told about it.
+# Metrics for Prometheus (chatmaild.metrics): a listener on loopback that systemd opens, and the configuration for a Prometheus.
 #
-# A scrape starts a process for itself, so that nothing more runs while nobody asks, and whatever a peer does is done to a process
-# that nobody needs. It may ask two daemons and the queue for numbers, and reads no file of theirs.
+# Each scrape starts a process of its own. So nothing runs between scrapes, and a hostile client harms only its own process. The
+# process asks two daemons and the queue for counters, and cannot read their files.
 {
   settings,
   platform,
@@ -30,24 +30,24 @@ else
       filterSocket = sockets.filterNumbers;
       inherit (platform.programs) postqueue;
       inherit (ports) https imaps;
-      # Postfix itself: the public port answers for nginx.
+      # Postfix itself, because nginx answers on the public port.
       inherit (names.local) submissions;
     };
 
     units = {
       "chatmail-metrics.socket" = {
-        Unit.Description = "chatmail metrics: scrapes, from this host alone";
+        Unit.Description = "chatmail metrics: scrapes from this host";
         Socket = {
           ListenStream = "127.0.0.1:${toString port}";
           Accept = true;
-          # One is in use; somebody on this host who keeps the others open stops nothing but scrapes.
+          # Prometheus needs one. A local user who keeps all of them open stops only the scrapes.
           MaxConnections = 8;
           TriggerLimitIntervalSec = "0";
         };
         Install.WantedBy = [ "sockets.target" ];
       };
       "chatmail-accounts-numbers.socket" = unit.socket {
-        description = "chatmail accounts: what chatmail-metrics asks";
+        description = "chatmail accounts: counters for chatmail-metrics";
         path = sockets.numbers;
         fd = "numbers";
         service = "chatmail-accounts.service";
@@ -58,20 +58,20 @@ else
       "chatmail-metrics@.service" = unit.job {
         description = "chatmail metrics: one scrape";
         program = "chatmail-metrics";
-        # A scrape that went wrong is told by Prometheus, and does not lie about as a failed unit.
+        # Prometheus reports failed scrapes, so they do not stay behind as failed units.
         order.CollectMode = "inactive-or-failed";
-        # It sees which certificates clients are shown.
+        # It fetches the certificates from the public ports.
         service = unit.reaches.loopback // {
           User = users.metrics;
           RestrictAddressFamilies = [
             "AF_UNIX"
             "AF_INET"
             "AF_INET6"
-            # Postfix' programs look at the host's addresses before anything else.
+            # Postfix' programs list the host's addresses when they start.
             "AF_NETLINK"
           ];
           TimeoutStartSec = "60s";
-          # Without systemd's three lines for each scrape.
+          # Drops systemd's three lines for each scrape.
           LogLevelMax = "notice";
         };
       };
@@ -79,13 +79,13 @@ else
 
     users.${users.metrics}.description = "chatmail metrics";
     groups = {
-      # The filter's socket for counters.
+      # To open the filter's socket for counters.
       ${users.filter} = [ users.metrics ];
-      # The list of Postfix' queue.
+      # To list Postfix' queue.
       ${platform.postfix.queueGroup} = [ users.metrics ];
     };
 
-    # In the shapes of Prometheus' own configuration and rule files.
+    # In the format of Prometheus' configuration and rule files.
     prometheus = {
       scrapeConfig = {
         job_name = "chatmail";

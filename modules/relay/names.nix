@@ -1,16 +1,17 @@
-# Names, ports, sockets, files and users of a relay, once. What differs between systems comes from the platform.
+# Names, ports, sockets, files and users of a relay. Each is defined here only; what differs between systems comes from the
+# platform.
 { settings, platform }:
 let
   inherit (platform) etc state runtime;
 in
 rec {
-  # What is connected to: a name in the DNS, or an IPv4 address. The certificate is for it, URLs have it.
+  # Clients and servers connect to this: a name in the DNS, or an IPv4 address. Certificate and URLs contain it.
   host = settings.domain;
   isAddress = builtins.match "[0-9.]+" host != null;
-  # What stands right of the @. An address does so in brackets (RFC 5321 4.1.3).
+  # The part of mail addresses after the @. An IP address is in brackets there (RFC 5321 4.1.3).
   mailDomain = if isAddress then "[${host}]" else host;
 
-  # What clients and peers see (WIRE contract: ports).
+  # Public ports (WIRE contract: ports).
   ports = {
     smtp = 25;
     http = 80;
@@ -22,23 +23,22 @@ rec {
     turn = 3478;
   };
 
-  # Loopback only: where port 443 hands a connection on, with the PROXY protocol in front so that the client's address
-  # still counts for connection limits.
+  # On loopback: port 443 forwards connections to these with the PROXY protocol, so that limits see the client's address.
   proxied = {
     submissions = 10465;
     https = 10443;
     imaps = 10993;
-    # Mail that came in over HTTPS.
+    # For mail that arrives over HTTPS.
     smtp = 10025;
   };
 
-  # Loopback only, behind nginx, which does not tell who the client is.
+  # On loopback, behind nginx, which does not pass on the client's address.
   local = {
-    # Postfix writes the address of whoever sent a message into its queue file, and no setting stops it. So it never learns the
-    # addresses of people.
+    # Postfix writes the address of the client into the queue file of each message, and no setting stops it. So Postfix does not
+    # learn the addresses of users.
     submissions = 20465;
     submission = 20587;
-    # The one port that iroh-relay has had since its first release.
+    # The default of iroh-relay since its first release.
     iroh = 3340;
   };
 
@@ -54,7 +54,7 @@ rec {
     certificate = "chatmail-certificate";
   };
 
-  # Listeners of Dovecot's for Postfix, in Dovecot's own runtime directory.
+  # Dovecot's sockets for Postfix, in Dovecot's runtime directory.
   listeners = {
     sasl = "postfix-sasl";
     lmtp = "postfix-lmtp";
@@ -68,7 +68,7 @@ rec {
     dict = "${runtime}/chatmail-accounts/dict.sock";
     registrar = "${runtime}/chatmail-accounts/registrar.sock";
     control = "${runtime}/chatmail-accounts/control.sock";
-    # What daemons have counted, for chatmail-metrics.
+    # For chatmail-metrics: the counters of the daemons.
     numbers = "${runtime}/chatmail-accounts/numbers.sock";
     filterNumbers = "${runtime}/chatmail-filter/numbers.sock";
     echo = "${runtime}/chatmail-accounts/echo.sock";
@@ -88,7 +88,7 @@ rec {
     # What the nightly run did, and until when it spares mail after the relay was away.
     lastNight = "${state}/chatmail/last-night.json";
     expiryHold = "${state}/chatmail/expiry-hold.json";
-    # Beside the account book and not in /etc, which may be read-only.
+    # Beside the account book, because /etc may be read-only.
     nocreate = "${state}/chatmail/nocreate";
     revoked = "${runtime}/chatmail-revoked";
     exceptions = "${runtime}/chatmail-exceptions";

@@ -1,5 +1,5 @@
 # Postfix: main.cf and master.cf as attribute sets in the shape of NixOS' services.postfix.settings.
-# Each parameter is explained where its reason is not its name: https://www.postfix.org/postconf.5.html
+# Comments give reasons; https://www.postfix.org/postconf.5.html explains the parameters.
 {
   settings,
   platform,
@@ -26,14 +26,14 @@ let
   domain = names.mailDomain;
   pattern = replaceStrings [ "." "[" "]" ] [ "\\." "\\[" "\\]" ] domain;
 
-  # How Postfix calls itself, and whose mail goes to Dovecot.
+  # The names of this host, and the domains whose mail goes to Dovecot.
   place =
     if !names.isAddress then
       {
         myhostname = names.host;
         mydomain = names.host;
         smtpd_banner = "$myhostname ESMTP";
-        # All mail is for virtual mailboxes; there are no local users.
+        # All mailboxes are virtual; there are no local users.
         mydestination = [ ];
         local_transport = "error:5.1.1 this host has no local mailboxes";
         virtual_mailbox_domains = [ domain ];
@@ -41,7 +41,7 @@ let
       }
     else
       rec {
-        # It must be a name; this is the one that an address has in the DNS (RFC 1035 3.5).
+        # Postfix needs a name here. This is the one that the address has in the DNS (RFC 1035 3.5).
         myhostname =
           let
             octet = elemAt (match "(.*)[.](.*)[.](.*)[.](.*)" names.host);
@@ -49,23 +49,24 @@ let
           "${octet 3}.${octet 2}.${octet 1}.${octet 0}.in-addr.arpa";
         mydomain = myhostname;
         smtp_helo_name = domain;
-        # Others believe a sender in brackets when it connects from that address: not by IPv6, nor from another one of this host.
+        # Other relays accept a sender in brackets only from that very address: not over IPv6, and not from another address of the
+        # host.
         inet_protocols = "ipv4";
         smtp_bind_address =
           if settings.turn.privateAddress == null then names.host else settings.turn.privateAddress;
         smtpd_banner = "${domain} ESMTP";
-        # What is in brackets can be a local destination, and never a virtual one.
+        # A domain in brackets can be a local destination, but not a virtual one.
         mydestination = [ domain ];
         local_transport = "lmtp:unix:${sockets.lmtp}";
-        # The host's other addresses in brackets are local to Postfix too, but no relay.
+        # Postfix also takes the host's other addresses in brackets for local, but they have no mailboxes.
         local_recipient_maps = "regexp:${files.senderLogin}";
         virtual_mailbox_domains = [ ];
       };
 
-  # Envelopes of 1000 recipients, our signature, an octet for every line of 128 or more.
+  # For an envelope with 1000 recipients, our signature, and one octet per line of at least 128.
   queueFileOverhead = 2 * 1024 * 1024;
 
-  # `-o name=value` for each, with the value in braces so that spaces and commas in it survive (master(5)).
+  # `-o name=value` for each; braces keep spaces and commas in the value (master(5)).
   options =
     set:
     concatLists (
@@ -77,15 +78,15 @@ let
 
   smtpd = role: {
     smtpd_milters = "unix:${sockets.filter}";
-    # The filter tells the roles apart by this macro.
+    # By this macro the filter distinguishes the roles.
     milter_macro_daemon_name = role;
-    # "Received: by HOST": neither the client's address nor its name stays in a mailbox (Postfix 3.10).
+    # "Received: by HOST", without the client's address and name (Postfix 3.10).
     smtpd_hide_client_session = "yes";
-    # Announced as SIZE, and counted as RFC 1870 6.3 defines it.
+    # Announced as SIZE, and counted as in RFC 1870 6.3.
     message_size_limit = toString settings.message.maxSize;
   };
 
-  # What logged-in clients speak to, by way of nginx. Written once: the services below differ in how TLS begins.
+  # The services for users, behind nginx. They differ only in how TLS begins.
   submission =
     extra:
     {
@@ -102,9 +103,9 @@ let
           smtpd_client_restrictions = "permit_sasl_authenticated, reject";
           smtpd_relay_restrictions = "permit_sasl_authenticated, reject";
           smtpd_sender_restrictions = "reject_sender_login_mismatch";
-          # What a client calls itself is often its own name or address, and would be in the queue too.
+          # Clients often give their own name or address in EHLO, which would be in the queue file, too.
           smtpd_command_filter = "regexp:${files.clientNames}";
-          # All of them come from nginx, which keeps this limit (nginx/submission.nix).
+          # All connections come from nginx, which enforces this limit (nginx/submission.nix).
           smtpd_client_connection_count_limit = "0";
         }
         // extra
@@ -131,7 +132,7 @@ let
       [server]
       NumTickets = 0
     '';
-    # Relays with a self-made certificate say so by their name: `_domain` or an address in brackets.
+    # These relays have a self-signed certificate: `_domain`, or an address in brackets.
     ${files.tlsPolicy}.text = ''
       /^_/ encrypt
       /^\[/ encrypt
@@ -143,28 +144,28 @@ in
     compatibility_level = "3.10";
 
     myorigin = domain;
-    # No trusted networks and nothing relayed for anybody.
+    # No network is trusted, and nothing is relayed for strangers.
     mynetworks = [ ];
     relay_domains = [ ];
     alias_maps = [ ];
     alias_database = [ ];
     recipient_delimiter = "";
     append_dot_mydomain = false;
-    # Nor is anything completed in a header for whoever comes from this host, as by default: all people come by way of nginx.
+    # By default Postfix completes headers for clients on this host. All users come from this host, through nginx.
     local_header_rewrite_clients = [ ];
     biff = false;
     # sendmail(1) is for root alone, and even root's mail has to pass the filter, which takes none from here.
     authorized_submit_users = [ "root" ];
 
-    # Of a file in the queue, which holds envelope, added fields and record marks as well. What a client may send is counted to
-    # the octet by each smtpd below.
+    # The size of a queue file, which also has the envelope, added fields and record marks. Each smtpd below enforces the exact
+    # limit for messages.
     message_size_limit = settings.message.maxSize + queueFileOverhead;
-    # virtual(8) is not used, but Postfix refuses a message_size_limit above this one.
+    # virtual(8) is not used, but Postfix does not start if message_size_limit is larger than this.
     virtual_mailbox_limit = 0;
     mailbox_size_limit = 0;
     smtpd_recipient_limit = settings.sending.maxRecipients;
     smtpd_client_connection_count_limit = settings.connections.perAddress;
-    # What one household has; Postfix' own 84 would give it a million times the limit.
+    # The network of one household. With Postfix' default of 84 it would get a million times the limit.
     smtpd_client_ipv6_prefix_length = 64;
 
     smtpd_tls_chain_files = [
@@ -175,9 +176,8 @@ in
     smtpd_tls_auth_only = true;
     smtpd_tls_mandatory_protocols = ">=TLSv1.2";
     smtpd_tls_loglevel = 0;
-    # No session tickets: sent at the end of the handshake they hold the greeting back until the client's kernel
-    # acknowledges them, 40 ms later (Nagle's algorithm meets a delayed acknowledgement). Without a cache OpenSSL would
-    # still send them; only its own configuration stops it.
+    # No session tickets: they follow the handshake, and the greeting then waits 40 ms for the client's acknowledgement (Nagle's
+    # algorithm meets a delayed acknowledgement). Without a cache OpenSSL still sends them, unless its configuration forbids it.
     smtpd_tls_session_cache_timeout = "0s";
     tls_config_file = files.postfixTls;
     tls_config_name = "postfix";
@@ -185,33 +185,33 @@ in
     smtpd_sasl_type = "dovecot";
     smtpd_sasl_path = sockets.sasl;
     smtpd_sasl_security_options = "noanonymous";
-    # An address of ours as MAIL FROM belongs to the login of that name, on every port: strangers cannot use one (and so
-    # cannot aim a bounce at one either), users only their own.
+    # On every port, only the login of that name may use an address of this relay as MAIL FROM. So strangers cannot direct bounces
+    # to users.
     smtpd_sender_login_maps = "regexp:${files.senderLogin}";
-    # Where there is no SASL, as on port 25, Postfix skips reject_sender_login_mismatch without a word.
+    # Without SASL, as on port 25, Postfix silently skips reject_sender_login_mismatch.
     smtpd_sender_restrictions = "check_sender_access regexp:${files.senderLoginNeeded}";
     smtpd_relay_restrictions = "reject_unauth_destination";
     smtpd_recipient_restrictions = [ ];
 
-    # RFC 5321 to the letter: no bare LF (SMTP smuggling), no commands ahead of the reply, no addresses in odd clothes.
+    # Strictly RFC 5321: no bare LF (SMTP smuggling), no commands before the reply, no unusual address syntax.
     smtpd_forbid_bare_newline = "reject";
     smtpd_forbid_bare_newline_exclusions = [ ];
     smtpd_forbid_unauth_pipelining = true;
     smtpd_helo_required = true;
     strict_rfc821_envelopes = true;
     smtputf8_enable = false;
-    # DSN would let a stranger ask for reports, ETRN for queue runs; CHUNKING only adds a second way to send a message.
+    # With DSN a stranger could request reports, with ETRN queue runs. CHUNKING would be a second way to send a message.
     smtpd_discard_ehlo_keywords = "silent-discard, dsn, etrn, chunking";
-    # Slow senders are cut after this long per command or data block, not per byte.
+    # The time limit is for a whole command or data block, not for each read.
     smtpd_per_request_deadline = true;
-    # When all processes are taken Postfix starts them anew with `stress`, and who says nothing goes.
+    # When all processes are busy, Postfix restarts them with `stress` set, and idle clients are disconnected sooner.
     smtpd_timeout = "\${stress?{10}:{120}}s";
     smtpd_peername_lookup = false;
     disable_mime_input_processing = true;
 
-    # If the filter is down a client gets 421 and comes again; mail never passes unfiltered.
+    # If the filter is down, clients get 421 and try again. Mail never passes unfiltered.
     milter_default_action = "shutdown";
-    # All that the filter asks for; each further stage with macros is one more packet a message.
+    # Only these macros are used. Each further stage with macros would be one more packet per message.
     milter_connect_macros = "{daemon_name}";
     milter_mail_macros = "{auth_authen}";
     milter_helo_macros = "";
@@ -222,33 +222,33 @@ in
     milter_protocol = 6;
     milter_connect_timeout = "5s";
     milter_command_timeout = "30s";
-    # Above the time that DKIM verification may spend on DNS.
+    # Longer than DKIM verification may wait for DNS.
     milter_content_timeout = "60s";
-    # Bounces leave signed.
+    # So that bounces are signed.
     non_smtpd_milters = "unix:${sockets.filter}";
     internal_mail_filter_classes = "bounce";
-    # They return the header of what failed and nothing of its body: the relay signs them, and a whole message in them would be
-    # words of anybody's choice under its name.
+    # Bounces return the header of the message but not its body. The relay signs them, so a whole message would let anyone publish
+    # text under its name.
     bounce_size_limit = 1;
     milter_macro_daemon_name = "internal";
-    # No copies of failures to the postmaster: they would name people and fill a mailbox that nobody reads.
+    # The postmaster gets no copies of failures. They would contain addresses, and fill a mailbox that nobody reads.
     notify_classes = [ ];
 
     smtp_tls_security_level = "verify";
     smtp_tls_verify_cert_match = "hostname";
     smtp_tls_mandatory_protocols = ">=TLSv1.2";
     smtp_tls_CAfile = platform.caBundle;
-    # Signed answers and TLSA records are looked at only where names come from the DNS alone.
+    # Postfix checks DNSSEC and TLSA records only if names are looked up in the DNS alone.
     smtp_dns_support_level = "dnssec";
-    # The first that knows the destination: what has a self-made certificate by its name, then DANE or MTA-STS; the rest goes by
-    # the level above. While chatmail-tls does not answer, mail waits.
+    # The first table that knows the destination decides: relays with a self-signed certificate, then DANE or MTA-STS. The level
+    # above holds for all others. While chatmail-tls does not answer, mail waits.
     smtp_tls_policy_maps = [
       "regexp:${files.tlsPolicy}"
       "socketmap:unix:${sockets.tlsPolicy}:tls"
     ];
     smtp_tls_servername = "hostname";
-    # A conversation between two relays is many messages in a minute: the connection stays for the next one. With TLS that takes
-    # tlsproxy(8), which holds the session while the delivery processes change.
+    # Conversations between two relays are many messages per minute, so connections stay open for the next one. With TLS this
+    # needs tlsproxy(8), which keeps the session when the delivery process changes.
     smtp_tls_connection_reuse = true;
     smtp_connection_cache_destinations = "static:all";
     smtp_connection_cache_time_limit = "30s";
@@ -256,15 +256,15 @@ in
     smtp_tls_session_cache_database = "btree:\${data_directory}/smtp_scache";
     maximal_queue_lifetime = "2d";
     bounce_queue_lifetime = "2d";
-    # The sender is told of a delay that a person would notice, and then of the failure.
+    # Senders are notified of a delay that a person would notice, and later of the failure.
     delay_warning_time = "4h";
-    # A relay that comes back is served within a minute, however long it was away: messages come due every 30 s and are looked
-    # for every 15 s. While it is away one connection attempt in 30 s stands for all its mail.
+    # A relay that comes back gets its mail within a minute: messages are retried every 30 s, and the queue is scanned every 15 s.
+    # While it is away, all its mail takes one connection attempt in 30 s.
     queue_run_delay = "15s";
     minimal_backoff_time = "30s";
     maximal_backoff_time = "30s";
-    # A host that does not answer holds one of a hundred delivery processes for this long, which is three tries of TCP to reach
-    # it; and one process, not five, until it is known to be there. Else a hundred of them held up the mail of everybody else.
+    # A host that does not answer occupies one of a hundred delivery processes for this long, in which TCP tries three times. It
+    # occupies one process, not five, until a delivery succeeds. Otherwise a hundred such hosts would delay all other mail.
     smtp_connect_timeout = "5s";
     smtp_initial_destination_concurrency = 1;
     enable_long_queue_ids = true;
@@ -272,7 +272,7 @@ in
   // place
   // platform.postfix.main;
 
-  # Attribute names are NixOS': `smtp_inet` is the listener on port 25, the column says "smtp".
+  # Attribute names are those of NixOS: `smtp_inet` is the listener on port 25, whose first column is "smtp".
   postfix.master = {
     smtp_inet = {
       name = "smtp";
@@ -307,10 +307,9 @@ in
       maxproc = 0;
       command = "tlsproxy";
     };
-    # It counts connections for the limits, and when it ends it names the address with the most of them. That line comes from a
-    # process that may be gone before journald has looked up which filter patterns hold for it (units.nix), and no setting
-    # leaves it out. So all its messages go to a logging service that does not exist, and with that nowhere; a crash of it is
-    # told by master(8).
+    # anvil(8) counts connections for the limits. When it ends, it logs the address with the most connections, and no setting
+    # stops that. The process may be gone before journald has looked up its filter patterns (units.nix). So it logs to a service
+    # that does not exist. master(8) still reports its crashes.
     anvil = {
       type = "unix";
       chroot = false;
@@ -321,8 +320,8 @@ in
         postlog_service_name = "nobody";
       };
     };
-    # Mail that other relays hand over by HTTPS (`/mxdeliv`): the same service with the sender's address from the PROXY protocol.
-    # TLS is nginx'.
+    # Mail that other relays deliver over HTTPS (`/mxdeliv`): the same service, with the sender's address from the PROXY protocol.
+    # nginx handles TLS.
     "127.0.0.1:${toString proxied.smtp}" = {
       type = "inet";
       private = false;
@@ -348,7 +347,7 @@ in
   dropins."postfix.service" = unit.addition {
     after = [
       "chatmail-filter.service"
-      # It writes the files by which the filter knows whose rules differ.
+      # It writes the files with which the filter knows the exceptions of accounts.
       "chatmail-accounts.service"
       # It makes the name by which it is known.
       "chatmail-web.service"

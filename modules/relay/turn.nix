@@ -1,5 +1,5 @@
-# STUN and TURN for calls: coturn as a unit of its own, so that a coturn that the host runs for something else stays what it is.
-# Credentials are made per request by chatmail-accounts (METADATA, WIRE contract 2.3) with a secret that both read from a file.
+# STUN and TURN for calls: coturn in a unit of its own, independent of a coturn that the host may run for something else.
+# chatmail-accounts makes the credentials on request (METADATA, WIRE contract 2.3), with a secret that both read from a file.
 {
   settings,
   platform,
@@ -16,8 +16,8 @@ let
     privateAddress
     ;
 
-  # What no peer of a call can be (IANA's special-purpose registries, RFC 6890): without this a stranger with a new address
-  # could reach the host itself and what is behind it through the relay.
+  # Addresses that the peer of a call cannot have (IANA's special-purpose registries, RFC 6890). Without this list, anyone with a
+  # new account could reach the host itself and the networks behind it through the TURN server.
   denied = [
     "0.0.0.0-0.255.255.255"
     "10.0.0.0-10.255.255.255"
@@ -33,8 +33,8 @@ let
     "198.51.100.0-198.51.100.255"
     "203.0.113.0-203.0.113.255"
     "224.0.0.0-255.255.255.255"
-    # All but global unicast (2000::/3, RFC 4291 2.4), and what is special in there. Not from `::`: coturn takes that for "whatever
-    # there is", all of IPv4 included.
+    # All but global unicast (2000::/3, RFC 4291 2.4), and what is special in there. Not from `::`: coturn takes that for
+    # "whatever there is", all of IPv4 included.
     "::1-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
     "2001::-2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"
     "2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"
@@ -43,7 +43,7 @@ let
     "4000::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
   ];
 
-  # turnserver(1). A list is one line per element, true is the bare name.
+  # turnserver(1). A list prints one line per element, true prints the name alone.
   config = {
     listening-port = ports.turn;
     min-port = minPort;
@@ -52,7 +52,7 @@ let
     use-auth-secret = true;
     fingerprint = true;
     no-cli = true;
-    # Clients are told of UDP alone, and peers are reached by nothing else.
+    # Clients get only a UDP address, and the server reaches peers over UDP only.
     no-tcp = true;
     no-tcp-relay = true;
     no-tls = true;
@@ -65,18 +65,18 @@ let
     # has one username a day (chatmaild.accounts.turn), so this bounds what one account can take.
     total-quota = maxPort - minPort + 1;
     user-quota = 10;
-    # Bytes per second of one allocation: video takes up to three megabits. Not bps-capacity, which coturn divides by this:
-    # a hundred megabits would be twenty allocations, used or not.
+    # In bytes per second of one allocation; video needs up to 3 Mbit/s. bps-capacity is not set, because coturn divides it by
+    # this: 100 Mbit/s would allow 20 allocations, used or not.
     max-bps = 625000;
-    # No file, no rollover.
+    # To the journal, not to a file.
     log-file = "stdout";
     simple-log = true;
     pidfile = "";
-    # The database of users, which has none.
+    # The database of users stays empty.
     userdb = "${platform.runtime}/chatmail-turn/users";
     denied-peer-ip = denied;
     allowed-peer-ip = platform.turn.allowedPeers;
-    # In pairs, for a single address would be told in place of an IPv6 one too.
+    # As PUBLIC/PRIVATE pairs; coturn would also substitute a single address for IPv6.
     external-ip =
       if privateAddress == null then [ ] else [ "${settings.addresses.ipv4}/${privateAddress}" ];
   };
@@ -108,19 +108,19 @@ else
 
     units."chatmail-turn.service" = unit.daemon {
       description = "chatmail TURN: calls through firewalls (coturn)";
-      # It listens on the addresses that there are when it starts.
+      # coturn listens on the addresses that exist when it starts.
       order = {
         After = [ "network-online.target" ];
         Wants = [ "network-online.target" ];
       };
-      # chatmail-turn-config also reads chatmaild.json, but takes only paths from it, which no setting changes. So other settings
-      # do not end calls.
+      # chatmail-turn-config also reads chatmaild.json, but uses only paths from it, which no setting changes. So a change of
+      # other settings does not end calls.
       reads = [ files.turnConfig ];
       service = unit.reaches.internet // {
         # Nothing that it relays to or asks is on loopback.
         IPAddressDeny = "localhost";
         Type = "notify";
-        # The secret is in no file that anybody else reads, nor in a command line.
+        # Keeps the secret out of the command line and out of files that others can read.
         ExecStartPre = unit.run "chatmail-turn-config";
         ExecStart = "${platform.programs.turnserver} -c ${files.turnServer}";
         User = users.turn;
@@ -128,18 +128,18 @@ else
         RuntimeDirectoryMode = "0700";
         StateDirectory = "chatmail-turn";
         StateDirectoryMode = "0750";
-        # Two descriptors for each allocation.
+        # Each allocation takes two descriptors.
         LimitNOFILE = 8192 + 2 * (maxPort - minPort);
-        # It logs each credential and each peer that it refuses. What an operator needs are faults, and those name nobody.
+        # coturn logs each credential and each peer that it refuses. Operators need the faults, and those name no users.
         LogFilterPatterns = [
           "ERROR|WARNING|FATAL|[Cc]annot|chatmail-turn-config"
           "~user"
           "~([0-9]{1,3}\\.){3}[0-9]{1,3}"
           "~::|[0-9a-f]+:[0-9a-f]+:"
         ];
-        # It drops rights that it does not have, and may be told that it cannot.
+        # coturn drops privileges that it does not have. A refused call must fail, not kill it.
         SystemCallErrorNumber = "EPERM";
-        # Netlink tells it which addresses there are.
+        # coturn lists the host's addresses with Netlink.
         RestrictAddressFamilies = [
           "AF_INET"
           "AF_INET6"

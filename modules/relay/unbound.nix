@@ -1,5 +1,5 @@
-# unbound: the relay's own resolver, on loopback. It asks the name servers of the world itself, so that no third party sees with
-# whom the relay's people talk, and validates DNSSEC, without which DANE would mean nothing.
+# unbound: the relay's own resolver, on loopback. It asks authoritative name servers directly, so that no third party sees which
+# domains users write to. It validates DNSSEC, which DANE depends on.
 # The shape is NixOS' services.unbound.settings.
 { platform, unit, ... }:
 {
@@ -21,7 +21,7 @@
     hide-version = true;
     qname-minimisation = true;
     harden-below-nxdomain = true;
-    # A relay that has just published its key must not stay unknown: "no such name" is kept for 30 s at most.
+    # Caches "no such name" for at most 30 s, so that the key of a new relay is found soon.
     cache-max-negative-ttl = 30;
     verbosity = 0;
     log-queries = false;
@@ -32,9 +32,9 @@
   };
   unbound.remote-control.control-enable = false;
 
-  # The host resolves names with it, too.
+  # The host uses it, too.
   resolver.nameserver = "127.0.0.1";
 
-  # Without it no mail comes in or goes out.
+  # The relay can neither send nor receive mail without it.
   dropins."unbound.service" = unit.addition { };
 }

@@ -1,11 +1,10 @@
-# The shapes of units: our daemons, jobs that end by themselves, the sockets that systemd holds for both, and what is added to the
-# daemons of other packages. A caller gives what is its own, and each exception from the sandbox with its reason.
+# Builds systemd units: daemons, jobs that end by themselves, the sockets that systemd opens for both, and drop-ins for the
+# daemons of other packages. Callers add what is specific to them, and each exception from the sandbox with its reason.
 { platform, names }:
 let
   hardening = import ./hardening.nix;
 
-  # A daemon comes back at once after a first fault and, if it goes on failing, ever more slowly, but for ever
-  # (systemd.service(5)).
+  # A daemon restarts at once after its first failure, then with growing delays, and without end (systemd.service(5)).
   restart = {
     Restart = "always";
     RestartSec = "100ms";
@@ -27,7 +26,7 @@ let
       inherit reads;
       Unit = {
         Description = description;
-        # Nobody is refused for having asked too often: neither an operator nor a daemon that fails.
+        # systemd must not refuse to start a unit because it was started too often.
         StartLimitIntervalSec = 0;
       }
       // order
@@ -48,7 +47,7 @@ in
 {
   inherit run wanted;
 
-  # Ours says by itself when it is ready; another's (without `program`) brings its ExecStart.
+  # Our own programs notify systemd when they are ready. For others, leave out `program` and set ExecStart.
   daemon =
     {
       program ? null,
@@ -77,7 +76,7 @@ in
       )
     );
 
-  # Started by whoever needs it: a timer, a socket, or the boot (`wanted`).
+  # Started by a timer, a socket, or at boot (`wanted`).
   job =
     {
       program,
@@ -97,7 +96,7 @@ in
       }
     );
 
-  # systemd holds the socket: while the daemon restarts, callers wait instead of being refused.
+  # systemd keeps the socket open: while the daemon restarts, clients wait instead of being refused.
   socket =
     {
       description,
@@ -119,7 +118,7 @@ in
         SocketMode = mode;
         DirectoryMode = "0755";
         Backlog = 4096;
-        # Without a limit a daemon that cannot start would be started for every caller.
+        # Otherwise systemd gives the socket up after 20 activations in 2 s (systemd.socket(5)).
         TriggerLimitIntervalSec = "0";
         RemoveOnStop = true;
       };
@@ -160,11 +159,11 @@ in
     "~@"
     "~([0-9]{1,3}\\.){3}[0-9]{1,3}"
     "~\\[[0-9a-f]*:[0-9a-f:]*\\]"
-    # "SASL PLAIN authentication failed: ..., sasl_username=somebody": the name as the client typed it
+    # "SASL PLAIN authentication failed: ..., sasl_username=somebody" has the name as the client typed it.
     "~sasl_username="
   ];
 
-  # What a service may reach, where the sandbox' nothing is too little.
+  # Networks that a service may reach. The default sandbox allows none.
   reaches = rec {
     internet = {
       PrivateNetwork = false;

@@ -43,7 +43,7 @@ let
     "systemd-sysctl.service"."/etc/sysctl.d/60-chatmail.conf".text = lines " = " relay.sysctl;
   };
 
-  # For those who look when they need it.
+  # No unit reads these when it starts: systemd-sysusers runs before, and the C library reads resolv.conf again when it changes.
   others = {
     "/etc/sysusers.d/chatmail.conf".text = systemd.sysusers { inherit (relay) users groups; };
     "/etc/resolv.conf".text = lines " " relay.resolver;
