@@ -1,1 +1,1 @@
-"""Claims about the relay as a value; nothing is started."""
+"""Tests of the relay's value; they start nothing."""

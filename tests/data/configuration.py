@@ -1,5 +1,5 @@
 """
-Write chatmaild.json as the value renders it, for chatmaild's unit tests, which have no Nix.
+Write chatmaild.json as rendered by Nix, for chatmaild's unit tests, which have no Nix.
 
     PYTHONPATH=tests python3 -m data.configuration
 """
@@ -18,7 +18,7 @@ SMALLEST: Value = {
     "domain": "chat.example.org",
     "addresses": {"ipv4": "192.0.2.1", "ipv6": "2001:db8::1"},
 }
-# Each part that a relay may lack.
+# The optional parts of a relay.
 EVERYTHING: Value = {
     **SMALLEST,
     "dkim": {"ed25519": True},
@@ -30,7 +30,7 @@ EVERYTHING: Value = {
 
 
 def render() -> str:
-    """Return the text of the file: the smallest relay and one with everything, by name."""
+    """Return the content of the file: the smallest relay and one with everything, by name."""
     configurations = {}
     for name, settings in (("smallest", SMALLEST), ("everything", EVERYTHING)):
         assert problems(settings) == []

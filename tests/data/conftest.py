@@ -1,4 +1,4 @@
-"""Fixtures for claims about the value of a relay: it is evaluated, nothing is started."""
+"""Fixtures for tests of the relay's value, which is evaluated without starting anything."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from data.relay_value import Value, evaluate
 
 @pytest.fixture(scope="session")
 def value() -> Value:
-    """The value of a relay with nothing but its domain set."""
+    """The value of a relay with only its domain set."""
     found: Value = evaluate({"domain": "chat.example.org"})
     return found

@@ -1,7 +1,7 @@
 """
-Evaluating expressions over modules/relay.
+Evaluates expressions over modules/relay.
 
-Restricted and without NIX_PATH, so that a file that reaches out stops with an error.
+The evaluation is restricted and has no NIX_PATH, so a file that refers to anything else fails.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Value = dict[str, Any]
 
 
 class EvaluationError(Exception):
-    """What Nix said, as it said it."""
+    """Nix' error message."""
 
 
 def nix(expression: str, relay: Path = RELAY) -> Any:
     """
-    The JSON value of a Nix expression in which `relay` is modules/relay.
+    Return the JSON value of a Nix expression in which `relay` is modules/relay.
 
-    Raises EvaluationError with Nix' own words.
+    Raises EvaluationError with Nix' own message.
     """
     done = subprocess.run(
         [
@@ -47,14 +47,14 @@ def nix(expression: str, relay: Path = RELAY) -> Any:
 
 
 def as_nix(data: object) -> str:
-    """A Nix expression for data that JSON can say."""
+    """Return a Nix expression for JSON data."""
     return f"(builtins.fromJSON {json.dumps(json.dumps(data)).replace('${', chr(92) + '${')})"
 
 
 def evaluate(
     settings: Value, *, platform: str = '"debian"', override: Value | None = None, pick: str = ""
 ) -> Any:
-    """The value of a relay, or what `pick` (such as ".problems") takes from it."""
+    """Return the value of a relay, or what `pick` (such as ".problems") selects from it."""
     return nix(
         f"(import relay {{ settings = {as_nix(settings)}; platform = {platform}; "
         f"override = {as_nix(override or {})}; }}){pick}"
@@ -62,6 +62,6 @@ def evaluate(
 
 
 def problems(settings: Value) -> list[str]:
-    """The sentences that the operator would read."""
+    """Return the error messages for the operator."""
     found: list[str] = evaluate(settings, pick=".problems")
     return found

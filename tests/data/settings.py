@@ -1,4 +1,4 @@
-"""The declared settings, and values for them that claims can set."""
+"""The declared settings, and values for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from data.relay_value import Value
 
 GOOD: Value = {"domain": "chat.example.org"}
 
-# For each kind, another value than any default.
+# For each kind, a value that differs from all defaults.
 OTHER: dict[str, object] = {
     "int": 7,
     "days": 6,
@@ -25,14 +25,14 @@ OTHER: dict[str, object] = {
 
 
 def leaves(tree: Value, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Value]]:
-    """Every declared setting with its path."""
+    """Return every declared setting with its path."""
     if isinstance(tree.get("kind"), str):
         return [(path, tree)]
     return [leaf for name in tree for leaf in leaves(tree[name], (*path, name))]
 
 
 def other(declaration: Value) -> object:
-    """A value that fits the declaration and is not its default."""
+    """Return a valid value that is not the default."""
     match declaration["kind"]:
         case "bool":
             return not declaration["default"]
@@ -45,7 +45,7 @@ def other(declaration: Value) -> object:
 
 
 def with_setting(path: tuple[str, ...], value: object) -> Value:
-    """GOOD with one setting changed."""
+    """Return GOOD with one setting changed."""
     settings: Any = copy.deepcopy(GOOD)
     inner = settings
     for name in path[:-1]:

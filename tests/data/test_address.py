@@ -1,4 +1,4 @@
-"""Claims about a relay without a domain: one whose `domain` is an IPv4 address."""
+"""Tests of a relay without a domain, whose `domain` is an IPv4 address."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ BRACKETS = f"[{ADDRESS}]"
 
 @pytest.fixture(scope="module")
 def here() -> Value:
-    """The whole value of such a relay."""
+    """The value of such a relay."""
     value: Value = evaluate({"domain": ADDRESS})
     return value
 
 
 @pytest.mark.parametrize("address", [ADDRESS, "10.0.0.1", "192.168.1.2", "172.16.0.1", "1.2.3.4"])
-def test_an_address_is_all_an_operator_must_say(address: str) -> None:
-    """Also a private one: a home network is reached by it."""
+def test_an_ip_address_is_the_only_required_setting(address: str) -> None:
+    """A private address works too, in a home network."""
     assert problems({"domain": address}) == []
 
 
@@ -42,8 +42,8 @@ def test_an_address_is_all_an_operator_must_say(address: str) -> None:
         ("192.0.2.1\n", 'or an IPv4 address such as "192.0.2.1"'),
     ],
 )
-def test_refuses_an_address_that_makes_no_relay(domain: str, sentence: str) -> None:
-    """One sentence, which says what to write."""
+def test_refuses_an_unusable_ip_address(domain: str, sentence: str) -> None:
+    """The message says what to write."""
     (found,) = problems({"domain": domain})
 
     assert f"`domain` is {_quoted(domain)}, but must be a domain name" in found
@@ -56,8 +56,8 @@ def _quoted(domain: str) -> str:
 
 
 @pytest.mark.parametrize("source", ["acme", "files"])
-def test_refuses_a_certificate_that_no_client_looks_at(source: str) -> None:
-    """Clients are told by the login link to take any, and authorities give none that lasts."""
+def test_refuses_a_certificate_that_no_client_verifies(source: str) -> None:
+    """The login link tells clients to accept any, and authorities issue none that last."""
     certificate = {"source": source}
     if source == "files":
         certificate |= {"file": "/srv/c.pem", "keyFile": "/srv/k.pem"}
@@ -67,20 +67,20 @@ def test_refuses_a_certificate_that_no_client_looks_at(source: str) -> None:
 
 
 def test_refuses_a_second_address() -> None:
-    """The relay is reached at its domain, and calls must go there too."""
+    """The domain is the relay's address, also for calls."""
     (found,) = problems({"domain": ADDRESS, "addresses": {"ipv4": "198.51.100.1"}})
 
     assert "`addresses.ipv4` (198.51.100.1) differs from `domain`" in found
 
 
-def test_makes_its_certificate_itself(here: Value) -> None:
-    """Nothing has to be said about it."""
+def test_uses_a_self_signed_certificate(here: Value) -> None:
+    """No setting is needed for this."""
     assert here["settings"]["certificate"]["source"] == "self-signed"
     assert "chatmail-certificate.service" in here["rendered"]["enable"]
 
 
 def test_calls_go_to_the_address_behind_nat() -> None:
-    """`domain` is the address outside, and nobody has to write it twice."""
+    """`domain` is the public address, and need not be repeated."""
     files = evaluate(
         {"domain": ADDRESS, "turn": {"privateAddress": "192.168.1.2"}}, pick=".rendered.files"
     )
@@ -89,8 +89,8 @@ def test_calls_go_to_the_address_behind_nat() -> None:
     assert f"external-ip={ADDRESS}/192.168.1.2" in lines
 
 
-def test_daemons_know_the_host_and_what_stands_right_of_the_at(here: Value) -> None:
-    """One is connected to, the other is written in addresses."""
+def test_daemons_know_host_and_mail_domain(here: Value) -> None:
+    """Clients connect to the host; addresses contain the mail domain."""
     assert here["chatmaild"]["host"] == ADDRESS
     assert here["chatmaild"]["domain"] == BRACKETS
     assert here["chatmaild"]["metadata"]["turn"]["host"] == ADDRESS
@@ -101,8 +101,8 @@ def test_there_are_no_dns_records(here: Value) -> None:
     assert here["dns"]["records"] == []
 
 
-def test_mail_for_the_brackets_and_nothing_else_is_local(here: Value) -> None:
-    """Postfix takes brackets for a local destination alone; other addresses of the host are not."""
+def test_only_the_address_in_brackets_is_local(here: Value) -> None:
+    """Postfix accepts brackets only for a local destination; the host's other addresses are not."""
     main = here["postfix"]["main"]
 
     assert main["mydestination"] == [BRACKETS]
@@ -115,8 +115,8 @@ def test_mail_for_the_brackets_and_nothing_else_is_local(here: Value) -> None:
     assert main["myhostname"] == "60.2.0.192.in-addr.arpa"
 
 
-def test_mail_leaves_from_the_address_itself(here: Value) -> None:
-    """Others compare it with the one in brackets; behind NAT the host has it only outside."""
+def test_mail_is_sent_from_the_ip_address(here: Value) -> None:
+    """Others compare it with the one in brackets; behind NAT only the router has it."""
     assert here["postfix"]["main"]["inet_protocols"] == "ipv4"
     assert here["postfix"]["main"]["smtp_bind_address"] == ADDRESS
 
@@ -135,8 +135,8 @@ def test_mail_leaves_from_the_address_itself(here: Value) -> None:
         ("someone@[127.0.0.1]", False),
     ],
 )
-def test_a_sender_is_ours_in_brackets_only(here: Value, address: str, ours: bool) -> None:
-    """Brackets and dots in a pattern mean themselves."""
+def test_local_senders_have_brackets(here: Value, address: str, ours: bool) -> None:
+    """Brackets and dots in the pattern are escaped."""
     files = here["rendered"]["files"]
     for name in ("sender-login", "sender-login-needed"):
         pattern = files[f"/etc/chatmail/{name}.regexp"]["text"].split("/")[1]
@@ -144,8 +144,8 @@ def test_a_sender_is_ours_in_brackets_only(here: Value, address: str, ours: bool
         assert bool(re.search(pattern, address)) is ours
 
 
-def test_nginx_answers_for_the_address_alone(here: Value) -> None:
-    """There are no names below an address, and no policy that somebody could verify."""
+def test_nginx_answers_only_for_the_ip_address(here: Value) -> None:
+    """An IP address has no subdomains, and no policy that could be verified."""
     text = here["rendered"]["files"]["/etc/nginx/nginx.conf"]["text"]
 
     assert set(re.findall(r"server_name (.*);", text)) == {ADDRESS}
@@ -153,16 +153,16 @@ def test_nginx_answers_for_the_address_alone(here: Value) -> None:
     assert "/etc/chatmail/www/mta-sts.txt" not in here["rendered"]["files"]
 
 
-def test_clients_that_look_for_servers_find_the_address(here: Value) -> None:
-    """A host name in brackets would be none."""
+def test_autoconfig_contains_the_ip_address(here: Value) -> None:
+    """A host name in brackets would be invalid."""
     text = here["rendered"]["files"]["/etc/chatmail/www/config-v1.1.xml"]["text"]
 
     assert set(re.findall("<hostname>(.*)</hostname>", text)) == {ADDRESS}
     assert f"<domain>{BRACKETS}</domain>" in text
 
 
-def test_other_relays_take_no_brackets_in_names() -> None:
-    """What is not needed there is not allowed there."""
+def test_other_relays_allow_no_brackets_in_names() -> None:
+    """They do not need them."""
     other = evaluate({"domain": "chat.example.org"}, pick=".dovecot")
 
     assert "auth_username_chars" not in other

@@ -1,4 +1,4 @@
-"""Claims about how the parts of a relay become one value: nothing is lost on the way."""
+"""Tests of how the parts of a relay are joined to one value without losses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ GOOD: Value = {"domain": "chat.example.org"}
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the relay that a test may add parts to."""
+    """A copy of the relay to which a test may add parts."""
     relay = tmp_path / "relay"
     shutil.copytree(RELAY, relay)
     return relay
 
 
 def add_part(relay: Path, name: str, part: str) -> None:
-    """Write a part and list it, which is all that a new part takes."""
+    """Write a part and list it, which is all that a new part needs."""
     (relay / f"{name}.nix").write_text(part)
     default = relay / "default.nix"
     text = default.read_text()
@@ -31,12 +31,12 @@ def add_part(relay: Path, name: str, part: str) -> None:
 
 
 def pick(relay: Path, what: str) -> object:
-    """One attribute of the value of that relay."""
+    """Return one attribute of that relay's value."""
     return nix(f'(import relay {{ settings.domain = "a.test"; }}).{what}', relay)
 
 
 def test_a_new_part_is_one_file_and_one_word(copy: Path) -> None:
-    """Whatever it brings arrives where it belongs, in the value and in the text."""
+    """Everything in it appears in the value and in the text."""
     add_part(
         copy,
         "fax",
@@ -74,7 +74,7 @@ def test_a_new_part_is_one_file_and_one_word(copy: Path) -> None:
     ],
 )
 def test_a_name_that_two_parts_define_is_refused(copy: Path, part: str, key: str) -> None:
-    """One of them would be lost: a part that gave vmail a group took its others away."""
+    """One of them would be lost: a part that added vmail to a group removed its other groups."""
     owner = {
         "users.vmail": "daemons.nix",
         "files./etc/chatmail/chatmaild.json": "chatmaild.nix",
@@ -93,7 +93,7 @@ def test_a_name_that_two_parts_define_is_refused(copy: Path, part: str, key: str
     assert set(both.groups()) == {owner, "fax.nix"}
 
 
-def test_a_file_that_is_rendered_is_no_part_s_to_define(copy: Path) -> None:
+def test_a_part_cannot_define_a_rendered_file(copy: Path) -> None:
     """The text of a daemon's configuration has one author."""
     add_part(copy, "fax", '_: { files."/etc/postfix/main.cf".text = ""; }')
 
@@ -103,8 +103,8 @@ def test_a_file_that_is_rendered_is_no_part_s_to_define(copy: Path) -> None:
         pick(copy, "rendered.files")
 
 
-def test_a_key_that_is_misspelt_is_refused(copy: Path) -> None:
-    """What a part says under another name would be read by nothing."""
+def test_a_misspelt_key_is_refused(copy: Path) -> None:
+    """Nothing would read it."""
     add_part(copy, "fax", '_: { user.fax.description = "fax"; }')
 
     with pytest.raises(EvaluationError, match=r"fax\.nix returns `user`, which join\.nix does not"):
@@ -112,7 +112,7 @@ def test_a_key_that_is_misspelt_is_refused(copy: Path) -> None:
 
 
 def test_several_parts_add_to_one_group() -> None:
-    """Postfix and the metrics both reach the filter; switching one off takes the other nothing."""
+    """Postfix and the metrics both use the filter's socket, independently of each other."""
     measured = evaluate(GOOD | {"metrics": {"enable": True}}, pick=".groups")
 
     assert measured["chatmail-filter"] == ["postfix", "chatmail-metrics"]
@@ -120,7 +120,7 @@ def test_several_parts_add_to_one_group() -> None:
 
 
 def test_every_file_of_the_relay_is_a_part_or_a_tool() -> None:
-    """A part that is not listed would be forgotten without a word."""
+    """A part that is not listed would be ignored silently."""
     tools = {
         *("alerts.nix", "check.nix", "default.nix", "hardening.nix", "join.nix", "kinds.nix"),
         *("names.nix", "once.nix", "settings.nix", "units.nix"),

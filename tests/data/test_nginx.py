@@ -1,4 +1,4 @@
-"""Claims about nginx' configuration: what it takes on which port, and hands on to whom."""
+"""Tests of nginx' configuration: its ports, and where it forwards connections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MINUTE = 60
 
 
 def servers(value: Value) -> dict[str, list[str]]:
-    """The servers of the stream context by the first port that each listens on."""
+    """Return the servers of the stream context by the first port of each."""
     found: list[list[Any]] = [
         block["server"]
         for block in value["nginx"]["stream"]
@@ -26,7 +26,7 @@ def servers(value: Value) -> dict[str, list[str]]:
 
 
 def said(server: list[str], directive: str) -> str | None:
-    """What a server says after the name of a directive."""
+    """Return the arguments of a server's directive."""
     words = [line.partition(" ")[2] for line in server if line.split()[0] == directive]
     assert len(words) < 2
     return words[0] if words else None
@@ -36,8 +36,8 @@ SUBMISSION = {"465": 20465, "587": 20587, "127.0.0.1:10465": 20465}
 
 
 @pytest.mark.parametrize("port", SUBMISSION)
-def test_submission_reaches_postfix_without_a_word_of_the_client(value: Value, port: str) -> None:
-    """In clear text or with TLS, on its own port or out of port 443: as nobody's in particular."""
+def test_submission_hides_the_client_from_postfix(value: Value, port: str) -> None:
+    """STARTTLS and TLS do this, on their own ports and through port 443."""
     server = servers(value)[port]
 
     assert said(server, "proxy_pass") == f"127.0.0.1:{SUBMISSION[port]}"
@@ -47,7 +47,7 @@ def test_submission_reaches_postfix_without_a_word_of_the_client(value: Value, p
 
 @pytest.mark.parametrize("port", SUBMISSION)
 def test_submission_is_limited_for_each_network(port: str) -> None:
-    """All ports count together, in one zone; Postfix cannot count."""
+    """All ports count together in one zone, because Postfix cannot count clients."""
     value = evaluate({"domain": "chat.example.org", "connections": {"perAddress": 7}})
     counted = next(line for line in value["nginx"]["stream"] if "limit_conn_zone" in line)
 
@@ -57,17 +57,17 @@ def test_submission_is_limited_for_each_network(port: str) -> None:
 
 @pytest.mark.parametrize("port", SUBMISSION)
 def test_nginx_is_more_patient_than_postfix(value: Value, port: str) -> None:
-    """A client hears Postfix' reply when it was silent for too long, not nothing."""
+    """A client that is silent for too long gets Postfix' reply."""
     patience = int(str(said(servers(value)[port], "proxy_timeout")).removesuffix("m")) * MINUTE
 
     assert value["postfix"]["main"]["smtpd_timeout"] == "${stress?{10}:{120}}s"
     assert patience > 120
-    # smtpd_starttls_timeout of Postfix, by default.
+    # Postfix' default of smtpd_starttls_timeout.
     assert patience > 300
 
 
-def test_there_are_connections_for_all_who_may_send() -> None:
-    """Two for each, and four for who comes by port 443; and descriptors for them."""
+def test_there_are_enough_connections_for_submission() -> None:
+    """A submission takes two, or four through port 443, with a descriptor each."""
     most = {"imap": 1000000, "smtp": 100000, "perAddress": 100000}
     value = evaluate({"domain": "chat.example.org", "connections": most})
     connections = int(value["nginx"]["events"][0].removeprefix("worker_connections "))
@@ -88,10 +88,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_gixy_finds_nothing_in_nginx_conf(name: str, tmp_path: Path) -> None:
-    """At build time nixpkgs runs it on nginx.conf; one finding stops every relay from building."""
+    """Nixpkgs runs gixy at build time; a single finding would break every relay's build."""
     text = evaluate(VARIANTS[name], pick='.rendered.files."/etc/nginx/nginx.conf".text')
     file = tmp_path / "nginx.conf"
-    # NixOS' writer leaves no blank before a semicolon, and gixy reads one as part of a word.
+    # NixOS' writer leaves no space before a semicolon, and gixy would read one as part of a word.
     file.write_text(re.sub(r" +;", ";", text))
 
     judged = subprocess.run(

@@ -1,4 +1,4 @@
-"""Claims about the renderers: they know a format, are total, and say where a bad value sits."""
+"""Tests of the renderers: they handle all values, and name the place of a bad one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from data.relay_value import EvaluationError, nix
 
 
 def render(name: str, expression: str) -> str:
-    """The text that render/NAME.nix makes of a Nix expression."""
+    """Return the text that render/NAME.nix prints for a Nix expression."""
     text: str = nix(f'import (relay + "/render/{name}.nix") {expression}')
     return text
 
 
 def test_dovecot_prints_scalars_lists_blocks_and_named_blocks_in_order() -> None:
-    """Versions first, as Dovecot demands; named blocks as given: passdb order counts."""
+    """Versions come first, as Dovecot requires; the order of named blocks matters for passdb."""
     tree = """{
       zeta = true; alpha = null; beta = [ "x" "y" ];
       dovecot_storage_version = "2"; dovecot_config_version = "1";
@@ -33,8 +33,8 @@ def test_dovecot_prints_scalars_lists_blocks_and_named_blocks_in_order() -> None
     )
 
 
-def test_postfix_prints_lists_bools_and_leaves_out_null() -> None:
-    """The same shapes as services.postfix.settings takes."""
+def test_postfix_prints_lists_and_bools_and_omits_null() -> None:
+    """The shapes are those of services.postfix.settings."""
     main = nix(
         '(import (relay + "/render/postfix.nix")).main '
         '{ a = true; b = [ 1 "x" ]; c = null; d = [ ]; }'
@@ -49,8 +49,8 @@ def test_postfix_prints_lists_bools_and_leaves_out_null() -> None:
     assert master == "smtp inet n - - - - smtpd -o { a = b }\n"
 
 
-def test_nginx_takes_words_with_a_blank_between_and_nested_blocks() -> None:
-    """Which is how nearly every directive is written."""
+def test_nginx_prints_words_and_nested_blocks() -> None:
+    """Nearly every directive is written in this way."""
     text = render(
         "nginx", '[ "listen 80 ssl" { server = [ { "location = /" = [ "return 404" ]; } ]; } ]'
     )
@@ -59,7 +59,7 @@ def test_nginx_takes_words_with_a_blank_between_and_nested_blocks() -> None:
 
 
 def test_nginx_quotes_words_that_need_it() -> None:
-    """A space, a quote or a semicolon must not end a word early."""
+    """A space, a quote or a semicolon must not end a word."""
     text = render(
         "nginx",
         '[ { "map $a" = [ [ "~\\\\bx" "y z" ] [ "q\\"" "a;b" "" ] ]; } [ "listen" 80 ] ]',
@@ -68,7 +68,7 @@ def test_nginx_quotes_words_that_need_it() -> None:
     assert text == 'map $a {\n    ~\\bx "y z";\n    "q\\"" "a;b" "";\n}\nlisten 80;\n'
 
 
-def test_nginx_takes_no_word_with_a_line_end() -> None:
+def test_nginx_refuses_words_with_a_line_end() -> None:
     """NixOS formats nginx.conf: the body of the 429 answer got the indentation of a second line."""
     with pytest.raises(EvaluationError, match=r"nginx: a word has a line end \(\"too\\nmany\"\)"):
         render("nginx", r'[ [ "return" "429" "too\nmany" ] ]')
@@ -82,7 +82,9 @@ def test_nginx_takes_no_word_with_a_line_end() -> None:
         ("unbound", "{ server.verbosity = null; }", "unbound: server/verbosity"),
     ],
 )
-def test_a_value_without_text_form_is_named(renderer: str, expression: str, place: str) -> None:
+def test_a_value_that_cannot_be_printed_is_named(
+    renderer: str, expression: str, place: str
+) -> None:
     """A wrong type must not become a wrong line."""
     with pytest.raises(EvaluationError, match=f"{place} has no text form"):
         render(renderer, expression)

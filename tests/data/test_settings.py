@@ -1,4 +1,4 @@
-"""Claims about settings: what is refused, and in which words."""
+"""Tests of the settings: which are refused, and with which messages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from data.relay_value import Value, as_nix, evaluate, nix, problems
 from data.settings import GOOD, leaves, other, with_setting
 
 
-def test_a_domain_is_all_an_operator_must_say() -> None:
-    """Everything else has a default, and the defaults agree with each other."""
+def test_the_domain_is_the_only_required_setting() -> None:
+    """All other settings have defaults, which are consistent."""
     assert problems(GOOD) == []
 
 
@@ -103,8 +103,8 @@ def test_a_domain_is_all_an_operator_must_say() -> None:
         ({"push": {"proxy": "notifications.example.org"}}, "but must be a URL"),
     ],
 )
-def test_refuses_what_cannot_work_and_says_what_to_write(settings: Value, sentence: str) -> None:
-    """One sentence for one fault, in the operator's own names."""
+def test_refuses_invalid_settings_and_says_what_to_write(settings: Value, sentence: str) -> None:
+    """Each fault gets one message, with the operator's own names."""
     found = problems(settings if "domain" in settings or settings == {} else GOOD | settings)
 
     assert len(found) == 1
@@ -112,7 +112,7 @@ def test_refuses_what_cannot_work_and_says_what_to_write(settings: Value, senten
 
 
 def test_a_setting_is_refused_just_beyond_its_bounds() -> None:
-    """The bounds stand in settings.nix alone; the daemons had others, and did not start."""
+    """Only settings.nix defines the bounds; the daemons had other ones, and did not start."""
     bounds = {
         path: (declaration.get("min", 1), declaration.get("max", 36500))
         for path, declaration in leaves(nix('import (relay + "/settings.nix")'))
@@ -156,13 +156,13 @@ def test_a_setting_is_refused_just_beyond_its_bounds() -> None:
         ("2001:db8::12345", False),
     ],
 )
-def test_an_ipv6_address_is_one(address: str, fits: bool) -> None:
-    """It goes into the zone; what is none stopped every daemon at its start."""
+def test_an_ipv6_address_must_be_valid(address: str, fits: bool) -> None:
+    """It goes into the zone; an invalid one stopped every daemon at its start."""
     assert (problems(GOOD | {"addresses": {"ipv6": address}}) == []) is fits
 
 
-def test_tells_all_faults_at_once() -> None:
-    """An operator should not mend one line to be told the next."""
+def test_reports_all_faults_at_once() -> None:
+    """The operator should not have to fix them one by one."""
     found = problems({"domain": "x", "typo": 1, "durable": 2, "sending": {"burst": -1}})
 
     assert len(found) == 4
@@ -177,8 +177,8 @@ def test_tells_all_faults_at_once() -> None:
         ("2G", 2 * 1024**3),
     ],
 )
-def test_sizes_read_as_numbers_or_with_a_letter(written: object, bytes_: int) -> None:
-    """K, M and G are powers of 1024, as Postfix and Dovecot count them."""
+def test_sizes_are_numbers_or_have_a_letter(written: object, bytes_: int) -> None:
+    """K, M and G are powers of 1024, as in Postfix and Dovecot."""
     settings = GOOD | {"mailbox": {"maxSize": written}, "message": {"maxSize": 65536}}
 
     assert evaluate(settings, pick=".settings.mailbox.maxSize") == bytes_
@@ -188,20 +188,20 @@ def test_sizes_read_as_numbers_or_with_a_letter(written: object, bytes_: int) ->
     ("domain", "source"), [("chat.example.org", "acme"), ("_lab.test", "self-signed")]
 )
 def test_the_domain_decides_where_the_certificate_comes_from(domain: str, source: str) -> None:
-    """Clients verify no certificate of a `_`-domain, and no authority would give one."""
+    """Clients do not verify certificates of `_` domains, and no authority issues one."""
     assert evaluate({"domain": domain}, pick=".settings.certificate.source") == source
 
 
-# What no daemon reads, but NixOS does (test_modules.py).
+# A setting that only NixOS reads, not the daemons (test_modules.py).
 NIXOS_ALONE = {"certificate.email"}
 
 S = "/nix/store/0vx9fcmqgm6b3x7d5zk8zl1ikaw4q0r7-source/somewhere"
 
 
 def test_every_setting_changes_the_relay() -> None:
-    """A setting that nothing reads would be a promise that nobody keeps."""
+    """A setting that nothing reads would be a broken promise."""
     declared = leaves(nix('import (relay + "/settings.nix")'))
-    # Of use together alone; the tests below have them.
+    # Settings with an effect only in combination; the tests below cover them.
     together = {"turn.privateAddress", "metrics.port"} | {
         f"certificate.{name}" for name in ("source", "file", "keyFile")
     }
@@ -223,14 +223,14 @@ def test_every_setting_changes_the_relay() -> None:
 @pytest.mark.parametrize(
     "setting", [{"website": {"pages": S}}, {"website": {"root": S}}, {"appVersions": S}]
 )
-def test_what_everybody_sees_anyway_may_be_in_the_store(setting: Value) -> None:
-    """A website lies in the operator's repository, and the repository in the store."""
+def test_public_files_may_be_in_the_store(setting: Value) -> None:
+    """A website is in the operator's repository, and the repository is in the store."""
     assert problems(GOOD | setting) == []
     assert S in str(evaluate(GOOD | setting, pick=".rendered.files"))
 
 
-def test_certificate_files_reach_every_daemon_that_speaks_tls() -> None:
-    """The settings that only make sense together are read together."""
+def test_certificate_files_reach_every_tls_daemon() -> None:
+    """Settings that belong together are used together."""
     certificate = {"source": "files", "file": "/srv/c.pem", "keyFile": "/srv/k.pem"}
     files = evaluate(GOOD | {"certificate": certificate}, pick=".rendered.files")
 
@@ -239,8 +239,8 @@ def test_certificate_files_reach_every_daemon_that_speaks_tls() -> None:
         assert "/srv/k.pem" in files[name]["text"]
 
 
-def test_a_host_behind_nat_tells_its_address_outside() -> None:
-    """In pairs, for coturn would tell a lone address to those who want an IPv6 one, too."""
+def test_a_host_behind_nat_announces_its_public_address() -> None:
+    """As a pair, because coturn would also announce a single address to clients that want IPv6."""
     settings = GOOD | {
         "addresses": {"ipv4": "198.51.100.7"},
         "turn": {"privateAddress": "192.168.1.2"},
@@ -252,7 +252,7 @@ def test_a_host_behind_nat_tells_its_address_outside() -> None:
 
 
 def test_every_setting_says_what_it_does() -> None:
-    """The option reference is made of these sentences."""
+    """The option reference consists of these sentences."""
     for path, declaration in leaves(nix('import (relay + "/settings.nix")')):
         assert declaration["meaning"].strip().endswith("."), path
 
@@ -264,7 +264,7 @@ def test_every_setting_says_what_it_does() -> None:
 def test_a_mailbox_always_has_room_for_the_largest_message(
     mailbox: str, message: object, start: int
 ) -> None:
-    """Below the mark nothing makes room, so what fits nowhere would wait until it bounces."""
+    """Below the threshold nothing is trimmed, so a larger message would wait until it bounces."""
     settings = GOOD | {"mailbox": {"maxSize": mailbox}, "message": {"maxSize": message}}
 
     found = evaluate(settings, pick=".chatmaild.mailbox")
@@ -275,8 +275,8 @@ def test_a_mailbox_always_has_room_for_the_largest_message(
 
 
 @pytest.mark.parametrize(("size", "messages"), [("500M", 64000), ("128K", 16)])
-def test_a_mailbox_of_small_messages_is_bounded_by_its_size(size: str, messages: int) -> None:
-    """Each takes blocks and an inode; Dovecot and chatmail-trim mean the same number of them."""
+def test_the_number_of_messages_depends_on_the_quota(size: str, messages: int) -> None:
+    """Each takes blocks and an inode; Dovecot and chatmail-trim use the same limit."""
     settings = GOOD | {"mailbox": {"maxSize": size}, "message": {"maxSize": "64K"}}
 
     found = evaluate(settings, pick=".chatmaild.mailbox")
@@ -289,8 +289,8 @@ def test_a_mailbox_of_small_messages_is_bounded_by_its_size(size: str, messages:
     assert "quota_storage_percentage" not in warning
 
 
-def test_numbers_are_told_where_the_operator_wants_them() -> None:
-    """On loopback, whatever the port; to a Prometheus the same place is told."""
+def test_metrics_listen_on_the_configured_port() -> None:
+    """They are on loopback, and Prometheus gets the same port."""
     value = evaluate(GOOD | {"metrics": {"enable": True, "port": 9100}})
 
     socket = value["units"]["chatmail-metrics.socket"]["Socket"]

@@ -1,4 +1,4 @@
-"""Claims about the value as a whole: pure, complete, each fact once."""
+"""Tests of the value as a whole: it is pure and complete, and defines each fact once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NIXOS = (
 def test_a_file_that_reaches_out_of_the_relay_stops_the_evaluation(
     reaching_out: str, tmp_path: Path
 ) -> None:
-    """The wall between the relay and the system it is evaluated on is this test."""
+    """So modules/relay stays independent of the system that evaluates it."""
     relay = tmp_path / "relay"
     shutil.copytree(RELAY, relay)
     (relay / "unbound.nix").write_text(f"_: builtins.seq ({reaching_out}) {{ }}")
@@ -35,7 +35,7 @@ def test_a_file_that_reaches_out_of_the_relay_stops_the_evaluation(
 
 
 def flat(data: object, path: str = "") -> dict[str, object]:
-    """Every leaf of nested data with its path."""
+    """Return every leaf of nested data with its path."""
     if isinstance(data, dict):
         inner = [(f"{path}/{key}", v) for key, v in data.items()]
     elif isinstance(data, list):
@@ -46,7 +46,7 @@ def flat(data: object, path: str = "") -> dict[str, object]:
 
 
 def test_nixos_and_debian_differ_only_in_paths_and_names() -> None:
-    """What is proven on one system holds on the other; whatever differs is listed here."""
+    """Results of one system hold for the other; all differences are listed here."""
     parts = "v: { inherit (v) postfix dovecot nginx unbound units dropins users groups dns; }"
     debian, nixos = (
         flat(nix(f'({parts}) (import relay {{ settings.domain = "a.test"; platform = {p}; }})'))
@@ -56,18 +56,18 @@ def test_nixos_and_debian_differ_only_in_paths_and_names() -> None:
     differs = {k for k in debian.keys() | nixos.keys() if debian.get(k) != nixos.get(k)}
 
     assert {re.sub(r"/ExecStart$", "", k) for k in differs} == {
-        # Directories and owners that services.postfix sets itself, and its stock services.
+        # Directories and owners that services.postfix sets itself, and its standard services.
         *(f"/postfix/main/{name}" for name in ("command_directory", "daemon_directory")),
         *(f"/postfix/main/{name}" for name in ("data_directory", "queue_directory")),
         *(f"/postfix/main/{name}" for name in ("mail_owner", "setgid_group")),
         "/postfix/main/smtp_tls_CAfile",
-        # Dovecot's runtime directory and user, nginx' user.
+        # Dovecot's runtime directory and user, and nginx' user.
         "/postfix/main/smtpd_sasl_path",
         "/postfix/main/virtual_transport",
         "/dovecot/service imap/unix_listener imap-master/user",
         "/units/chatmail-accounts-grant.socket/Socket/SocketGroup",
         "/units/chatmail-web.socket/Socket/SocketGroup",
-        # services.unbound keeps the trust anchor itself.
+        # services.unbound maintains the trust anchor itself.
         "/unbound/server/trust-anchor-file",
         # Programs.
         *(
@@ -81,8 +81,8 @@ def test_nixos_and_debian_differ_only_in_paths_and_names() -> None:
     }
 
 
-def test_port_numbers_stand_in_one_file() -> None:
-    """A port written twice is a port changed once."""
+def test_port_numbers_are_in_one_file() -> None:
+    """A port that is written twice will be changed once."""
     numbers = nix(
         'let n = import (relay + "/names.nix") { settings = { domain = "a.b"; '
         'certificate.source = "acme"; }; platform = { etc = ""; state = ""; runtime = ""; '
@@ -102,7 +102,7 @@ def test_port_numbers_stand_in_one_file() -> None:
 
 
 def test_every_program_that_a_unit_starts_is_in_the_package(value: Value) -> None:
-    """A unit for a program that the package does not have would fail on the host, not here."""
+    """A missing program would fail only on the host."""
     project = tomllib.loads(
         (RELAY.parents[1] / "pkgs" / "chatmaild" / "pyproject.toml").read_text()
     )
@@ -117,7 +117,7 @@ def test_every_program_that_a_unit_starts_is_in_the_package(value: Value) -> Non
 
 
 def test_the_package_builds_after_february_2027() -> None:
-    """Until then setuptools takes the license as a table; as a name it takes it since 77."""
+    """Until then setuptools accepts the license as a table; since version 77 also as a name."""
     project = tomllib.loads(
         (RELAY.parents[1] / "pkgs" / "chatmaild" / "pyproject.toml").read_text()
     )
@@ -128,7 +128,7 @@ def test_the_package_builds_after_february_2027() -> None:
 
 
 def test_no_daemon_of_ours_runs_as_root_or_outside_a_sandbox(value: Value) -> None:
-    """Every unit starts from the same sandbox; a new exception has to be named here."""
+    """All units start from the same sandbox, and each exception is listed here."""
     baseline = nix('import (relay + "/hardening.nix")')
     allowed = {
         "chatmail-filter.service": {"PrivateNetwork", "RestrictAddressFamilies", "UMask"},
@@ -149,8 +149,8 @@ def test_no_daemon_of_ours_runs_as_root_or_outside_a_sandbox(value: Value) -> No
         assert differs == allowed[name]
 
 
-def test_every_daemon_returns_by_itself(value: Value) -> None:
-    """A relay runs unattended: no fault may end a daemon for good."""
+def test_every_daemon_restarts_by_itself(value: Value) -> None:
+    """A relay runs unattended, so no fault may end a daemon for good."""
     on_request = {"chatmail-trim.service"}  # Its socket starts it each time.
     for name in value["units"].keys() - on_request:
         unit = value["units"][name]
@@ -158,12 +158,12 @@ def test_every_daemon_returns_by_itself(value: Value) -> None:
             assert unit["Service"]["Restart"] == "always", name
     for name in ("postfix.service", "dovecot.service", "nginx.service", "unbound.service"):
         assert value["dropins"][name]["Service"]["Restart"] == "always"
-        # Otherwise systemd gives up what it has started five times within ten seconds.
+        # By default systemd gives up on a unit that was started five times within ten seconds.
         assert value["dropins"][name]["Unit"]["StartLimitIntervalSec"] == 0
 
 
-def test_no_service_is_refused_for_having_been_started_too_often() -> None:
-    """Six nightly runs within ten seconds left the unit failed, and the sixth undone."""
+def test_no_service_has_a_start_limit() -> None:
+    """After six expiry runs within ten seconds, the unit had failed, without the sixth run."""
     signed = {"certificate": {"source": "self-signed"}, "echo": {"enable": True}}
     units = evaluate(GOOD | signed, pick=".units")
     for name, unit in units.items():
@@ -171,8 +171,8 @@ def test_no_service_is_refused_for_having_been_started_too_often() -> None:
             assert unit["Unit"]["StartLimitIntervalSec"] == 0, name
 
 
-def test_programs_of_the_operators_run_in_the_same_sandbox() -> None:
-    """The echo bot and iroh-relay are on request, and reach nothing but this host."""
+def test_optional_programs_run_in_the_same_sandbox() -> None:
+    """The echo bot and iroh-relay are optional, and can connect only to this host."""
     baseline = nix('import (relay + "/hardening.nix")')
     wanted = {"echo": {"enable": True}, "iroh": {"enable": True}}
     units = evaluate(GOOD | wanted, pick=".units")
@@ -185,8 +185,8 @@ def test_programs_of_the_operators_run_in_the_same_sandbox() -> None:
     assert units["chatmail-website.path"]["Path"]["PathChanged"] == "/run/chatmail-echo/invite"
 
 
-def test_no_unit_runs_as_root_whatever_is_switched_on() -> None:
-    """Nor outside the sandbox that all of them start from."""
+def test_no_unit_runs_as_root_with_all_parts_enabled() -> None:
+    """All units use the sandbox."""
     baseline = nix('import (relay + "/hardening.nix")')
     everything = {
         "certificate": {"source": "self-signed"},
@@ -202,7 +202,7 @@ def test_no_unit_runs_as_root_whatever_is_switched_on() -> None:
 
 
 def test_a_scrape_runs_in_the_same_sandbox(value: Value) -> None:
-    """And is no part of a relay that nobody measures."""
+    """It does not exist on a relay without metrics."""
     baseline = nix('import (relay + "/hardening.nix")')
     measured = evaluate(GOOD | {"metrics": {"enable": True}})
     service = measured["units"]["chatmail-metrics@.service"]["Service"]
@@ -219,14 +219,14 @@ def test_a_scrape_runs_in_the_same_sandbox(value: Value) -> None:
 
 
 def test_no_key_material_in_the_value() -> None:
-    """Values end in the world-readable Nix store; they carry paths to secrets, never a secret."""
+    """Values end up in the world-readable Nix store, so they contain only paths to secrets."""
     text = repr(evaluate({"domain": "_lab.test"}))
 
     assert "PRIVATE KEY" not in text
 
 
-def test_dns_has_what_mail_needs(value: Value) -> None:
-    """Without one of these, mail does not come in or is not believed elsewhere."""
+def test_dns_has_the_records_that_mail_needs(value: Value) -> None:
+    """Without one of these, mail does not arrive or is not accepted elsewhere."""
     records = {(r["name"], r["type"]): r for r in value["dns"]["records"]}
 
     assert records["chat.example.org.", "MX"]["data"] == "10 chat.example.org."
@@ -239,8 +239,8 @@ def test_dns_has_what_mail_needs(value: Value) -> None:
     assert records["chat.example.org.", "CAA"]["data"] == '0 issue "letsencrypt.org"'
 
 
-def test_dkim_keys_are_a_list_of_things() -> None:
-    """The daemons sign with, publish and look after each of them, without knowing which."""
+def test_dkim_keys_are_a_list() -> None:
+    """The daemons sign with, publish and check each of them in the same way."""
     both = evaluate(GOOD | {"dkim": {"ed25519": True}}, pick=".chatmaild.dkim")
     single = evaluate(GOOD, pick=".chatmaild.dkim")
 
@@ -248,9 +248,9 @@ def test_dkim_keys_are_a_list_of_things() -> None:
         ("opendkim", "rsa", "required"),
         ("ed25519", "ed25519", "recommended"),
     ]
-    # A second key with the selector or the file of the first one would never be used.
+    # A second key with the selector or the file of the first would never be used.
     assert len({key["selector"] for key in both}) == len({key["file"] for key in both}) == 2
-    # The filter keeps its state there, and the names of files are those that hosts have.
+    # The filter's state directory, and the file names on existing hosts.
     assert [key["file"] for key in both] == [
         "/var/lib/chatmail-filter/dkim.pem",
         "/var/lib/chatmail-filter/dkim-ed25519.pem",
@@ -260,15 +260,15 @@ def test_dkim_keys_are_a_list_of_things() -> None:
     assert evaluate({"domain": "192.0.2.60"}, pick=".chatmaild.dkim") == []
 
 
-def test_who_has_a_certificate_of_their_own_may_have_it_from_anybody() -> None:
-    """A CAA record of ours would forbid it to whoever wrote it."""
+def test_no_caa_record_for_certificate_files() -> None:
+    """Operators may get their certificates from any authority."""
     files = {"certificate": {"source": "files", "file": "/c", "keyFile": "/k"}}
     for settings in ({"domain": "_lab.test"}, GOOD | files):
         assert "CAA" not in {r["type"] for r in evaluate(settings, pick=".dns.records")}
 
 
-def test_status_asks_about_all_that_starts_with_the_machine() -> None:
-    """A TURN server that has ended is a relay without calls, and was called well."""
+def test_status_checks_all_units_that_start_at_boot() -> None:
+    """A relay whose TURN server had stopped was reported as fine."""
     optional = {name: {"enable": True} for name in ("turn", "iroh", "echo", "metrics")}
     asked = evaluate(GOOD | optional, pick=".chatmaild.units")
     units = evaluate(GOOD | optional, pick=".units")
@@ -281,29 +281,29 @@ def test_status_asks_about_all_that_starts_with_the_machine() -> None:
     assert "chatmail-turn.service" not in evaluate(GOOD | without, pick=".chatmaild.units")
 
 
-def test_a_self_signed_relay_promises_no_mta_sts() -> None:
-    """A policy that nobody can fetch over verified HTTPS would only look like one."""
+def test_a_self_signed_relay_has_no_mta_sts() -> None:
+    """Other servers could not fetch the policy over verified HTTPS."""
     names = {r["name"] for r in evaluate({"domain": "_lab.test"}, pick=".dns.records")}
 
     assert not any("mta-sts" in name for name in names)
 
 
 def test_inotify_limits_of_a_host_are_not_lowered() -> None:
-    """Its kernel gives up to a million watches by itself; other programs may need them."""
+    """The kernel sets up to a million watches by itself, and other programs may need them."""
     limits = evaluate(GOOD, pick=".sysctl")
 
     assert limits["fs.inotify.max_user_watches"] == 1048576
     assert limits["fs.inotify.max_user_instances"] == 2 * 10000 + 1024
 
 
-def test_durability_is_the_default_and_can_be_given_up() -> None:
-    """An acknowledged message must survive a power cut, unless the operator says otherwise."""
+def test_durability_is_the_default_and_can_be_disabled() -> None:
+    """By default an acknowledged message must survive a power failure."""
     assert evaluate(GOOD, pick=".dovecot.mail_fsync") == "optimized"
     assert evaluate(GOOD | {"durable": False}, pick=".dovecot.mail_fsync") == "never"
 
 
-def test_what_a_unit_reads_is_there() -> None:
-    """A path with a typing error would never restart anything."""
+def test_files_that_units_read_exist() -> None:
+    """A mistyped path would never trigger a restart."""
     everything = {part: {"enable": True} for part in ("echo", "iroh", "metrics", "push", "turn")}
     for settings in (GOOD, GOOD | everything, {"domain": "192.0.2.60"}):
         rendered = evaluate(settings, pick=".rendered")
@@ -312,7 +312,7 @@ def test_what_a_unit_reads_is_there() -> None:
             assert len(paths) == len(set(paths)), unit
 
 
-# Files that no unit reads when it starts, and why that is right.
+# Files that no unit reads at its start, with the reasons.
 READ_OTHERWISE = {
     "/etc/chatmail/www/config-v1.1.xml": "nginx opens it for each request",
     "/etc/chatmail/www/mta-sts.txt": "nginx opens it for each request",
@@ -322,7 +322,7 @@ READ_OTHERWISE = {
 
 
 def test_every_file_is_read_by_a_unit() -> None:
-    """What nobody reads is not needed; what is read and not listed would not restart its reader."""
+    """Unread files are not needed, and a missing entry would prevent a restart."""
     everything = {part: {"enable": True} for part in ("echo", "iroh", "metrics", "push", "turn")}
     rendered = evaluate(GOOD | everything, pick=".rendered")
     read = {path for paths in rendered["reads"].values() for path in paths}
@@ -330,8 +330,8 @@ def test_every_file_is_read_by_a_unit() -> None:
     assert rendered["files"].keys() - read == READ_OTHERWISE.keys()
 
 
-def test_programs_of_ours_read_the_configuration_that_they_are_started_with() -> None:
-    """The one exception takes paths from it, which no setting changes: calls go on."""
+def test_our_programs_list_the_configuration_that_they_read() -> None:
+    """The only exception uses paths that no setting changes, so that calls continue."""
     everything = {part: {"enable": True} for part in ("echo", "iroh", "metrics", "push", "turn")}
     units = evaluate(GOOD | everything | {"certificate": {"source": "self-signed"}}, pick=".units")
     config = "/etc/chatmail/chatmaild.json"

@@ -1,4 +1,4 @@
-"""Claims about what browsers are told of the website."""
+"""Tests of the website's HTTP headers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from data.relay_value import Value, evaluate
 
 
 def policy(settings: Value) -> dict[str, str]:
-    """The directives of the Content-Security-Policy that nginx sends."""
+    """Return the directives of the Content-Security-Policy that nginx sends."""
     text = evaluate(settings, pick='.rendered.files."/etc/nginx/nginx.conf".text')
     found = set(re.findall(r'add_header Content-Security-Policy "([^"]+)"', text))
     assert len(found) == 1
@@ -20,7 +20,7 @@ def policy(settings: Value) -> dict[str, str]:
 
 @pytest.mark.parametrize("domain", ["chat.example.org", "_lab.test"])
 def test_pages_without_script_allow_none(domain: str) -> None:
-    """What is not needed is not allowed."""
+    """Scripts are allowed only where they are needed."""
     allowed = policy({"domain": domain})
 
     assert allowed["default-src"] == "'none'"
@@ -28,7 +28,7 @@ def test_pages_without_script_allow_none(domain: str) -> None:
 
 
 def test_the_script_that_fetches_a_login_may_run_where_it_is_needed() -> None:
-    """Blocked by the page's own policy, the button of a self-signed public relay did nothing."""
+    """The page's own policy blocked the button of a self-signed public relay."""
     settings = {"domain": "chat.example.org", "certificate": {"source": "self-signed"}}
 
     allowed = policy(settings)

@@ -1,1 +1,1 @@
-"""What claims are told with: people, their clients, strangers, and the messages between them."""
+"""Helpers for the tests: users, their clients, strangers, and the messages between them."""

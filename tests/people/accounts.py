@@ -1,4 +1,4 @@
-"""How an account begins and ends over HTTPS."""
+"""Creates and deletes accounts over HTTPS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def ask(
     relay: Relay, path: str = "/new", *, source: str = "", address: str = "", method: str = "POST"
 ) -> tuple[int, dict[str, Any]]:
-    """Ask for an address as a client does, from an address of the clients; status and answer."""
+    """Request an address as a client does, from the local IP address; return status and answer."""
     response, content = https.ask(
         relay,
         method,
@@ -30,7 +30,7 @@ def ask(
 def delete(
     relay: Relay, address: str, password: str, *, source: str = "", method: str = "POST"
 ) -> tuple[int, dict[str, Any]]:
-    """Ask over HTTPS to delete an account; status and answer."""
+    """Request the deletion of an account over HTTPS; return status and answer."""
     login = base64.b64encode(f"{address}:{password}".encode()).decode()
     response, content = https.ask(
         relay,

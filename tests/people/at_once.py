@@ -1,4 +1,4 @@
-"""Many SMTP sessions at the same time, in one thread (aiosmtplib)."""
+"""Many simultaneous SMTP sessions in one thread (aiosmtplib)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.relay import Relay
     from people.people import Person
 
-# What ends a session: a refusal, a deadline, a connection cut off.
+# The exceptions that end a session: a refusal, a deadline, a closed connection.
 FAULTS = (aiosmtplib.SMTPException, OSError)
 
 
@@ -57,9 +57,9 @@ async def port_25(relay: Relay, *, source: str) -> AsyncIterator[aiosmtplib.SMTP
 
 def logins(relay: Relay, address: str, passwords: Sequence[str]) -> list[str]:
     """
-    Try each password in a session of its own, all in the same moment.
+    Try each password in a separate session, all at the same moment.
 
-    Returns "" or what the relay said, in the order of the passwords.
+    Returns "" or the relay's reply for each, in the order of the passwords.
     """
 
     async def attempt(smtp: aiosmtplib.SMTP, password: str) -> str:

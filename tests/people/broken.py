@@ -1,4 +1,4 @@
-"""A relay to be broken, the names of its parts, and how they are stopped, killed and spoken to."""
+"""A relay that tests break, the names of its parts, and how to stop, kill and talk to them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WEB = "chatmail-web.service"
 ACCOUNTS_WHOLE = ("chatmail-accounts-grant.socket", "chatmail-accounts-dict.socket", ACCOUNTS)
 BACK_SECONDS = 10
 
-# Says standard input to the UNIX socket named by the first argument, prints the answer.
+# Sends standard input to the UNIX socket named by the first argument, and prints the answer.
 TALK = """
 import socket, sys
 peer = socket.socket(socket.AF_UNIX)
@@ -55,27 +55,27 @@ def stopped(relay: Relay, *units: str) -> Iterator[None]:
 
 
 def pid(relay: Relay, unit: str) -> int:
-    """Return the number of a unit's main process, 0 if there is none."""
+    """Return the process ID of a unit's main process, or 0."""
     shown = relay.machine.run(["systemctl", "show", "-P", "MainPID", unit])
     return int(shown.out)
 
 
 def kill(relay: Relay, unit: str) -> None:
-    """Kill a unit's main process without a word."""
+    """Kill a unit's main process with SIGKILL."""
     relay.machine.run(["kill", "-9", str(pid(relay, unit))])
 
 
 def queued(relay: Relay) -> list[dict[str, object]]:
-    """Return what is in Postfix' queue (postqueue(1), -j)."""
+    """Return the messages in Postfix' queue (postqueue(1), -j)."""
     return [json.loads(line) for line in relay.machine.run(["postqueue", "-j"]).out.splitlines()]
 
 
 def deliver_now(relay: Relay) -> None:
-    """Have Postfix try everything that waits, now."""
+    """Let Postfix try to deliver all queued mail now."""
     relay.machine.run(["postqueue", "-f"])
 
 
 def talk(relay: Relay, socket: str, words: bytes) -> bytes:
-    """Say something to a UNIX socket of the relay until it hangs up; what it answered."""
+    """Send data to a UNIX socket of the relay; return the answer until it closes."""
     path = relay.value.daemons["paths"][socket]
     return relay.machine.run(["python3", "-c", TALK, path], input=words).out.encode()

@@ -1,7 +1,8 @@
 """
-Everything that people and strangers do with a relay and get wrong, and the words for it.
+Everything that users and strangers do with a relay, and do wrong, and the traces to look for.
 
-It comes from addresses that nobody else in the lab has, so that each trace of them is of this.
+The connections come from IP addresses that nothing else in the lab uses, so each trace of them has
+this origin.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ if TYPE_CHECKING:
     from harness.relay import Relay
     from people.strangers import Stranger
 
-# Nothing else in the lab connects from here.
+# Nothing else in the lab connects from these addresses.
 HOME = "192.0.2.109"
 HOME6 = "2001:db8::109"
 LAPTOP = "annas-laptop.example"
-# What the header of a message says of where it was written.
+# Text in a message's header that reveals where it was written.
 OFFICE = "198.51.100.9"
 DESK = "annas-desk.example"
 SUBJECT = "Doctor's appointment"
 FAR = "far@elsewhere.test"
-# Its name is known and nobody answers: mail to it waits.
+# This domain exists but does not answer, so mail to it waits.
 ASLEEP = "asleep.test"
 
 TELLING = (
@@ -64,7 +65,7 @@ SMTP_PORTS = ((465, None), (443, "smtp"), (587, "starttls"))
 
 
 def submitted(alice: Person, recipient: str) -> bytes:
-    """Send, from home, a message whose header tells everything that a header can; the message."""
+    """Send from home a message with every revealing header field; return the message."""
     message = messages.pgp_mime(
         alice.address,
         recipient,
@@ -79,7 +80,7 @@ def submitted(alice: Person, recipient: str) -> bytes:
 
 @dataclass
 class BusyMinute:
-    """What was done, in parts; `words` are the traces by what they are."""
+    """What was done, in parts; `words` are the traces by kind."""
 
     relay: Relay
     stranger: Stranger
@@ -112,7 +113,7 @@ class BusyMinute:
         self.scraped = ""
 
     def all(self) -> None:
-        """Do all of it."""
+        """Run all parts."""
         self.imap()
         self.smtp_logins()
         self.mail()
@@ -124,7 +125,7 @@ class BusyMinute:
         self.too_much()
 
     def imap(self) -> None:
-        """Log in at every door, with the right word and with a wrong one, by both protocols."""
+        """Log in on every IMAP port, with the right and with a wrong password."""
         for source, host in ((HOME, self.relay.address), (HOME6, self.relay.address6)):
             for port, how in IMAP_PORTS:
                 for person in (self.alice, self.bob):
@@ -149,7 +150,7 @@ class BusyMinute:
         return imap
 
     def smtp_logins(self) -> None:
-        """The same at the doors for sending."""
+        """Do the same on the submission ports."""
         for source, host in ((HOME, self.relay.address), (HOME6, self.relay.address6)):
             for port, how in SMTP_PORTS:
                 for word, code in ((self.alice.password, "235 "), (self.wrong, "535 ")):
@@ -164,7 +165,7 @@ class BusyMinute:
                         smtp.say("QUIT").reply()
 
     def mail(self) -> None:
-        """Mail that arrives, that comes back, that waits, and that is refused."""
+        """Send mail that is delivered, bounced, queued and refused."""
         alice, bob = self.alice, self.bob
         bob.wait_for(submitted(alice, bob.address))
         submitted(alice, self.nobody)
@@ -180,7 +181,7 @@ class BusyMinute:
                 refused(session, sender, bob.address, message)
 
     def mail_of_strangers(self) -> None:
-        """What another server brings, well or badly."""
+        """Deliver valid and invalid mail from another server."""
         bob = self.bob
         letter = messages.compose(self.author, bob.address, messages.PHRASE, subject=SUBJECT)
         armor = messages.armor_for(self.author, bob.address)
@@ -190,15 +191,15 @@ class BusyMinute:
             for message in (letter, sealed):
                 session.sendmail(self.author, [bob.address], self.stranger.signed(message))
                 bob.wait_for(message)
-            # Not signed, not for here, not theirs to send.
+            # Unsigned, for another relay, or from a foreign address.
             refused(session, self.author, bob.address, letter)
             refused(session, self.author, FAR, letter)
             refused(session, self.alice.address, bob.address, letter)
-            # As marie's own server hands on what she sent from home.
+            # Mail as marie's own server forwards it from her home.
             refused(session, f"marie@{DESK}", bob.address, letter)
 
     def web(self) -> None:
-        """Pages, new addresses, what is not there, and what no browser sends."""
+        """Request pages, new addresses, missing files and invalid input."""
         for source in (HOME, HOME6):
             self._ask(source, "POST", "/new")
             for path in ("/", "/info.html", "/new", "/nothing", "/.git/config", "/?a=annas"):
@@ -208,7 +209,7 @@ class BusyMinute:
             sender = {"X-MAIL-FROM": self.author, "X-MAIL-TO": self.bob.address}
             self._ask(source, "POST", "/mxdeliv", sender, b"rubbish")
             self._ask(source, "PUT", "/" + "x" * 9000)
-            # Longer than a file's name may be, which nginx calls critical.
+            # Longer than a file name may be, which nginx logs at level crit.
             self._ask(source, "GET", "/" + "x" * 300)
             self._ask(source, "POST", "/new", body=b"x" * 100_000)
 
@@ -230,7 +231,7 @@ class BusyMinute:
         connection.close()
 
     def invite(self) -> None:
-        """An invite looked at and used, and one that is none."""
+        """Open and use an invite, and try an invalid one."""
         made = json.loads(self.relay.chatmail("invites", "add", "--json").out)
         path = made["link"].partition(self.relay.domain)[2]
         self.words["invite"] = path.partition("=")[2]
@@ -241,7 +242,7 @@ class BusyMinute:
                 self._ask(source, method, f"{path}x")
 
     def echo(self, core: Core) -> None:
-        """Say something to the bot, by Delta Chat core, and be answered."""
+        """Write to the bot with Delta Chat core, and wait for its answer."""
         invite = wait_until(lambda: shown_invite(self.relay), "the invite of the bot", timeout=60)
         writer = core.account(self.relay, "Anna Miller")
         said = "Does anybody read this?"
@@ -256,12 +257,12 @@ class BusyMinute:
         }
 
     def scrape(self) -> None:
-        """Ask for the numbers, as Prometheus does."""
+        """Scrape the metrics as Prometheus does."""
         scrape = ["curl", "--silent", "--fail", "http://127.0.0.1:3903/metrics"]
         self.scraped = self.relay.machine.run(scrape).out
 
     def calls(self) -> None:
-        """Calls: with good credentials, with bad ones, to a peer that is refused."""
+        """Use TURN with valid and invalid credentials, and with a forbidden peer."""
         if self.relay.value.daemons["metadata"]["turn"] is None:
             return
         offer = Offer.of(self.alice)
@@ -279,7 +280,7 @@ class BusyMinute:
         asyncio.run(call())
 
     def rubbish(self) -> None:
-        """Half a handshake, half a command, a line of rubbish, a TLS version of long ago."""
+        """Send half a handshake, half a command, a line of rubbish, and an old TLS version."""
         for source, host in ((HOME, self.relay.address), (HOME6, self.relay.address6)):
             for port in (25, 143, 587, 993, 465, 443, 80):
                 text = f"HELP {self.alice.address}"
@@ -288,7 +289,7 @@ class BusyMinute:
                     Dialogue.connect(host, port, old_tls(), source=source).close()
 
     def too_much(self) -> None:
-        """More than one may: messages, new addresses, connections at once, wrong words."""
+        """Exceed every limit: messages, new addresses, connections, wrong passwords."""
         for _ in range(40):
             self._ask(HOME, "POST", "/new")
             self._ask(HOME, "POST", "/delete", {"Authorization": "Basic YTpi"})
@@ -307,14 +308,14 @@ class BusyMinute:
 
 
 def old_tls() -> ssl.SSLContext:
-    """Make a context of TLS 1.0, which nobody here speaks any more."""
-    # Python says so too.
+    """Return a context for TLS 1.0, which the relay refuses."""
+    # Python warns about it too.
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         return insecure(versions=(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1))
 
 
 def refused(session: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> None:
-    """Hand over what must be refused."""
+    """Deliver mail that must be refused."""
     try:
         session.sendmail(sender, [recipient], message)
     except smtplib.SMTPResponseException as error:

@@ -1,5 +1,5 @@
 """
-Talking line by line, with deadlines and a transcript: what client libraries are too polite for.
+Line-based protocols with deadlines and a transcript, for what client libraries cannot do.
 
     with Dialogue.connect(relay.address, 25) as smtp:
         smtp.expect("220 ")
@@ -7,7 +7,7 @@ Talking line by line, with deadlines and a transcript: what client libraries are
         smtp.starttls()
         smtp.say("VRFY someone").expect("252 2.0.0 ")
 
-What does not answer as expected raises an AssertionError with the whole conversation.
+An unexpected answer raises an AssertionError with the whole conversation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def insecure(
     alpn: str | None = None, versions: tuple[ssl.TLSVersion, ssl.TLSVersion] | None = None
 ) -> ssl.SSLContext:
     """
-    Make a context that believes every certificate: relays in the lab have self-made ones.
+    Return a context that accepts every certificate: relays in the lab are self-signed.
 
     `versions` are the lowest and the highest TLS version offered.
     """
@@ -43,7 +43,7 @@ def insecure(
         context.set_alpn_protocols([alpn])
     if versions:
         context.minimum_version, context.maximum_version = versions
-        # OpenSSL's own policy forbids what is below 1.2: the server would not get to refuse it.
+        # OpenSSL's own policy forbids versions below 1.2, so the server could not refuse them.
         context.set_ciphers("ALL:@SECLEVEL=0")
     return context
 
@@ -56,7 +56,7 @@ class Dialogue:
         self._socket = connection
         self._unread = b""
         self.transcript: list[str] = []
-        # Kept beside the journals when the test fails.
+        # Saved beside the journals when the test fails.
         evidence.attach(f"dialogue-{next(_numbers)}.txt", lambda: "\n".join(self.transcript))
 
     @classmethod
@@ -70,9 +70,9 @@ class Dialogue:
         name: str | None = None,
     ) -> Dialogue:
         """
-        Connect from the address `source`, if given, and begin with TLS, if `tls` is given.
+        Connect, optionally from the address `source`, and optionally begin with TLS.
 
-        `name` is the host name asked for in TLS.
+        `name` is the host name for SNI.
         """
         place = (source, 0) if source else None
         raw = socket.create_connection((host, port), timeout=SECONDS, source_address=place)
@@ -93,11 +93,11 @@ class Dialogue:
         self.close()
 
     def close(self) -> None:
-        """Hang up without a word."""
+        """Close the connection without a command."""
         self._socket.close()
 
     def line(self) -> str:
-        """Read one line without its end; "" stands for the end of the connection."""
+        """Read one line without its end; return "" at the end of the connection."""
         while b"\n" not in self._unread:
             try:
                 data = self._socket.recv(65536)
@@ -115,7 +115,7 @@ class Dialogue:
         return shown
 
     def octets(self, count: int) -> bytes:
-        """Read exactly that many octets, such as an IMAP literal."""
+        """Read exactly this many octets, such as an IMAP literal."""
         while len(self._unread) < count:
             data = self._socket.recv(65536)
             if not data:
@@ -132,7 +132,7 @@ class Dialogue:
         return self
 
     def send(self, data: bytes) -> Dialogue:
-        """Send octets as they are."""
+        """Send octets unchanged."""
         self.transcript.append(f"> {data[:SHOWN]!r}")
         self._write(data)
         return self
@@ -141,7 +141,7 @@ class Dialogue:
         try:
             self._socket.sendall(data)
         except ConnectionError:
-            # What the server said before it hung up can still be read.
+            # Data that the server sent before it closed the connection can still be read.
             self.transcript.append("> (closed)")
 
     def reply(self) -> str:
@@ -152,19 +152,19 @@ class Dialogue:
         return "\n".join(lines)
 
     def expect(self, beginning: str) -> str:
-        """Read an SMTP reply whose last line begins so."""
+        """Read an SMTP reply whose last line must begin with this text."""
         reply = self.reply()
         if not reply.splitlines()[-1:] or not reply.splitlines()[-1].startswith(beginning):
             raise self.unexpected(f"wanted {beginning!r}")
         return reply
 
     def answer(self, command: str, tag: str = "a") -> list[str]:
-        """Send an IMAP command; all lines up to and with the tagged one."""
+        """Send an IMAP command; return all lines up to and including the tagged one."""
         self.say(f"{tag} {command}")
         return self.until(tag)
 
     def until(self, tag: str) -> list[str]:
-        """Read IMAP lines up to and with the tagged one."""
+        """Read IMAP lines up to and including the tagged one."""
         lines: list[str] = []
         while True:
             lines.append(self.line())
@@ -174,14 +174,14 @@ class Dialogue:
                 raise self.unexpected(f"closed before the answer to {tag}")
 
     def starttls(self, context: ssl.SSLContext | None = None) -> Dialogue:
-        """Change to TLS as SMTP does and introduce oneself again."""
+        """Switch to TLS as in SMTP, and send EHLO again."""
         self.say("STARTTLS").expect("220 ")
         self.secure(context)
         self.say("EHLO client.test").expect("250 ")
         return self
 
     def secure(self, context: ssl.SSLContext | None = None) -> Dialogue:
-        """Begin TLS on the connection as it is."""
+        """Begin TLS on the open connection."""
         self._socket = (context or insecure()).wrap_socket(self._socket)
         self.transcript.append(f"= {self._socket.version()}")
         return self
@@ -193,18 +193,18 @@ class Dialogue:
         return self
 
     def data(self, sender: str, recipient: str) -> Dialogue:
-        """Go through an SMTP envelope up to where the message is awaited."""
+        """Send an SMTP envelope, up to the point where the server expects the message."""
         self.say(f"MAIL FROM:<{sender}>").expect("250 ")
         self.say(f"RCPT TO:<{recipient}>").expect("250 ")
         self.say("DATA").expect("354 ")
         return self
 
     def ended(self) -> bool:
-        """Whether the other side has hung up; anything it still says is read."""
+        """Return whether the server has closed the connection; pending data is read."""
         while self.line():
             pass
         return self.transcript[-1] == "< (closed)"
 
     def unexpected(self, why: str) -> AssertionError:
-        """Make an error that shows the conversation."""
+        """Return an error that contains the conversation."""
         return AssertionError("\n".join([why, *self.transcript]))

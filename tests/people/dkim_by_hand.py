@@ -26,7 +26,7 @@ NAMES = ("from", "to", "subject", "date", "message-id", "mime-version", "content
 
 
 def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
-    """Make a key of any size; OpenSSL's command makes smaller ones than its library does here."""
+    """Create a key of any size; OpenSSL's command also makes sizes that the library refuses."""
     private, _ = stranger.dkim_key(bits)
     key = load_pem_private_key(private.encode(), None, unsafe_skip_rsa_key_validation=True)
     assert isinstance(key, rsa.RSAPrivateKey)
@@ -34,7 +34,7 @@ def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
 
 
 def public(key: Key) -> str:
-    """Return what stands in p= (RFC 6376 3.6.1; RFC 8463 4)."""
+    """Return the value of p= (RFC 6376 3.6.1; RFC 8463 4)."""
     if isinstance(key, rsa.RSAPrivateKey):
         der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return base64.b64encode(der).decode()
@@ -55,10 +55,10 @@ def sign(
     without: Sequence[str] = (),
 ) -> bytes:
     """
-    Put a relaxed/simple signature above a message.
+    Add a relaxed/simple signature to a message.
 
-    `tags` are added as they are, `length` signs so many octets of the body (l=), `without` leaves
-    tags out after signing has been prepared, so that the signature itself is right.
+    `tags` are added unchanged. `length` signs this many octets of the body (l=). `without` removes
+    tags after the signature is computed, so that the signature itself is valid.
     """
     head, _, body = message.partition(b"\r\n\r\n")
     while body.endswith(b"\r\n\r\n"):
@@ -90,7 +90,7 @@ def sign(
 
 
 def _selected(head: bytes, names: Sequence[str]) -> list[bytes]:
-    """Canonical fields in the order of h=, of several the last first (RFC 6376 5.4.2)."""
+    """Return canonical fields in the order of h=; duplicates last first (RFC 6376 5.4.2)."""
     fields = re.split(rb"\r\n(?![ \t])", head)
     left = [(field.partition(b":")[0].strip().lower(), field) for field in fields]
     chosen = []

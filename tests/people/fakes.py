@@ -1,4 +1,4 @@
-"""Messages that look encrypted to somebody and can be read by everybody."""
+"""Messages that look encrypted but are readable by anyone."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from people.messages import (
 
 
 def base64_as_armor(sender: str, recipient: str) -> bytes:
-    """Ordinary text, base64, between the lines of an armour."""
+    """Ordinary text in base64 between the lines of an armor."""
     return pgp_mime(sender, recipient, openpgp.armored(PHRASE.encode() * 20))
 
 
 def literal_packet(sender: str, recipient: str) -> bytes:
-    """Well-formed OpenPGP that anybody can read."""
+    """Well-formed OpenPGP that anyone can read."""
     return pgp_mime(sender, recipient, openpgp.armored(openpgp.literal(PHRASE)))
 
 
 def literal_after_data(sender: str, recipient: str) -> bytes:
-    """Readable text behind truly encrypted data."""
+    """Readable text after encrypted data."""
     real = openpgp.dearmored(armor_for(sender, recipient))
     return pgp_mime(sender, recipient, openpgp.armored(real + openpgp.literal(PHRASE)))
 
 
 def octets_after_data(sender: str, recipient: str) -> bytes:
-    """Text that belongs to no packet, behind encrypted data."""
+    """Text outside any packet, after encrypted data."""
     real = openpgp.dearmored(armor_for(sender, recipient))
     return pgp_mime(sender, recipient, openpgp.armored(real + PHRASE.encode()))
 
@@ -56,19 +56,19 @@ def unprotected_packet(sender: str, recipient: str) -> bytes:
 
 
 def compressed_packet(sender: str, recipient: str) -> bytes:
-    """A compressed packet may hold anything."""
+    """A compressed packet can contain anything."""
     content = b"\x00" + openpgp.literal(PHRASE)
     armor = openpgp.armored(openpgp.packet(openpgp.COMPRESSED, content))
     return pgp_mime(sender, recipient, armor)
 
 
 def public_key_block(sender: str, recipient: str) -> bytes:
-    """OpenPGP, but no message."""
+    """OpenPGP, but not a message."""
     return pgp_mime(sender, recipient, openpgp.public_key(sender))
 
 
 def empty_armor(sender: str, recipient: str) -> bytes:
-    """Nothing at all between the lines of an armour."""
+    """Nothing between the lines of an armor."""
     return pgp_mime(sender, recipient, openpgp.armored(b""))
 
 
@@ -83,13 +83,13 @@ def text_before_armor(sender: str, recipient: str) -> bytes:
 
 
 def two_armors(sender: str, recipient: str) -> bytes:
-    """A second armour, with readable text, below a real one."""
+    """A second armor with readable text, below a real one."""
     readable = openpgp.armored(openpgp.literal(PHRASE))
     return pgp_mime(sender, recipient, f"{armor_for(sender, recipient)}\n{readable}")
 
 
 def sentence_header(sender: str, recipient: str) -> bytes:
-    """A sentence in an armour header line of an unheard-of name."""
+    """A sentence in an armor header line with an unknown name."""
     armor = openpgp.armored(
         openpgp.dearmored(armor_for(sender, recipient)), headers=f"Text: {PHRASE}\n"
     )
@@ -119,7 +119,7 @@ def wrong_data_type(sender: str, recipient: str) -> bytes:
 
 
 def wrong_version(sender: str, recipient: str) -> bytes:
-    """A first part that says more than the version."""
+    """A first part that contains more than the version."""
     parts = control_part(f"Version: 1\n{PHRASE}"), data_part(armor_for(sender, recipient))
     return compose(sender, recipient, parted(*parts), content_type=ENCRYPTED_TYPE)
 
@@ -146,7 +146,7 @@ def nested(sender: str, recipient: str) -> bytes:
 
 
 def preamble(sender: str, recipient: str) -> bytes:
-    """A sentence above the first part, where clients of old looked (RFC 2046 5.1.1)."""
+    """A sentence above the first part, which old clients displayed (RFC 2046 5.1.1)."""
     content = parted(*_real_parts(sender, recipient), preamble=f"{PHRASE}\n")
     return compose(sender, recipient, content, content_type=ENCRYPTED_TYPE)
 
@@ -158,7 +158,7 @@ def epilogue(sender: str, recipient: str) -> bytes:
 
 
 def two_content_types(sender: str, recipient: str) -> bytes:
-    """A second Content-Type: some readers believe the first, some the last."""
+    """A second Content-Type: readers disagree about which one counts."""
     return encrypted(sender, recipient, fields=("Content-Type: text/plain",))
 
 

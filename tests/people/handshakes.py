@@ -1,4 +1,4 @@
-"""Messages that cannot be encrypted: handshakes before there is a key, reports, and their abuse."""
+"""Messages that cannot be encrypted: handshakes before the keys, reports, and their abuse."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def secure_join(
     text: str | None = None,
     extra: tuple[str, ...] = (),
 ) -> bytes:
-    """Ask for a key, which cannot be encrypted yet; `text` and `extra` parts are abuse of it."""
+    """Request a key, which cannot be encrypted yet; `text` and `extra` parts abuse it."""
     content_text = f"secure-join: {step}" if text is None else text
     part = f'Content-Type: text/plain; charset="utf-8"\n\n{content_text}\n'
     fields = (f"Secure-Join: {step}", "Secure-Join-Invitenumber: HrbIJRHYHkj")
@@ -29,27 +29,27 @@ def secure_join(
 
 
 def vc_request(sender: str, recipient: str) -> bytes:
-    """Ask a person for their key."""
+    """Request a person's key."""
     return secure_join(sender, recipient)
 
 
 def vg_request(sender: str, recipient: str) -> bytes:
-    """Ask to join a group."""
+    """Request to join a group."""
     return secure_join(sender, recipient, "vg-request")
 
 
 def join_with_text(sender: str, recipient: str) -> bytes:
-    """A request with a sentence below it."""
+    """A request followed by a sentence."""
     return secure_join(sender, recipient, text=f"secure-join: vc-request\n{PHRASE}")
 
 
 def join_with_other_text(sender: str, recipient: str) -> bytes:
-    """A request only by its header."""
+    """A request in the header only."""
     return secure_join(sender, recipient, text=PHRASE)
 
 
 def join_with_part(sender: str, recipient: str) -> bytes:
-    """A request with a readable part beside it."""
+    """A request with an additional readable part."""
     return secure_join(sender, recipient, extra=(f"Content-Type: text/plain\n\n{PHRASE}\n",))
 
 
@@ -59,14 +59,14 @@ def join_of_other_step(sender: str, recipient: str) -> bytes:
 
 
 def join_as_html(sender: str, recipient: str) -> bytes:
-    """The right words in a part of another type, which may hide more."""
+    """The right text in a part of another type, which may hide more."""
     part = "Content-Type: text/html\n\nsecure-join: vc-request\n"
     fields = ("Secure-Join: vc-request",)
     return compose(sender, recipient, parted(part), content_type=multipart("mixed"), fields=fields)
 
 
 def setup_message(sender: str, recipient: str, text: str = "Here is my key.") -> bytes:
-    """Hand over a key to one's other devices (Autocrypt Level 1, section 5.1)."""
+    """Transfer a key to the user's other devices (Autocrypt Level 1, section 5.1)."""
     key = openpgp.encrypt_with_secret("key", "1234")
     parts = (
         f"Content-Type: text/plain\n\n{text}\n",
@@ -85,7 +85,7 @@ def setup_message(sender: str, recipient: str, text: str = "Here is my key.") ->
 def report(
     sender: str, recipient: str, *, automatic: bool = True, subtype: str = "report"
 ) -> bytes:
-    """Tell a sender that a mail was not delivered (RFC 3464), as mail servers do."""
+    """Report to a sender that mail was not delivered (RFC 3464), as mail servers do."""
     parts = (
         "Content-Type: text/plain; charset=us-ascii\n\nThe mail system could not deliver it.\n",
         (
@@ -105,12 +105,12 @@ def report(
 
 
 def report_without_auto_submitted(sender: str, recipient: str) -> bytes:
-    """A report that does not say it was made by a machine."""
+    """A report that does not identify itself as automatic."""
     return report(sender, recipient, automatic=False)
 
 
 def mixed_instead_of_report(sender: str, recipient: str) -> bytes:
-    """Any text under the name of the mail system."""
+    """Any text in the name of the mail system."""
     return report(sender, recipient, subtype="mixed")
 
 

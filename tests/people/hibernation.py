@@ -1,4 +1,4 @@
-"""Hibernation: Dovecot puts clients in IDLE to sleep that have nothing to do."""
+"""Hibernation: Dovecot moves idle clients to a process that needs little memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHIPPED, SOON = "imap_hibernate_timeout = 30s", "imap_hibernate_timeout = 2s"
 
 @contextmanager
 def soon(relay: Relay) -> Iterator[None]:
-    """Let clients that log in meanwhile sleep after 2 s instead of half a minute."""
+    """Let clients that log in meanwhile hibernate after 2 s instead of half a minute."""
     shipped = relay.value.files[CONFIG]
     text = str(shipped.text)
     assert SHIPPED in text
@@ -31,7 +31,7 @@ def soon(relay: Relay) -> Iterator[None]:
 
 def _restart(relay: Relay, config: File) -> None:
     relay.machine.unpack({CONFIG: config})
-    # Not a reload: a login that an old process takes just then fails, because its new neighbours
-    # do not know it (seen with Dovecot 2.4.5).
+    # A restart and not a reload: during a reload, a login handled by an old process fails, because
+    # its new neighbours do not know it (seen with Dovecot 2.4.5).
     relay.machine.run(["systemctl", "restart", "dovecot"])
     relay.machine.wait_for_unit("dovecot.service")

@@ -1,4 +1,4 @@
-"""One request over HTTPS, to whatever certificate the relay has."""
+"""Sends one HTTPS request, accepting any certificate."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def ask(
     headers: Mapping[str, str] | None = None,
 ) -> tuple[http.client.HTTPResponse, bytes]:
     """
-    Make one request; the response and its content.
+    Send one request; return the response and its content.
 
-    `host` is the name or address to connect to if it is not the relay's domain, `source` the
-    clients' address to come from.
+    `host` is the name or IP address to connect to, if not the relay's domain. `source` is the local
+    IP address.
     """
     connection = http.client.HTTPSConnection(
         host or relay.domain,
@@ -45,6 +45,6 @@ def ask(
 
 
 def get(relay: Relay, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-    """Ask for a path; header names with underscores."""
+    """Request a path; names of header fields have underscores."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     return ask(relay, "GET", path, headers=fields)

@@ -1,4 +1,4 @@
-"""IMAP connections, logged in or before it."""
+"""IMAP connections, before or after login."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def imaps(relay: Relay, port: int = 993) -> Dialogue:
-    """Connect with TLS, on 443 with the protocol's name in it, and read the greeting."""
+    """Connect with TLS (on 443 with ALPN), and read the greeting."""
     imap = Dialogue.connect(relay.address, port, insecure("imap" if port == 443 else None))
     imap.line()
     return imap

@@ -1,8 +1,8 @@
 """
-Ways by which a program on the relay itself could bring in a message, tried as one user.
+Ways in which a local program could inject a message, tried as one user.
 
-Run on the relay: `python3 local_doors.py RECIPIENT… < MESSAGE`. It prints a line for each door,
-`closed DOOR WHY` or `OPEN DOOR`. The caller looks whether the message came out anywhere.
+Run it on the relay: `python3 local_doors.py RECIPIENT… < MESSAGE`. It prints a line for each way,
+`closed DOOR WHY` or `OPEN DOOR`. The caller checks whether the message arrived anywhere.
 """
 
 import os
@@ -21,11 +21,11 @@ SENDER = "forged@stranger.test"
 
 
 class ClosedError(Exception):
-    """The door did not take the message; the text says why."""
+    """The message was not accepted; the text is the reason."""
 
 
 def listeners() -> list[Path]:
-    """Return the UNIX sockets that this host listens on, without the system's own."""
+    """Return the UNIX sockets on which this host listens, except the system's own."""
     lines = Path("/proc/net/unix").read_text().splitlines()[1:]
     names = {line.split()[-1] for line in lines if len(line.split()) > 7}
     system = ("/run/systemd/", "/run/dbus/", "/run/host/")
@@ -33,7 +33,7 @@ def listeners() -> list[Path]:
 
 
 def speak(connection: socket.socket, greeting: bytes, recipients: list[str], text: bytes) -> None:
-    """Hand the message over in the dialogue of SMTP or LMTP."""
+    """Send the message by SMTP or LMTP."""
     connection.settimeout(SECONDS)
     stream = connection.makefile("rwb")
 
@@ -60,7 +60,7 @@ def speak(connection: socket.socket, greeting: bytes, recipients: list[str], tex
 
 
 def unix(path: Path, recipients: list[str], text: bytes) -> None:
-    """Speak LMTP to a socket, whatever it is for."""
+    """Speak LMTP to a socket, whatever its purpose."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(SECONDS)
         connection.connect(str(path))
@@ -68,14 +68,14 @@ def unix(path: Path, recipients: list[str], text: bytes) -> None:
 
 
 def tcp(port: int, preface: bytes, recipients: list[str], text: bytes) -> None:
-    """Speak SMTP to a port of loopback, after `preface`."""
+    """Speak SMTP to a loopback port, after `preface`."""
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
         connection.sendall(preface)
         speak(connection, b"EHLO here\r\n", recipients, text)
 
 
 def encrypted(port: int, recipients: list[str], text: bytes) -> None:
-    """Speak SMTP within TLS to a port of loopback."""
+    """Speak SMTP over TLS to a loopback port."""
     context = ssl._create_unverified_context()  # noqa: S323, SLF001 - of this very host
     with (
         socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection,
@@ -85,7 +85,7 @@ def encrypted(port: int, recipients: list[str], text: bytes) -> None:
 
 
 def program(*command: str) -> Callable[[list[str], bytes], None]:
-    """Hand the message to a program's standard input."""
+    """Pass the message to a program's standard input."""
 
     def run(recipients: list[str], text: bytes) -> None:
         done = subprocess.run(
@@ -107,7 +107,7 @@ def maildrop(recipients: list[str], text: bytes) -> None:
 
 
 def doors() -> dict[str, Callable[[list[str], bytes], None]]:
-    """Return every way in by its name."""
+    """Return all ways by name."""
     found: dict[str, Callable[[list[str], bytes], None]] = {
         "sendmail": program("/usr/sbin/sendmail", "-i", "-f", SENDER),
         "sendmail as nobody's bounce": program("/usr/sbin/sendmail", "-i", "-f", ""),
@@ -116,7 +116,7 @@ def doors() -> dict[str, Callable[[list[str], bytes], None]]:
         "port 25": lambda to, text: tcp(25, b"", to, text),
         "submission": lambda to, text: tcp(20587, b"", to, text),
         "submissions": lambda to, text: encrypted(20465, to, text),
-        # Believed about the peer, whose literal needs no DKIM signature.
+        # The filter would trust this peer address, whose literal needs no DKIM signature.
         "mxdeliv": lambda to, text: tcp(
             10025,
             b"PROXY TCP4 192.0.2.103 127.0.0.1 443 10025\r\n",
@@ -130,7 +130,7 @@ def doors() -> dict[str, Callable[[list[str], bytes], None]]:
 
 
 def main() -> None:
-    """Try all of them."""
+    """Try all ways."""
     recipients, text = sys.argv[1:], sys.stdin.buffer.read()
 
     def knock(named: tuple[str, Callable[[list[str], bytes], None]]) -> str:
@@ -141,7 +141,7 @@ def main() -> None:
             return f"closed {name}: {error!r}".replace("\n", " ")
         return f"OPEN {name}"
 
-    # At once, because most sockets say nothing and are waited for.
+    # Try them in parallel, because most sockets do not answer and time out.
     with ThreadPoolExecutor(64) as pool:
         print("\n".join(pool.map(knock, doors().items())))
 

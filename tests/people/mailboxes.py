@@ -1,4 +1,4 @@
-"""Mailboxes as they lie on a relay's disk: what is in them, and mail that came long ago."""
+"""Mailboxes on a relay's disk: their content, and planted old mail."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def home(relay: Relay, address: str) -> str:
 
 
 def plant(relay: Relay, address: str, message: bytes, days: float, folder: str = "") -> str:
-    """Lay down a message as if it had been delivered so many days ago; its path."""
+    """Create a message as if it had been delivered this many days ago; return its path."""
     text = message.replace(b"\r\n", b"\n")
     stamp = int(time.time() - days * DAY)
     name = f"{stamp}.M1P{secrets.randbelow(10**9)}.relay,S={len(text)},W={len(message)}"
     box = f"{home(relay, address)}/Maildir{f'/.{folder}' if folder else ''}"
     path = f"{box}/new/{name}"
-    # Whole and with its owner before Dovecot sees it.
+    # Dovecot must not see it before it is complete and has the right owner.
     draft = f"{home(relay, address)}/{name}"
     relay.machine.unpack({draft: File(text.decode(), mode="0600")})
     relay.machine.run(["sh", "-c", 'chown vmail:vmail "$1" && mv "$1" "$2"', "sh", draft, path])
@@ -43,7 +43,7 @@ def files(relay: Relay, address: str) -> set[str]:
 
 
 def used(person: Person) -> int:
-    """Ask how full a mailbox is, in bytes, to the next KiB (RFC 9208)."""
+    """Query the usage of a mailbox in bytes, rounded to KiB (RFC 9208)."""
     with person.mailbox() as box:
         _, (_, [answer]) = box.client.getquotaroot("INBOX")
     found = re.search(rb"STORAGE ([0-9]+) ", answer)
@@ -53,7 +53,7 @@ def used(person: Person) -> int:
 
 
 def awake(relay: Relay) -> None:
-    """Let the relay believe that it was never away, so that things expire at once."""
+    """Make the relay believe that it was never offline, so that expiry does not pause."""
     today = int(time.time()) // DAY
     path = relay.value.daemons["paths"]["expiryHold"]
     note = json.dumps({"last_run_day": today, "until_day": today})
@@ -62,10 +62,10 @@ def awake(relay: Relay) -> None:
 
 
 def expire(relay: Relay) -> str:
-    """Run what the timer runs at night; what it reports."""
+    """Run the nightly expiry; return its report."""
     cursor = relay.machine.cursor()
     relay.machine.run(["systemctl", "start", "chatmail-expire.service"], timeout=60)
-    # What the unit has said and that it has ended come to the journal by different ways.
+    # The unit's output and its end reach the journal in different ways.
     relay.machine.run(["journalctl", "--sync"])
     return relay.machine.journal("chatmail-expire.service", after=cursor)
 
@@ -87,9 +87,9 @@ sys.exit(changed.rowcount != 1)
 
 def last_seen(relay: Relay, address: str, days: int) -> None:
     """
-    Let the last login of an account be so many days ago.
+    Set the last login of an account to this many days ago.
 
-    Logins are written down within 5 s, and one that came later would undo this.
+    Logins are written within 5 s, and a later one would undo this.
     """
     book, day = relay.value.daemons["paths"]["accountBook"], int(time.time()) // DAY - days
     words = ["runuser", "-u", "vmail", "--", "python3", "-c", SEEN, book, address, str(day)]

@@ -1,7 +1,7 @@
 """
-Every kind of message a relay meets, as bytes with CRLF.
+All kinds of messages that a relay handles, as bytes with CRLF.
 
-All builders take sender and recipient, so that a kind can be a parameter of a claim.
+All builders take sender and recipient, so that a kind can be a parameter of a test.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ PHRASE = "the quick brown fox tells a secret"
 
 
 def new_id(sender: str) -> str:
-    """Make a Message-ID that no other message has, with its brackets."""
+    """Return a unique Message-ID, with its brackets."""
     return f"<{uuid.uuid4()}@{sender.rpartition('@')[2]}>"
 
 
 def id_of(message: bytes) -> str:
-    """Read the Message-ID of a message, with its brackets."""
+    """Return the Message-ID of a message, with its brackets."""
     found = re.search(rb"^Message-ID: *(<[^>]+>)", message, re.MULTILINE | re.IGNORECASE)
     assert found, message[:500]
     return found[1].decode()
 
 
 def header(message: bytes, name: str) -> list[str]:
-    """Read all fields of a name, unfolded, in the order in which they stand."""
+    """Return all fields of this name, unfolded and in order."""
     head = message.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
     unfolded = re.sub(r"\r\n(?=[ \t])", "", head).split("\r\n")
     fields = [line.partition(":") for line in unfolded]
@@ -43,12 +43,12 @@ def header(message: bytes, name: str) -> list[str]:
 
 
 def body(message: bytes) -> bytes:
-    """Return what stands below the header."""
+    """Return the body of a message."""
     return message.partition(b"\r\n\r\n")[2]
 
 
 def crlf(text: str) -> bytes:
-    """Encode text of any line ends as it travels."""
+    """Encode text with CRLF line ends."""
     return text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
 
 
@@ -61,7 +61,7 @@ def compose(
     subject: str = "[...]",
     fields: tuple[str, ...] = (),
 ) -> bytes:
-    """Put the usual header, and `fields` (whole lines), above a content."""
+    """Put the usual header and `fields` (whole lines) above a body."""
     lines = [
         f"From: <{sender}>",
         f"To: <{recipient}>",
@@ -78,13 +78,13 @@ def compose(
 
 
 def parted(*parts: str, preamble: str = "", epilogue: str = "") -> str:
-    """Join parts, each with its own header, with the boundary between them."""
+    """Join parts, each with its own header, by the boundary."""
     opened = "".join(f"--{BOUNDARY}\n{part}\n" for part in parts)
     return f"{preamble}{opened}--{BOUNDARY}--\n{epilogue}"
 
 
 def multipart(subtype: str, parameters: str = "") -> str:
-    """Name a multipart type with the boundary that `parted` uses."""
+    """Return a multipart type with the boundary that `parted` uses."""
     return f'multipart/{subtype}; {parameters}boundary="{BOUNDARY}"'
 
 
@@ -113,7 +113,7 @@ def data_part(armor: str, media_type: str = "application/octet-stream") -> str:
 def pgp_mime(
     sender: str, recipient: str, armor: str, *, subject: str = "[...]", fields: tuple[str, ...] = ()
 ) -> bytes:
-    """Wrap any armour as chatmail core does."""
+    """Wrap an armor as chatmail core does."""
     content = parted(control_part(), data_part(armor))
     return compose(
         sender, recipient, content, content_type=ENCRYPTED_TYPE, subject=subject, fields=fields
@@ -121,7 +121,7 @@ def pgp_mime(
 
 
 def armor_for(sender: str, recipient: str, text: str = "hello") -> str:
-    """Encrypt to both ends, as clients do for their own other devices."""
+    """Encrypt to sender and recipient, as clients do for the sender's other devices."""
     inner = f'Content-Type: text/plain; charset="utf-8"; protected-headers="v1"\n\n{text}\n'
     return openpgp.encrypt(inner, recipient, sender)
 
@@ -129,39 +129,39 @@ def armor_for(sender: str, recipient: str, text: str = "hello") -> str:
 def encrypted(
     sender: str, recipient: str, text: str = "hello", fields: tuple[str, ...] = ()
 ) -> bytes:
-    """Encrypt truly, with two keys."""
+    """Return a really encrypted message, for two keys."""
     return pgp_mime(sender, recipient, armor_for(sender, recipient, text), fields=fields)
 
 
 def symmetric(sender: str, recipient: str) -> bytes:
-    """Encrypt with a shared secret: how Secure-Join begins since core 2.45."""
+    """Encrypt with a shared secret, as Secure-Join begins since core 2.45."""
     secret = openpgp.encrypt_with_secret("secure-join: vc-request-pubkey", "from the QR code")
     return pgp_mime(sender, recipient, secret)
 
 
 def packets_for(sender: str, recipient: str, text: str = "hello") -> list[tuple[int, bytes]]:
-    """Take the packets of a message encrypted to both ends apart: tag and content of each."""
+    """Split an encrypted message into packets: tag and content of each."""
     return openpgp.packets(openpgp.dearmored(armor_for(sender, recipient, text)))
 
 
 def old_format(sender: str, recipient: str) -> bytes:
-    """Session keys in the packet format of old; the data packet has no number in it."""
+    """Session keys in the old packet format, whose data packet has no version."""
     *keys, data = packets_for(sender, recipient)
     old = b"".join(openpgp.old_packet(*key) for key in keys)
     return pgp_mime(sender, recipient, openpgp.armored(old + openpgp.packet(*data)))
 
 
 def partial_lengths(sender: str, recipient: str) -> bytes:
-    """A data packet in chunks, as rPGP streams it."""
+    """A data packet in chunks, as rPGP writes it."""
     *keys, data = packets_for(sender, recipient, "hello " * 500)
     head = b"".join(openpgp.packet(*key) for key in keys)
     return pgp_mime(sender, recipient, openpgp.armored(head + openpgp.partial_packet(*data)))
 
 
 def encrypted_of_size(sender: str, recipient: str, size: int) -> bytes:
-    """Build an encrypted message of exactly `size` octets, CRLFs counted as two."""
+    """Return an encrypted message of exactly `size` octets, including CRLFs."""
     frame = len(pgp_mime(sender, recipient, openpgp.armored(openpgp.sealed(0, recipient))))
-    # 48 octets become a line of 64 characters and its CRLF; a header line takes up the rest.
+    # 48 octets become a line of 64 characters with CRLF; a header line fills the rest.
     ciphertext = max(0, (size - frame - 600) * 48 // 66)
     armor = openpgp.armored(openpgp.sealed(ciphertext, recipient))
     missing = size - len(pgp_mime(sender, recipient, armor, fields=("X-Filler: ",)))
@@ -176,7 +176,7 @@ def cleartext(sender: str, recipient: str) -> bytes:
 
 
 def version_header(sender: str, recipient: str) -> bytes:
-    """A `Version:` line in the armour, as GnuPG of old writes it."""
+    """A `Version:` line in the armor, as old GnuPG versions write it."""
     armor = openpgp.armored(
         openpgp.dearmored(armor_for(sender, recipient)), headers="Version: GnuPG v2\n"
     )

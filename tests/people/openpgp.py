@@ -1,8 +1,8 @@
 """
-OpenPGP as clients make it, and what only looks like it: RFC 9580 packets and their ASCII armour.
+OpenPGP data as clients make it, and imitations: RFC 9580 packets and ASCII armor.
 
-Keys and ciphertexts are PGPy's, so that "truly encrypted" is true. What PGPy does not make is
-written here octet by octet: old packet format, partial lengths, 30 MB in no time, packets in
+PGPy makes keys and ciphertexts, so that "really encrypted" is true. This module writes what PGPy
+cannot: the old packet format, partial lengths, large messages in little time, and packets in a
 forbidden order.
 """
 
@@ -27,7 +27,7 @@ LITERAL, COMPRESSED, ENCRYPTED_UNPROTECTED, ENCRYPTED = 11, 8, 9, 18
 
 @cache
 def key(owner: str) -> pgpy.PGPKey:
-    """The key of a person: Ed25519 with a Curve25519 subkey, as chatmail core makes them."""
+    """Return a person's key: Ed25519 with a Curve25519 subkey, as chatmail core makes them."""
     made = pgpy.PGPKey.new(PubKeyAlgorithm.EdDSA, EllipticCurveOID.Ed25519)
     made.add_uid(
         pgpy.PGPUID.new(owner, email=owner),
@@ -42,7 +42,7 @@ def key(owner: str) -> pgpy.PGPKey:
 
 
 def encrypt(text: str, *owners: str) -> str:
-    """Armour of `text`, readable by each owner of a key and by nobody else."""
+    """Return the armor of `text`, encrypted to each of the keys."""
     session = SymmetricKeyAlgorithm.AES256.gen_key()
     message = pgpy.PGPMessage.new(text, compression=CompressionAlgorithm.Uncompressed)
     for owner in owners:
@@ -52,54 +52,54 @@ def encrypt(text: str, *owners: str) -> str:
 
 
 def encrypt_with_secret(text: str, secret: str) -> str:
-    """Armour of `text`, readable by everyone who knows `secret`."""
+    """Return the armor of `text`, encrypted with `secret`."""
     message = pgpy.PGPMessage.new(text, compression=CompressionAlgorithm.Uncompressed)
     return str(message.encrypt(secret))
 
 
 def decrypt(armor: str, owner: str) -> str:
-    """The text inside, as the owner of a key reads it."""
+    """Return the decrypted text."""
     text: str = key(owner).decrypt(pgpy.PGPMessage.from_blob(dearmored(armor))).message
     return text
 
 
 def signed(text: str, owner: str) -> str:
-    """Armour of a message that is signed and readable by everyone."""
+    """Return the armor of a signed and readable message."""
     message = pgpy.PGPMessage.new(text, compression=CompressionAlgorithm.Uncompressed)
     message |= key(owner).sign(message)
     return str(message)
 
 
 def public_key(owner: str) -> str:
-    """Armour of a public key: OpenPGP, but no message."""
+    """Return the armor of a public key: OpenPGP, but not a message."""
     return str(key(owner).pubkey)
 
 
 def armored(data: bytes, kind: str = "MESSAGE", headers: str = "") -> str:
-    """ASCII armour (RFC 9580 6.2) around any bytes, without the optional checksum."""
+    """Return ASCII armor (RFC 9580 6.2) around any bytes, without the optional checksum."""
     text = base64.b64encode(data).decode()
     lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
     return f"-----BEGIN PGP {kind}-----\n{headers}\n{lines}\n-----END PGP {kind}-----\n"
 
 
 def dearmored(armor: str) -> bytes:
-    """The bytes inside an armour without its checksum."""
+    """Return the bytes inside an armor without checksum."""
     lines = armor.partition("\n\n")[2].splitlines()
     return base64.b64decode("".join(line for line in lines if line and line[0] not in "=-"))
 
 
 def packet(tag: int, content: bytes) -> bytes:
-    """One packet in the current format with a length of five octets (RFC 9580 4.2.1.3)."""
+    """Return a packet in the current format with a five-octet length (RFC 9580 4.2.1.3)."""
     return bytes([0xC0 | tag, 0xFF]) + len(content).to_bytes(4, "big") + content
 
 
 def old_packet(tag: int, content: bytes) -> bytes:
-    """One packet in the old format with a length of four octets (RFC 9580 4.2.2)."""
+    """Return a packet in the old format with a four-octet length (RFC 9580 4.2.2)."""
     return bytes([0x80 | tag << 2 | 2]) + len(content).to_bytes(4, "big") + content
 
 
 def partial_packet(tag: int, content: bytes) -> bytes:
-    """One packet in chunks of 512 octets (RFC 9580 4.2.1.4), as rPGP streams it."""
+    """Return a packet in chunks of 512 octets (RFC 9580 4.2.1.4), as rPGP writes it."""
     chunks = bytes([0xC0 | tag])
     while len(content) > 512:
         chunks += bytes([0xE0 | 9]) + content[:512]
@@ -108,7 +108,7 @@ def partial_packet(tag: int, content: bytes) -> bytes:
 
 
 def packets(data: bytes) -> list[tuple[int, bytes]]:
-    """Take the packets of PGPy's own messages apart: tag and content of each."""
+    """Split PGPy's own messages into packets: tag and content of each."""
     found = []
     while data:
         tag, length, start = data[0] & 0x3F, data[1], 2
@@ -122,12 +122,12 @@ def packets(data: bytes) -> list[tuple[int, bytes]]:
 
 
 def literal(text: str) -> bytes:
-    """A packet that holds readable text (RFC 9580 5.9)."""
+    """Return a packet with readable text (RFC 9580 5.9)."""
     return packet(LITERAL, b"t\x00\x00\x00\x00\x00" + text.encode())
 
 
 def sealed(size: int, owner: str) -> bytes:
-    """Packets as of a message encrypted to `owner`, with `size` octets of random ciphertext."""
+    """Return the packets of a message to `owner`, with `size` octets of random ciphertext."""
     session_key, content = packets(dearmored(encrypt("", owner)))
     assert content[0] == ENCRYPTED
     return packet(*session_key) + packet(ENCRYPTED, b"\x01" + os.urandom(size))

@@ -1,4 +1,4 @@
-"""What waits in a relay's queue, why, and which TLS it wants."""
+"""The messages in a relay's queue, why they wait, and the TLS level they need."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ASK = "socketmap:unix:/run/chatmail-tls/policy.sock:tls"
 
 
 def level(relay: Relay, domain: str) -> str:
-    """Return what Postfix is told about a domain; "" is its default, `verify`."""
+    """Return the TLS level for a domain; "" is the default, `verify`."""
     return relay.machine.run(["postmap", "-q", domain, ASK], check=False).out.strip()
 
 
 def reasons(relay: Relay) -> dict[str, str]:
-    """Return why what waits in the queue waits: recipient -> reason."""
+    """Return why queued messages wait: recipient -> reason."""
     lines = relay.machine.run(["postqueue", "-j"]).out.splitlines()
     return {
         one["address"]: one.get("delay_reason", "")
@@ -31,14 +31,14 @@ def reasons(relay: Relay) -> dict[str, str]:
 
 
 def send(person: Person, recipient: str) -> str:
-    """Send an encrypted message; its id."""
+    """Send an encrypted message; return its Message-ID."""
     message = messages.encrypted(person.address, recipient)
     person.send(message, recipient)
     return messages.id_of(message)
 
 
 def deferred(relay: Relay, recipient: str) -> str:
-    """Wait until a message is put off; why."""
+    """Wait until a message is deferred; return the reason."""
     wait_until(
         lambda: bool(reasons(relay).get(recipient)), f"mail to {recipient} is put off", timeout=30
     )
@@ -46,12 +46,12 @@ def deferred(relay: Relay, recipient: str) -> str:
 
 
 def empty_queue(relay: Relay) -> None:
-    """Throw away what cannot be delivered, for the next test."""
+    """Delete undeliverable mail, for the next test."""
     relay.machine.run(["postsuper", "-d", "ALL"])
 
 
 def hurry(relay: Relay) -> None:
-    """Have a relay give up after 15 s instead of two days, and retry every few seconds."""
+    """Let a relay give up after 15 s instead of two days, and retry every few seconds."""
     run = relay.machine.run
     run(["postconf", "-e", "queue_run_delay=2s", "minimal_backoff_time=3s"])
     run(["postconf", "-e", "maximal_backoff_time=3s", "delay_warning_time=5s"])

@@ -1,4 +1,4 @@
-"""People with an address on a relay, and what they do: log in, send, wait for a message."""
+"""Users of a relay, and what they do: log in, send, wait for a message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ARRIVAL_SECONDS = 20
 
 @dataclass(frozen=True)
 class Person:
-    """An address with its password. The account comes into being when it is first used."""
+    """An address with its password. The first login creates the account."""
 
     relay: Relay
     address: str
@@ -33,7 +33,7 @@ class Person:
 
     @classmethod
     def on(cls, relay: Relay) -> Person:
-        """Make somebody new, who is logged in once, so that mail finds the account."""
+        """Create a new user, already logged in once, so that the account exists."""
         person = cls(relay, *relay.credentials())
         with person.mailbox():
             pass
@@ -41,7 +41,7 @@ class Person:
 
     @contextmanager
     def mailbox(self) -> Iterator[BaseMailBox]:
-        """Log in through IMAP with TLS and select INBOX."""
+        """Log in by IMAP with TLS and select INBOX."""
         with MailBox(self.relay.address, ssl_context=insecure(), timeout=SECONDS).login(
             self.address, self.password
         ) as box:
@@ -51,7 +51,7 @@ class Person:
     def smtp(
         self, *, source: str | None = None, name: str = "client.test"
     ) -> Iterator[smtplib.SMTP]:
-        """Log in on port 465, from the clients' address `source` if given."""
+        """Log in on port 465, optionally from the local address `source`."""
         place = (source, 0) if source else None
         with smtplib.SMTP_SSL(
             self.relay.address,
@@ -65,7 +65,7 @@ class Person:
             yield session
 
     def submission(self, port: int = 465) -> Dialogue:
-        """Log in line by line on 465, 587 or 443, the three ports that take mail from clients."""
+        """Log in line by line on 465, 587 or 443, the three submission ports."""
         tls = {465: insecure(), 443: insecure("smtp"), 587: None}[port]
         smtp = Dialogue.connect(self.relay.address, port, tls)
         smtp.expect("220 ")
@@ -80,12 +80,12 @@ class Person:
             session.sendmail(self.address if sender is None else sender, recipients, message)
 
     def wait_for(self, message: bytes | str, seconds: float = ARRIVAL_SECONDS) -> bytes:
-        """Wait until a message (or a Message-ID) is in INBOX; the octets stored there."""
+        """Wait until a message (or a Message-ID) is in INBOX; return the stored octets."""
         wanted = message if isinstance(message, str) else id_of(message)
         return self._wait(f'HEADER Message-ID "{wanted}"', wanted, seconds)
 
     def wait_for_any(self, seconds: float = ARRIVAL_SECONDS) -> bytes:
-        """Wait until there is a message in INBOX; the octets of the newest."""
+        """Wait until there is a message in INBOX; return the octets of the newest."""
         return self._wait("ALL", "any message", seconds)
 
     def _wait(self, criteria: str, what: str, seconds: float) -> bytes:
@@ -95,20 +95,20 @@ class Person:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise AssertionError(f"{what} did not arrive within {seconds:g} s")
-                # Short, for what came in between the search and now is not told again.
+                # Short, because messages that arrived since the search are not announced again.
                 box.idle.wait(timeout=min(left, 0.5))
             return _octets(box, found[-1])
 
     def inbox(self) -> list[bytes]:
-        """Fetch every message of INBOX in the order of arrival, octets as stored."""
+        """Return all messages of INBOX in the order of arrival, as stored."""
         with self.mailbox() as box:
             return [_octets(box, uid) for uid in box.uids()]
 
     def inbox_after(self, sentinel: bytes) -> Sequence[str]:
         """
-        Wait for a message sent last; the Message-IDs of all that came before it.
+        Wait for a message sent last; return the Message-IDs of all earlier messages.
 
-        Mail to one mailbox is delivered in the order in which it was accepted, so what is not there
+        Mail for one mailbox is delivered in the order of acceptance, so a message that is missing
         now was not accepted.
         """
         self.wait_for(sentinel)
@@ -122,11 +122,11 @@ def _octets(box: BaseMailBox, uid: str) -> bytes:
 
 
 def imap_login(relay: Relay, address: str, password: str) -> str:
-    """Try to log in through IMAP; "" or what the relay said."""
+    """Try to log in by IMAP; return "" or the relay's reply."""
     name, word = address.encode(), password.encode()
     with Dialogue.connect(relay.address, 993, insecure()) as imap:
         imap.line()
-        # Literals hold what quoted strings cannot.
+        # Literals can contain characters that quoted strings cannot.
         imap.say(f"a LOGIN {{{len(name)}+}}").send(name)
         imap.say(f" {{{len(word)}+}}").send(word).say("")
         said = imap.until("a")[-1]
@@ -134,7 +134,7 @@ def imap_login(relay: Relay, address: str, password: str) -> str:
 
 
 def smtp_login(relay: Relay, address: str, password: str) -> str:
-    """Try to log in through submission; "" or what the relay said."""
+    """Try to log in by submission; return "" or the relay's reply."""
     token = base64.b64encode(f"\0{address}\0{password}".encode()).decode()
     with Dialogue.connect(relay.address, 465, insecure()) as smtp:
         smtp.expect("220 ")
@@ -144,5 +144,5 @@ def smtp_login(relay: Relay, address: str, password: str) -> str:
 
 
 def exists(relay: Relay, address: str) -> bool:
-    """Whether the relay has an account of this address, as Dovecot sees it when mail comes."""
+    """Return whether Dovecot finds an account of this address for a delivery."""
     return relay.machine.run(["doveadm", "user", address], check=False).status == 0

@@ -1,4 +1,4 @@
-"""Other mail servers: domains with a DKIM key in the lab's DNS, whose mail comes in on port 25."""
+"""Other mail servers: domains with a DKIM key in the lab's DNS that deliver to port 25."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ SIGNED = (b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b
 
 @dataclass(frozen=True)
 class Stranger:
-    """A domain elsewhere that signs its mail (RFC 6376)."""
+    """Another domain that signs its mail (RFC 6376)."""
 
     domain: str
     key: rsa.RSAPrivateKey
 
     @classmethod
     def at(cls, dns: Dns, domain: str) -> Stranger:
-        """Make a domain with a new key, and publish it."""
+        """Create a domain with a new key, and publish it."""
         stranger = cls(domain, rsa.generate_private_key(65537, 2048))
         dns.publish(domain, [("@", "TXT", "v=spf1 ~all"), stranger.record()])
         return stranger
@@ -54,7 +54,7 @@ class Stranger:
         return f"{name}@{self.domain}"
 
     def signed(self, message: bytes, *, domain: str | None = None) -> bytes:
-        """Put a signature above a message, as this domain or as another whose key this would be."""
+        """Add a signature of this domain, or of another domain to pretend to be."""
         pem = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         field: bytes = dkim.sign(
             message,
@@ -69,7 +69,7 @@ class Stranger:
     def deliver(
         self, relay: Relay, message: bytes, *recipients: str, sender: str | None = None
     ) -> None:
-        """Sign a message and hand it over on port 25; raises what smtplib raises."""
+        """Sign a message and deliver it to port 25; raises what smtplib raises."""
         deliver(
             relay, self.signed(message), self.address() if sender is None else sender, *recipients
         )
@@ -87,6 +87,6 @@ def port_25(relay: Relay, *, source: str | None = None) -> Iterator[smtplib.SMTP
 
 
 def deliver(relay: Relay, message: bytes, sender: str, *recipients: str) -> None:
-    """Hand a message over on port 25 as it is; raises what smtplib raises."""
+    """Deliver a message to port 25 unchanged; raises what smtplib raises."""
     with port_25(relay) as session:
         session.sendmail(sender, recipients, message)

@@ -1,4 +1,4 @@
-"""Calls through a relay: what METADATA offers, and allocations made with it (aioice)."""
+"""Calls through a relay: credentials from METADATA, and allocations made with them (aioice)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ stun.ATTRIBUTES_BY_NAME["REQUESTED-ADDRESS-FAMILY"] = (
 )
 IPV6 = 0x02000000
 
-# A port is used once: coturn remembers an allocation's five numbers for a while after its end.
+# Each port is used once, because coturn remembers an allocation's five-tuple for a while.
 _ports = itertools.count(20000)
 
 PREFIX = "/shared/vendor/deltachat/"
@@ -31,7 +31,7 @@ PREFIX = "/shared/vendor/deltachat/"
 
 @dataclass(frozen=True)
 class Offer:
-    """The value of the METADATA entry `turn`, taken apart."""
+    """The parsed value of the METADATA entry `turn`."""
 
     host: str
     port: int
@@ -40,7 +40,7 @@ class Offer:
 
     @classmethod
     def of(cls, person: Person) -> Offer:
-        """Ask as a client does after its login."""
+        """Request it as a client does after login."""
         value = metadata(person, "turn")
         assert value is not None
         host, port, username, password = value.split(":")
@@ -48,7 +48,7 @@ class Offer:
 
 
 def metadata(person: Person, name: str) -> str | None:
-    """Return one entry of the server, None for NIL."""
+    """Return an entry of the server, or None for NIL."""
     with Dialogue.connect(person.relay.address, 993, insecure()) as imap:
         imap.line()
         imap.answer(f'LOGIN "{person.address}" "{person.password}"')
@@ -58,13 +58,13 @@ def metadata(person: Person, name: str) -> str | None:
 
 
 class Mailbox(asyncio.DatagramProtocol):
-    """Datagrams as they came, with their senders."""
+    """Received datagrams with their senders."""
 
     def __init__(self) -> None:
         self.arrived: asyncio.Queue[tuple[bytes, Any]] = asyncio.Queue()
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        """Keep it."""
+        """Store it."""
         self.arrived.put_nowait((data, addr))
 
     async def next(self, seconds: float = 5) -> tuple[bytes, Any]:
@@ -73,10 +73,10 @@ class Mailbox(asyncio.DatagramProtocol):
 
 
 class Client(turn.TurnClientUdpProtocol):
-    """A client that wants a relayed address of the family in which it speaks to the server."""
+    """A client that requests a relayed address of the address family that it uses itself."""
 
     async def request(self, request: stun.Message) -> tuple[stun.Message, tuple[str, int]]:
-        """Add the family to a request for an allocation."""
+        """Add the address family to an allocation request."""
         if request.message_method is stun.Method.ALLOCATE and ":" in self.server[0]:
             request.attributes["REQUESTED-ADDRESS-FAMILY"] = IPV6
         return await super().request(request)
@@ -84,7 +84,7 @@ class Client(turn.TurnClientUdpProtocol):
 
 @dataclass
 class Allocation:
-    """A relayed address, and what arrives there."""
+    """A relayed address and the datagrams that arrive there."""
 
     client: Client
     inbox: Mailbox
@@ -96,7 +96,7 @@ class Allocation:
         return self.client.relayed_address
 
     async def send(self, data: bytes, peer: tuple[str, int]) -> None:
-        """Send through the relay; raises aioice's TransactionFailed when the peer is refused."""
+        """Send through the relay; raises aioice's TransactionFailed if the peer is refused."""
         await self.client.send_data(data, peer)
 
 
@@ -105,9 +105,9 @@ async def allocation(
     server: tuple[str, int], username: str, password: str, *, source: str = ""
 ) -> AsyncIterator[Allocation]:
     """
-    Hold an allocation, of the clients' address `source` if given.
+    Hold an allocation, optionally from the local address `source`.
 
-    Raises aioice's TransactionFailed when the server refuses it.
+    Raises aioice's TransactionFailed if the server refuses it.
     """
     inbox = Mailbox()
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What the website shows: invites, QR codes, and the screenshots that tests leave of it."""
+"""The content of the website: invites, QR codes, and the tests' screenshots."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def codes(picture: bytes) -> list[str]:
 
 
 def shown_invite(relay: Relay) -> str:
-    """Return the bot's link on a relay's website, or "" while there is none."""
+    """Return the bot's link on a relay's website, or "" if there is none."""
     _, page = get(relay, "/")
     link = re.search(rb'href="(https://i\.delta\.chat/#[^"]+)"', page)
     return unescape(link[1].decode()) if link else ""

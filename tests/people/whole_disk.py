@@ -1,4 +1,4 @@
-"""Searching all files of a running relay for octets: of the image, changed since, in memory."""
+"""Searches all files of a running relay, on disk and in memory, for octets."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from harness.machine import Machine
 
-# Runs on the relay. Everything that is a file in a file system that keeps what is written to it, by
-# name and by content; archives of old logs unpacked, because that is how they are read later.
+# Runs on the relay. It searches all files in file systems that store data, by name and by content,
+# and unpacks archives of old logs.
 SEARCH = r"""
 import gzip, json, lzma, os, re, stat, sys
 
@@ -75,7 +75,7 @@ json.dump({"found": sorted(map(tuple, {tuple(one) for one in found})), "unread":
 
 @dataclass(frozen=True)
 class Found:
-    """What a search has found: (what, path), and how much it has read."""
+    """The result of a search: (what, path), and how much was read."""
 
     found: list[tuple[str, str]]
     unread: list[str]
@@ -84,7 +84,7 @@ class Found:
 
 
 def search(machine: Machine, words: Mapping[str, str]) -> Found:
-    """Search every file, whatever it is, for words and for addresses in all their forms."""
+    """Search every file for words and for addresses in all their forms."""
     patterns = {
         what: [(needle.hex(), whole.hex()) for needle, whole in forms(word)]
         for what, word in words.items()
@@ -98,12 +98,12 @@ def search(machine: Machine, words: Mapping[str, str]) -> Found:
 
 def forms(word: str) -> list[tuple[bytes, bytes]]:
     """
-    Return the forms in which a word may lie in a file; of an address, all there are.
+    Return all forms in which a word or an address may appear in a file.
 
-    Each is what to look for, and a pattern around it that must fit as well.
+    Each is a string to search for, and a pattern around it that must match too.
 
-    The four octets of an IPv4 address alone would be found by chance, so they count as part of a
-    `sockaddr_in` (family and port before them), as an IPv4-mapped address, and written in hex.
+    The four octets of an IPv4 address would match by chance. So they count only as part of a
+    `sockaddr_in` (with family and port before them), as an IPv4-mapped address, and in hex.
     """
     try:
         address = ip_address(word)
