@@ -1,1 +1,1 @@
-"""How fast a relay is and what it costs: measured, printed as tables, never asserted."""
+"""The speed and the costs of a relay: measured and printed as tables, never asserted."""

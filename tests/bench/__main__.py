@@ -1,7 +1,7 @@
 """
 `tests/lab bench`: measure a relay and print the tables.
 
-It runs among the clients, boots a relay of its own, and leaves it to `tests/lab` to take it down.
+It runs among the clients and boots its own relay, which `tests/lab` removes afterwards.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEADLINE = 600
 
 
 def chat(relay: Relay, times: int, round_trip: float) -> dict[str, list[float]]:
-    """Run the benchmark of the announcement in a process of its own; name -> seconds."""
+    """Run the benchmark of the announcement in a separate process; return name -> seconds."""
     command = [sys.executable, "-m", "bench.chat", relay.domain, str(times)]
     with tempfile.TemporaryDirectory() as place:
         if not round_trip:
@@ -45,7 +45,7 @@ def _seconds(command: list[str]) -> dict[str, list[float]]:
 
 
 def targets(found: pipeline.Pipeline) -> str:
-    """Compare with what the relay wants to be."""
+    """Compare the figures with the relay's targets."""
     small = [measured for measured in found.cases if measured.case.size < 10_000]
     ratios = [report.rate_ratio(measured) for measured in small]
     cpu = max(report.filter_cpu(measured) for measured in small)
@@ -91,13 +91,13 @@ def _federation(lab: Lab, _relay: Relay, *, quick: bool) -> tuple[object, str]:
 
 
 class Measure(Protocol):
-    """Measures one part: (figures as data, tables for people)."""
+    """Measures one part; returns (figures as data, tables for people)."""
 
     def __call__(self, lab: Lab, relay: Relay, /, *, quick: bool) -> tuple[object, str]:
         """Measure."""
 
 
-# Name -> (title, what measures it), in this order.
+# Name -> (title, function), in this order.
 PARTS: dict[str, tuple[str, Measure]] = {
     "chat": ("two clients that chat", _chat),
     "pipeline": ("messages through the filter", _pipeline),

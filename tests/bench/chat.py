@@ -1,9 +1,9 @@
 """
-The benchmark of chatmail's announcement: what a person waits for.
+The benchmark of chatmail's announcement: the times that users wait.
 
-The four of the wire are Python's own clients with an account made at that very login, the other
-three Delta Chat core; each as the announcement measured it. `python -m bench.chat DOMAIN TIMES`
-prints the seconds of every run as JSON.
+The four measurements of the wire use Python's own clients with a new account; the other three use
+Delta Chat core. Each is measured as in the announcement. `python -m bench.chat DOMAIN TIMES` prints
+the seconds of every run as JSON.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from harness import deltachat
 from harness.lab import Lab
 from harness.relay import Relay
 
-# Median, min, max in seconds over the internet, 20 to 30 ms a packet, against nine.testrun.org,
-# December 2023.
+# Median, minimum and maximum in seconds over the Internet, with 20 to 30 ms per packet, against
+# nine.testrun.org, December 2023.
 ANNOUNCED = {
     "imap_connect": (0.13, 0.11, 0.19),
     "imap_connect_and_login": (0.21, 0.20, 0.24),
@@ -43,9 +43,9 @@ EVENT_SECONDS = 60
 
 
 def wire(relay: Relay) -> dict[str, Callable[[], Callable[[], Any]]]:
-    """Each connects as its name says and returns what hangs up again."""
+    """Return functions that connect and return how to disconnect, by name."""
     host = relay.domain
-    # Made once: reading the roots of trust takes the client longer than all the rest.
+    # Created once: reading the root certificates takes a client longer than the rest.
     tls = unverified()
 
     def imap_connect() -> Callable[[], Any]:
@@ -69,14 +69,14 @@ def wire(relay: Relay) -> dict[str, Callable[[], Callable[[], Any]]]:
 
 
 def timed(step: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds a step takes, and what it returns."""
+    """Return the seconds that a step takes, and its result."""
     start = time.monotonic()
     answer = step()
     return time.monotonic() - start, answer
 
 
 def received(account: Account, texts: set[str]) -> None:
-    """Wait until messages with all these texts have come in, in any order."""
+    """Wait until messages with all these texts have arrived, in any order."""
     events = account.manager.rpc.get_queue(account.id)
     deadline = time.monotonic() + EVENT_SECONDS
     missing = set(texts)
@@ -91,7 +91,7 @@ def received(account: Account, texts: set[str]) -> None:
 
 
 def idle_ready(core: deltachat.Core, relay: Relay) -> None:
-    """Make a new account, find its servers by autoconfig, go online and into IDLE."""
+    """Create a new account, find its servers by autoconfig, go online and enter IDLE."""
     address, password = relay.credentials()
     account = core.deltachat.add_account()
     account.add_or_update_transport(deltachat.login(relay, address, password))
@@ -125,7 +125,7 @@ def chat(core: deltachat.Core, relay: Relay, times: int) -> dict[str, list[float
     return {
         "autoconfig_and_idle_ready": ready,
         "ping_pong": [timed(partial(ping_pong, *two))[0] for _ in range(times)],
-        # New people each time: core slows itself down after some messages in a row.
+        # New users each time, because core slows down after several consecutive messages.
         "send_10_receive_10": [timed(partial(ten, *pair()))[0] for _ in range(times)],
     }
 

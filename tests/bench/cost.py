@@ -1,10 +1,10 @@
-"""What a relay's daemons cost: processor time and memory, from the kernel's own books."""
+"""The costs of a relay's daemons: CPU time and memory, from the kernel's accounting."""
 
 from __future__ import annotations
 
 from harness.machine import Machine
 
-# Those that always run; the website is rendered and gone, expiry and trimming come and go.
+# Daemons that always run; the website, expiry and trimming run only at times.
 OUR_DAEMONS = tuple(f"chatmail-{name}.service" for name in ("filter", "accounts", "web", "tls"))
 GROUPS = "/sys/fs/cgroup/system.slice"
 PSS = """
@@ -23,7 +23,7 @@ def from_here(machine: Machine, path: str) -> str:
 
 
 def counters(machine: Machine, units: tuple[str, ...]) -> dict[str, str]:
-    """Where each unit's processor time stands (cgroup-v2, cpu.stat), as clients can open it."""
+    """Return the file with each unit's CPU time (cgroup-v2, cpu.stat), as clients can open it."""
     return {
         unit.removesuffix(".service"): from_here(machine, f"{GROUPS}/{unit}/cpu.stat")
         for unit in units
@@ -32,9 +32,9 @@ def counters(machine: Machine, units: tuple[str, ...]) -> dict[str, str]:
 
 def memory(machine: Machine, unit: str) -> dict[str, list[int]]:
     """
-    Process name (15 letters) -> bytes of each such process of a unit.
+    Return process name (15 letters) -> bytes of each such process of a unit.
 
-    Pages that several share are divided among them (PSS in smaps_rollup, proc(5)).
+    Shared pages are divided among their processes (PSS in smaps_rollup, proc(5)).
     """
     said = machine.run(["sh", "-c", PSS, "sh", f"{GROUPS}/{unit}"], check=False).out
     found: dict[str, list[int]] = {}
@@ -46,5 +46,5 @@ def memory(machine: Machine, unit: str) -> dict[str, list[int]]:
 
 
 def pss(machine: Machine, unit: str) -> int:
-    """Bytes of all processes of a unit, shared pages divided."""
+    """Return the bytes of all processes of a unit, with shared pages divided."""
     return sum(map(sum, memory(machine, unit).values()))

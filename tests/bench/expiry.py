@@ -1,8 +1,8 @@
 """
-The night: how long it takes to go through all mailboxes, and what deliveries feel of it.
+The nightly expiry: its duration for all mailboxes, and its effect on deliveries.
 
-A message here is an empty file: expiry reads its name and its times. One in twenty is due, as
-on a relay that keeps mail for twenty days and removes one day's worth each night.
+A message here is an empty file, because expiry reads only its name and its times. One in twenty is
+due, as on a relay that keeps mail for twenty days and deletes one day's mail each night.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ REPORT = re.compile(
 
 @dataclass(frozen=True)
 class Night:
-    """One run of chatmail-expire, as it reports itself."""
+    """The results of one run of chatmail-expire, from its own report."""
 
     mailboxes: int
     messages: int
@@ -71,7 +71,7 @@ class Night:
 
 @dataclass(frozen=True)
 class Expiry:
-    """Nights, the first with mail to remove, and the latencies of deliveries in seconds."""
+    """Several runs, the first with mail to delete, and the latencies of deliveries in seconds."""
 
     nights: list[Night]
     before: list[float]
@@ -79,7 +79,7 @@ class Expiry:
 
 
 def make(relay: Relay, accounts: int) -> None:
-    """Make accounts with mailboxes that hold ten messages each."""
+    """Create accounts with mailboxes of ten messages each."""
     paths = relay.value.daemons["paths"]
     relay.machine.unpack({"/usr/local/lib/make-mailboxes.py": File(MAKE)})
     words = ["runuser", "-u", "vmail", "--", "python3", "/usr/local/lib/make-mailboxes.py"]
@@ -93,7 +93,7 @@ def make(relay: Relay, accounts: int) -> None:
 
 
 def night(relay: Relay) -> Night:
-    """Run what the timer runs."""
+    """Run the expiry as the timer does."""
     cursor = relay.machine.cursor()
     relay.machine.run(["systemctl", "start", "chatmail-expire.service"], timeout=NIGHT_SECONDS)
     said = relay.machine.journal("chatmail-expire.service", after=cursor)
@@ -106,7 +106,7 @@ def night(relay: Relay) -> Night:
 
 @contextmanager
 def nights(relay: Relay) -> Iterator[list[Night]]:
-    """Run one night after the other; the list is complete at the end."""
+    """Run the expiry repeatedly; the list is complete at the end."""
     done: list[Night] = []
     stop = threading.Event()
 
@@ -124,7 +124,7 @@ def nights(relay: Relay) -> Iterator[list[Night]]:
 
 
 def row(spec: Spec) -> list[float]:
-    """Send a row of messages; seconds from the end of DATA to each IDLE notification."""
+    """Send a series of messages; return the seconds from DATA's end to each announcement."""
     return run_load(spec).latencies
 
 

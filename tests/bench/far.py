@@ -1,8 +1,8 @@
 """
-Clients far away: a command that finds a relay's name at an address where everything is later.
+Distant clients: a command for which a relay's name leads to an address with added latency.
 
-The kernel may have no netem, so a proxy among the clients delays what passes (`harness.delay`), and
-/etc/hosts, laid over in a mount namespace of the command's own, leads there.
+The kernel may have no netem. So a proxy among the clients delays the data (`harness.delay`), and an
+/etc/hosts in the command's own mount namespace points to it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ENTER = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
 
 @contextmanager
 def away(relay: Relay, round_trip: float, place: Path) -> Iterator[list[str]]:
-    """Give the beginning of a command for which the relay is `round_trip` seconds away."""
+    """Return the command prefix that makes the relay `round_trip` seconds away."""
     hosts = place / "hosts"
     hosts.write_text(f"127.0.0.1 localhost\n::1 localhost\n{ADDRESS} {relay.domain}\n")
     ports = [str(port) for port in relay.value.ports.values()]

@@ -1,8 +1,8 @@
 """
-Across two relays: latency to the IDLE notification on the other, and messages a second.
+Two relays: latency to the IDLE notification on the other one, and messages per second.
 
-Both run on this one machine, with a resolver and TLS between them as in the world; rounds within a
-relay and across alternate.
+Both run on this machine, with a resolver and TLS between them as on the Internet. Rounds within one
+relay and across both alternate.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SPOOL = "/var/spool/postfix"
 
 @dataclass
 class Federation:
-    """Results of every round: "local" within the first relay, "across" to the second."""
+    """The results of every round: "local" within the first relay, "across" to the second."""
 
     single: dict[str, list[Result]] = field(default_factory=lambda: {"local": [], "across": []})
     rates: dict[str, list[Result]] = field(default_factory=lambda: {"local": [], "across": []})
@@ -45,7 +45,7 @@ def measure(lab: Lab, *, quick: bool) -> Federation:
         body = Path(place) / "body"
         body.write_bytes(messages.body(3_000))
         for one in (near, far):
-            # Logging in creates them.
+            # The first login creates them.
             run_load(_spec(one, accounts[one.domain], "chains", str(body), ACCOUNTS, ACCOUNTS))
         for _ in range(1 if quick else 3):
             for name in found.single:
@@ -60,7 +60,7 @@ def measure(lab: Lab, *, quick: bool) -> Federation:
 
 
 def let_resolver_remember(relay: Relay) -> None:
-    """Undo what only a lab wants of a relay's resolver: that it keeps no answer."""
+    """Enable the resolver's cache, which the lab disables."""
     text = str(relay.value.files["/etc/unbound/unbound.conf"].text)
     kept = [line for line in text.splitlines() if not line.strip().startswith("cache-max-")]
     relay.machine.write("/etc/unbound/unbound.conf", "\n".join(kept) + "\n")
@@ -99,7 +99,7 @@ def _spec(
 
 
 def tables(found: Federation) -> str:
-    """Lay out the figures."""
+    """Format the figures as tables."""
     rows = []
     medians = {}
     for name in found.single:

@@ -1,4 +1,4 @@
-"""Figures out of measurements."""
+"""Statistics of measurements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Summary:
-    """What is printed of a series; unit as measured."""
+    """The printed statistics of a series, in the unit of the measurement."""
 
     median: float
     low: float
@@ -20,7 +20,7 @@ class Summary:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that `share` (0 to 1) of the series does not exceed: nearest rank."""
+    """Return the smallest value that `share` (0 to 1) of the series does not exceed."""
     if not values:
         raise ValueError("a percentile of nothing")
     if not 0 <= share <= 1:
@@ -30,7 +30,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def summary(values: Sequence[float]) -> Summary:
-    """Median, extremes and 95th percentile of a series that is not empty."""
+    """Return median, extremes and 95th percentile of a series that is not empty."""
     return Summary(
         median=statistics.median(values),
         low=min(values),
@@ -42,10 +42,10 @@ def summary(values: Sequence[float]) -> Summary:
 
 def paired_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
     """
-    The median of the ratios round by round.
+    Return the median of the ratios of each round.
 
-    Rounds are interleaved, so what slows the machine down for a while slows both sides of a pair;
-    the ratio of two medians would compare different moments.
+    Rounds alternate, so a slow moment of the machine affects both sides of a pair. The ratio of two
+    medians would compare different moments.
     """
     if len(numerators) != len(denominators):
         raise ValueError(f"{len(numerators)} rounds cannot be paired with {len(denominators)}")

@@ -1,8 +1,8 @@
 """
-The load: a process of its own that reads what to do and prints what it measured.
+The load generator: a separate process that reads a specification and prints its measurements.
 
-A specification comes on standard input and a result leaves on standard output, both JSON. Clocks
-start when every connection is open and logged in.
+The specification is JSON on standard input, and the result is JSON on standard output. Clocks start
+when every connection is open and logged in.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ Account = tuple[str, str]
 
 @dataclass(frozen=True)
 class Spec:
-    """What to do; `accounts` both send and receive, `sources` are local addresses."""
+    """The work to do; `accounts` both send and receive, `sources` are local addresses."""
 
     mode: str  # rate, chains, row, hold
     host: str
     port: int
     accounts: list[Account]
     sources: list[str]
-    body: str = ""  # file with what follows the head of each message
+    body: str = ""  # file with the part of each message after its head
     concurrency: int = 1
-    messages: int = 0  # in all
+    messages: int = 0  # total
     gap: float = 0  # row: seconds between two messages
     queue: str = ""  # rate: Postfix' queue directory, as seen from here
-    far_host: str = ""  # where the recipients are, if not at `host`
+    far_host: str = ""  # the recipients' host, if not `host`
     far_accounts: list[Account] = field(default_factory=list)
     far_queue: str = ""
     counters: dict[str, str] = field(
@@ -50,7 +50,7 @@ class Spec:
 
 @dataclass
 class Result:
-    """What was measured, in seconds."""
+    """The measurements, in seconds."""
 
     wall: float = 0
     acknowledged: int = 0
@@ -71,7 +71,7 @@ class Load:
         self.next = iter(range(spec.messages))
 
     async def rate(self) -> None:
-        """Send as fast as `concurrency` connections go; ends when Postfix' queue is empty."""
+        """Send as fast as `concurrency` connections allow; ends when Postfix' queue is empty."""
 
         async def sender(session: Submission) -> None:
             for number in self.next:
@@ -82,7 +82,7 @@ class Load:
         await _all(session.close() for session in sessions)
 
     async def chains(self) -> None:
-        """Pairs, each sending the next message when the one before has been announced."""
+        """Run pairs that send the next message when the previous one is announced."""
         pairs = self.spec.concurrency
 
         async def pair(session: Submission, watch: Watch, index: int) -> None:
@@ -100,7 +100,7 @@ class Load:
         )
 
     async def row(self) -> None:
-        """One pair, a message every `gap` seconds, whatever becomes of those before."""
+        """Run one pair that sends a message every `gap` seconds, without waiting for the others."""
         [session] = await self._sessions()
         watch = await self._watch(0)
 
@@ -117,7 +117,7 @@ class Load:
         await _all([session.close(), watch.close()])
 
     async def hold(self) -> None:
-        """Open `concurrency` IDLE connections, say so, and keep them until standard input ends."""
+        """Open `concurrency` IDLE connections and keep them until standard input ends."""
         watches = [await self._watch(index) for index in range(self.spec.concurrency)]
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)
@@ -167,7 +167,7 @@ class Load:
         return {unit: cpu_seconds(path) for unit, path in self.spec.counters.items()}
 
     async def _empty_queue(self) -> None:
-        # In the order in which a message moves, so that none is missed between two looks.
+        # In the order in which a message moves, so that none is missed between two checks.
         queues = [queue for queue in (self.spec.queue, self.spec.far_queue) if queue]
         names = ("maildrop", "incoming", "active")
         places = [f"{queue}/{name}" for queue in queues for name in names]
@@ -176,7 +176,7 @@ class Load:
 
 
 def cpu_seconds(path: str) -> float:
-    """Processor time of a control group, ended processes included (cgroup-v2, cpu.stat)."""
+    """Return the CPU time of a control group, including ended processes (cgroup-v2, cpu.stat)."""
     first = Path(path).read_text().splitlines()[0].split()
     return int(first[1]) / 1e6
 
@@ -186,7 +186,7 @@ async def _all(work: Iterable[Awaitable[None]]) -> None:
 
 
 def run_load(spec: Spec) -> Result:
-    """Run a specification in a process of its own; raises ValueError if that fails."""
+    """Run a specification in a separate process; raises ValueError if that fails."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.load"],
         input=json.dumps(asdict(spec)) + "\n",
@@ -201,7 +201,7 @@ def run_load(spec: Spec) -> Result:
 
 
 async def main() -> None:
-    """Do what standard input says."""
+    """Run the specification on standard input."""
     spec = Spec(**json.loads(sys.stdin.readline()))
     load = Load(spec)
     modes = {"rate": load.rate, "chains": load.chains, "row": load.row, "hold": load.hold}

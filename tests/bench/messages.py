@@ -1,4 +1,4 @@
-"""End-to-end encrypted messages of a wanted size, made once and sent often."""
+"""End-to-end encrypted messages of a given size, created once and sent often."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ Content-Type: application/octet-stream
 
 
 def head(sender: str, recipient: str, run: str, number: int) -> bytes:
-    """The head of a message, as it follows DATA; `run` and `number` make its Message-ID."""
+    """Return the head of a message after DATA; `run` and `number` make its Message-ID."""
     return _crlf(HEAD.format(sender=sender, recipient=recipient, run=run, number=number))
 
 
 def body(size: int) -> bytes:
-    """The body of a message of about `size` bytes: noise, encrypted to a key made now."""
-    # What PGPy is warned of is no news of ours (pytest.ini).
+    """Return the body of a message of about `size` bytes: random data, encrypted to a new key."""
+    # PGPy's own warnings do not concern us (pytest.ini).
     warnings.filterwarnings("ignore", module=r"pgpy\.")
     from people import openpgp
 
-    # Head, frame, session key and packet headers take 775 bytes; armour makes 66 bytes out of 48.
+    # Head, frame, session key and packet headers take 775 bytes; armor makes 66 bytes out of 48.
     letters = max(size - 775, 22) * 48 // 66
     plain = base64.b64encode(secrets.token_bytes(letters))[:letters].decode()
     armor = openpgp.encrypt(plain, "load@localhost")
-    # A Version: line in the armour would tell the sender's software; relays refuse it.
+    # A Version: line in the armor would reveal the sender's software; relays refuse it.
     lines = [line for line in armor.splitlines() if not line.startswith("Version:")]
     return _crlf(PARTS.format(armor="\n".join(lines)))
 

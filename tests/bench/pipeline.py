@@ -1,9 +1,9 @@
 """
-The pipeline: messages a second, latency to the IDLE notification, cost; filtered and not.
+The mail pipeline with and without the filter: messages per second, latency, cost.
 
-Not filtered is the same Postfix and the same Dovecot: one more submission service that differs in
-having no milter. Rounds of both alternate, because the machine's speed drifts and only neighbours
-can be compared.
+Without the filter means the same Postfix and Dovecot, with an additional submission service that
+has no milter. Rounds of both alternate, because the machine's speed drifts and only neighbouring
+rounds are comparable.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from harness.relay import Relay
 
 BARE_PORT = 2465
 SHIPPED_PORT = 465
-# Postfix' own listeners, to which nginx hands these on.
+# Postfix' own listeners, to which nginx forwards.
 BARE_SERVICE, SHIPPED_SERVICE = "127.0.0.1:22465", "127.0.0.1:20465"
 VARIANTS = {"bare": BARE_PORT, "shipped": SHIPPED_PORT}
 ACCOUNTS = 50
 UNITS = (*cost.OUR_DAEMONS, "dovecot.service", "postfix.service", "systemd-journald.service")
-# Processes that Dovecot keeps ready (process_min_avail 4), and one that is just being replaced.
+# Processes that Dovecot keeps ready (process_min_avail 4), and one that is being replaced.
 SPARE_IMAP = 5
-# What a load needs a relay to allow; everything else is as shipped.
+# Limits that a load needs; all other settings are as shipped.
 SETTINGS: dict[str, Any] = {
     "sending": {"perMinute": 100000, "burst": 100000},
     "connections": {"perAddress": 1000},
@@ -46,7 +46,7 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Case:
-    """Messages of a size over so many connections; `rate` and `chains`: how many in all."""
+    """Messages of a size over this many connections; `rate` and `chains` are the totals."""
 
     size: int
     concurrency: int
@@ -55,7 +55,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What a table calls it."""
+        """Its name in tables."""
         return f"{'1 MB' if self.size >= 1_000_000 else '3 KB'} x{self.concurrency}"
 
 
@@ -72,7 +72,7 @@ QUICK = [Case(3_000, 2, 6, 4), Case(1_000_000, 1, 2, 1)]
 
 @dataclass
 class Measured:
-    """One case: per variant the results of every round."""
+    """One case: the results of every round, per variant."""
 
     case: Case
     rates: dict[str, list[Result]] = field(default_factory=lambda: {name: [] for name in VARIANTS})
@@ -81,7 +81,7 @@ class Measured:
 
 @dataclass
 class Pipeline:
-    """Everything measured; memory in bytes."""
+    """All measurements; memory in bytes."""
 
     cases: list[Measured]
     row: Result
@@ -92,7 +92,7 @@ class Pipeline:
 
 
 class Bench:
-    """A relay with a load beside it."""
+    """A relay with a load generator."""
 
     def __init__(self, relay: Relay, place: Path) -> None:
         self.relay = relay
@@ -106,20 +106,20 @@ class Bench:
         return self.relay.machine
 
     def prepare(self, cases: list[Case]) -> None:
-        """Open the port without a filter, make the accounts, encrypt one body per size."""
+        """Open the port without a filter, create the accounts, and encrypt one body per size."""
         add_bare_submission(self.machine)
         self.accounts = [self.relay.credentials() for _ in range(ACCOUNTS)]
         for size in {case.size for case in cases} | {3_000}:
             path = self.place / f"body-{size}"
             path.write_bytes(messages.body(size))
             self.bodies[size] = str(path)
-        # Logging in creates them, in IMAP as in SMTP.
+        # The first login creates them, in IMAP as in SMTP.
         with self.holding(ACCOUNTS):
             pass
         self._empty_mailboxes()
 
     def spec(self, mode: str, port: int = SHIPPED_PORT, **more: Any) -> Spec:
-        """Return a specification with everything that is the same in all of them."""
+        """Return a specification with all common values."""
         return Spec(
             mode=mode,
             host=self.relay.address,
@@ -131,7 +131,7 @@ class Bench:
         )
 
     def run(self, spec: Spec) -> Result:
-        """Run a load and empty the mailboxes; raises ValueError unless all was delivered."""
+        """Run a load and empty the mailboxes; raises ValueError unless all mail was delivered."""
         result = run_load(spec)
         delivered = self._empty_mailboxes()
         if not result.acknowledged == delivered == spec.messages:
@@ -142,7 +142,7 @@ class Bench:
         return result
 
     def _empty_mailboxes(self) -> int:
-        """Delete all mail; how much there was."""
+        """Delete all mail; return the number of messages."""
         boxes = self.relay.value.daemons["paths"]["mailboxes"]
         script = 'find "$1" -path "*/Maildir/new/*" -o -path "*/Maildir/cur/*" | wc -l'
         count = int(self.machine.run(["sh", "-c", script, "sh", boxes]).out)
@@ -150,7 +150,7 @@ class Bench:
         return count
 
     def rounds(self, case: Case, rounds: int) -> Measured:
-        """Measure one case, both variants in turn, the order reversed each round."""
+        """Measure one case, both variants in turn, in alternating order."""
         measured = Measured(case)
         names = list(VARIANTS)
         common = {"body": self.bodies[case.size], "concurrency": case.concurrency}
@@ -164,13 +164,13 @@ class Bench:
         return measured
 
     def row(self, count: int, gap: float) -> Result:
-        """Measure notifications in a row of messages `gap` seconds apart."""
+        """Measure notifications in a series of messages `gap` seconds apart."""
         body = self.bodies[3_000]
         return self.run(self.spec("row", messages=count, gap=gap, body=body))
 
     @contextmanager
     def holding(self, connections: int) -> Iterator[None]:
-        """Keep so many IDLE connections open."""
+        """Keep this many IDLE connections open."""
         spec = self.spec("hold", concurrency=connections)
         command = [sys.executable, "-m", "bench.load"]
         with subprocess.Popen(
@@ -188,9 +188,9 @@ class Bench:
 
     def idle_memory(self, connections: int) -> float:
         """
-        Bytes of Dovecot that one more hibernated IDLE connection takes.
+        Return the bytes of Dovecot that one more hibernated IDLE connection takes.
 
-        Processes named imap are left out: they serve who is awake, and some wait for work.
+        Processes named imap are excluded, because they serve awake clients, or wait for work.
         """
 
         def asleep() -> dict[str, list[int]] | None:
@@ -220,7 +220,7 @@ class Bench:
 
 
 def add_bare_submission(machine: Machine) -> None:
-    """Give Postfix one more submission service behind nginx, the same but for its milter."""
+    """Add a submission service behind nginx that differs only in having no milter."""
     service = machine.run(["postconf", "-M", f"{SHIPPED_SERVICE}/inet"]).out.strip()
     bare = f"{BARE_SERVICE} {service.partition(' ')[2].strip()}"
     machine.run(["postconf", "-Me", f"{BARE_SERVICE}/inet={bare}"])

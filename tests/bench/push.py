@@ -1,8 +1,8 @@
 """
-Push: from the end of a submission to the notification at the push proxy, at steady rates.
+Push latency: from the end of a submission to the notification at the proxy, at steady rates.
 
-The time includes the whole delivery: queue, LMTP, the maildir, Dovecot's mark. Each message goes to
-another of so many people that nobody has two under way, so every message is one notification.
+The time includes the whole delivery: queue, LMTP, the maildir, Dovecot's status. Recipients rotate
+so that none has two messages in transit, and every message is one notification.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ SESSIONS = 10
 DEADLINE = 300
 ARRIVAL_SECONDS = 30
 ACCOUNTS = "chatmail-accounts.service"
-# Messages a second, and how many of them.
+# Messages per second, and their number.
 FULL = ((1, 20), (10, 150), (50, 600))
 QUICK = ((10, 10),)
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What the sending process does."""
+    """The work of the sending process."""
 
     host: str
     people: list[tuple[str, str]]
@@ -52,7 +52,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Steady:
-    """One rate: seconds to each notification, and what the daemon spent per message."""
+    """One rate: the seconds to each notification, and the daemon's CPU time per message."""
 
     rate: int
     latencies: list[float]
@@ -60,7 +60,7 @@ class Steady:
 
 
 def measure(lab: Lab, relay: Relay, *, quick: bool) -> list[Steady]:
-    """Measure every rate, with devices of new people."""
+    """Measure every rate, with devices of new users."""
     people = [relay.credentials() for _ in range(PEOPLE)]
     for person in people:
         _register(relay, person)
@@ -100,8 +100,8 @@ def _steady(relay: Relay, proxy: PushProxy, spec: Spec) -> Steady:
             timeout=ARRIVAL_SECONDS,
         )
         told = [one.at for one in proxy.told if one.token == token(address)]
-        # On a machine that stalls, one notification may stand for two messages; and the sender may
-        # be stopped before it has looked at the clock.
+        # On a machine that stalls, one notification may stand for two messages, and the sender may
+        # be stopped before it has read the clock.
         latencies += [
             max(min(at for at in told if at >= begun) - ended, 0) for begun, ended in times
         ]
@@ -109,7 +109,7 @@ def _steady(relay: Relay, proxy: PushProxy, spec: Spec) -> Steady:
 
 
 def token(address: str) -> str:
-    """Return a token as long as clients make them: a key's worth of base64."""
+    """Return a token as long as clients' tokens: a key in base64."""
     return f"openpgp:{address.partition('@')[0]}{'x' * 600}=="
 
 
@@ -134,7 +134,7 @@ async def _send(spec: Spec, body: bytes) -> dict[str, list[tuple[float, float]]]
 
     async def one(number: int) -> None:
         session = await sessions.get()
-        # Never to the sender, whose own copies wake nobody.
+        # Never to the sender, whose own copies are not notified.
         recipient = spec.people[SESSIONS + number % (len(spec.people) - SESSIONS)][0]
         message = head(session.sender, recipient, run, number) + body
         begun = time.monotonic()

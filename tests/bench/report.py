@@ -18,7 +18,7 @@ client: the load's own share of the processor time used, in b."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out columns: the first to the left, the others to the right."""
+    """Format columns: the first left-aligned, the others right-aligned."""
     lines = [list(head), *[list(row) for row in rows]]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     shown = [
@@ -32,7 +32,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def chat(series: dict[str, dict[str, list[float]]]) -> str:
-    """Lay out the benchmark of the announcement; `series`: how far away -> name -> seconds."""
+    """Format the benchmark of the announcement; `series`: distance -> name -> seconds."""
     head = ["seconds"]
     for distance in series:
         head += [distance, "min", "max"]
@@ -48,7 +48,7 @@ def chat(series: dict[str, dict[str, list[float]]]) -> str:
 
 
 def pipeline(found: Pipeline) -> str:
-    """Lay out rates, latencies and costs."""
+    """Format rates, latencies and costs."""
     parts = [
         "Messages per second until the queue is empty, median; a: no filter, b: as shipped",
         table(
@@ -72,7 +72,7 @@ def _per_second(measured: Measured) -> dict[str, list[float]]:
 
 
 def rate_ratio(measured: Measured) -> float:
-    """Rate with the filter divided by the rate without, round by round."""
+    """Return the rate with the filter divided by that without, per round."""
     rates = _per_second(measured)
     return paired_ratio(rates["shipped"], rates["bare"])
 
@@ -98,7 +98,7 @@ def _share(result: Result) -> float:
 
 
 def filter_cpu(measured: Measured) -> float:
-    """Processor time of the filter per message, ms."""
+    """Return the filter's CPU time per message, in ms."""
     results = measured.rates["shipped"]
     return 1000 * summary([r.unit_cpu["chatmail-filter"] / r.acknowledged for r in results]).median
 
@@ -117,7 +117,7 @@ def _costs(found: Pipeline) -> str:
 
 
 def memory(found: Pipeline) -> str:
-    """Lay out what the daemons hold."""
+    """Format the daemons' memory."""
     rows = [
         [
             unit.removesuffix(".service"),
@@ -134,7 +134,7 @@ def memory(found: Pipeline) -> str:
 
 
 def expiry(found: Expiry) -> str:
-    """Lay out what the night takes and what deliveries feel of it."""
+    """Format the duration of the expiry and its effect on deliveries."""
     first = found.nights[0]
     before, meanwhile = summary(found.before), summary(found.meanwhile)
     rows = [
@@ -152,7 +152,7 @@ def expiry(found: Expiry) -> str:
 
 
 def row(found: Result) -> str:
-    """Say how fast notifications are in a row."""
+    """Format the latency of notifications in a series."""
     figures = summary(found.latencies)
     dovecot = found.unit_cpu["dovecot"] / found.acknowledged
     return (
@@ -163,7 +163,7 @@ def row(found: Result) -> str:
 
 
 def push(found: Sequence[Steady]) -> str:
-    """Lay out how fast phones are woken."""
+    """Format the latency of push notifications."""
     rows = []
     for one in found:
         figures = summary(one.latencies)

@@ -1,4 +1,4 @@
-"""Claims about the delaying proxy."""
+"""Tests of the delaying proxy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _through(payload: bytes) -> tuple[list[float], bytes]:
-    """Return the times of connect(), greeting and first answer, and the payload come back."""
+    """Return the times of connect(), greeting and first answer, and the echoed payload."""
     server = await asyncio.start_server(_echo, FAR, 0)
     port = server.sockets[0].getsockname()[1]
     async with server, Distance(NEAR, FAR, ROUND_TRIP).listening([port]):
@@ -41,22 +41,22 @@ async def _through(payload: bytes) -> tuple[list[float], bytes]:
     return times, back
 
 
-def test_what_goes_there_and_back_takes_the_round_trip() -> None:
-    """A proxy that is early would flatter the relay; the handshake is one round trip more."""
+def test_a_round_trip_takes_its_time() -> None:
+    """Too little delay would flatter the relay; the handshake is one more round trip."""
     (start, greeted, answered), _ = asyncio.run(asyncio.wait_for(_through(b""), DEADLINE))
     assert greeted - start >= 2 * ROUND_TRIP
     assert answered - greeted >= ROUND_TRIP
 
 
-def test_everything_arrives_in_order_and_the_end_is_passed_on() -> None:
-    """Many chunks are on their way at once; each must leave in its turn."""
+def test_everything_arrives_in_order_up_to_the_end() -> None:
+    """Many chunks are in transit at once and must keep their order."""
     payload = os.urandom(16 * 1024 * 1024)
     _, back = asyncio.run(asyncio.wait_for(_through(payload), DEADLINE))
     assert hashlib.sha256(back).digest() == hashlib.sha256(payload).digest()
 
 
-def test_a_server_that_is_not_there_ends_the_connection() -> None:
-    """A client behind the proxy must not wait for ever."""
+def test_a_missing_server_ends_the_connection() -> None:
+    """A client behind the proxy must not wait forever."""
 
     async def refused() -> bytes:
         server = await asyncio.start_server(_echo, FAR, 0)

@@ -1,4 +1,4 @@
-"""As much SMTP and IMAP as a load needs, at little cost: the client shares the relay's cores."""
+"""Minimal SMTP and IMAP clients for load generation, because they share the relay's CPUs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ LIMIT = 1024 * 1024
 
 
 class RefusedError(Exception):
-    """The server answered something else than hoped for; `str()` is its reply."""
+    """The server gave an unexpected reply, which is `str()`."""
 
 
 def unverified() -> ssl.SSLContext:
-    """TLS to a relay whose domain starts with `_`: clients do not verify its certificate."""
+    """Return a context for a `_` relay, whose certificate clients do not verify."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -58,11 +58,11 @@ class Submission:
 
     async def send(self, recipient: str, message: bytes) -> float:
         """
-        Send one message, CRLF and dots already stuffed; the clock (monotonic, s) at end of DATA.
+        Send one message with CRLF and stuffed dots; return the time (monotonic, s) of DATA's end.
 
         Raises RefusedError.
         """
-        # RFC 2920: these three may be sent at once.
+        # RFC 2920: these three may be pipelined.
         envelope = f"MAIL FROM:<{self.sender}>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n"
         self.writer.write(envelope.encode())
         await self._reply(250)
@@ -75,7 +75,7 @@ class Submission:
         return ended
 
     async def close(self) -> None:
-        """Say QUIT and hang up."""
+        """Send QUIT and close the connection."""
         await self._say("QUIT", 221)
         self.writer.close()
 
@@ -94,7 +94,7 @@ class Submission:
 
 
 class Watch:
-    """An IMAP connection in IDLE (RFC 2177) that notes when each message was announced."""
+    """An IMAP connection in IDLE (RFC 2177) that records when each message was announced."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -123,7 +123,7 @@ class Watch:
         return watch
 
     async def announced(self, number: int) -> float:
-        """When the `number`th message (from 1) since IDLE began was announced (monotonic, s)."""
+        """Return when the `number`th message (from 1) in IDLE was announced (monotonic, s)."""
         while len(self._announced) < number:
             if self._listening and self._listening.done():
                 raise RefusedError("the IMAP connection ended while waiting for a message")
@@ -132,7 +132,7 @@ class Watch:
         return self._announced[number - 1]
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._listening:
             self._listening.cancel()
         self._writer.close()
@@ -157,7 +157,7 @@ class Watch:
             self._more.set()
 
     def _note(self, line: bytes) -> None:
-        """Take `* 7 EXISTS`: several messages may be announced by one line."""
+        """Handle `* 7 EXISTS`: one line may announce several messages."""
         words = line.split()
         if len(words) == 3 and words[2] == b"EXISTS":
             now = time.monotonic()

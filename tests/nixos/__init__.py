@@ -1,1 +1,1 @@
-"""Claims about services.chatmail and its hosts, and what runs inside the VM tests."""
+"""Tests of services.chatmail and its hosts, and what runs inside the VM tests."""

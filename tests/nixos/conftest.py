@@ -1,4 +1,4 @@
-"""What a claim needs besides pytest; without it the claim skips, and says how to get it."""
+"""Skips tests whose requirements are missing, and says how to get them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from nixos.evaluation import find_lib, how_to_get_lib
 
 HERE = Path(__file__).resolve().parent
-# They look at Python alone.
+# These test only Python code.
 NEED_NO_LIB = ("test_plugin.py",)
 
 

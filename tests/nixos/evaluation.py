@@ -1,8 +1,8 @@
 """
-Evaluating modules/, hosts/ and flake.nix with nixpkgs' lib and a stand-in for the rest of it.
+Evaluates modules/, hosts/ and flake.nix with nixpkgs' lib and a stand-in for the rest of nixpkgs.
 
-lib is found as $NIXPKGS_LIB, or as nixpkgs-lib in the cache directory of the tests; without it,
-the tests of this directory skip.
+lib is searched at $NIXPKGS_LIB, then as nixpkgs-lib in the tests' cache directory. Without it, the
+tests of this directory are skipped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SOURCE = "https://github.com/nix-community/nixpkgs.lib"
 
 Settings = dict[str, Any]
 
-# Enough for a relay with a name that the world knows.
+# The smallest settings of a public relay.
 GOOD: Settings = {
     "domain": "chat.example.org",
     "certificate": {"email": "operator@example.org"},
@@ -27,7 +27,7 @@ GOOD: Settings = {
 
 
 def cache_directory() -> Path:
-    """Where the tests keep what is expensive to fetch."""
+    """Return the directory for downloads of the tests."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "chatmail-lab"
 
@@ -40,21 +40,21 @@ def find_lib() -> Path | None:
 
 
 def how_to_get_lib() -> str:
-    """Return what to tell whoever has no lib."""
+    """Return instructions for users without lib."""
     place = cache_directory() / "nixpkgs-lib"
     return f"nixpkgs' lib is not there; get it with: git clone {SOURCE} {place}"
 
 
 class EvaluationError(Exception):
-    """What Nix said, as it said it."""
+    """Nix' error message."""
 
 
 def nix(expression: str) -> Any:
     """
     Return the JSON value of a Nix expression.
 
-    In it `lib` is nixpkgs' lib, `nixpkgs` the stand-in, `repository` this checkout, `see`
-    tests/nixos/see.nix. Raises EvaluationError with Nix' own words.
+    In it `lib` is nixpkgs' lib, `nixpkgs` the stand-in, `repository` this checkout, and `see`
+    tests/nixos/see.nix. Raises EvaluationError with Nix' own message.
     """
     names = (
         f"repository = {REPOSITORY}; lib = import {find_lib()}/lib; "
@@ -79,7 +79,7 @@ def nix(expression: str) -> Any:
 
 
 def as_nix(data: object) -> str:
-    """Return a Nix expression for data that JSON can say."""
+    """Return a Nix expression for JSON data."""
     return f"(builtins.fromJSON {json.dumps(json.dumps(data)).replace('${', chr(92) + '${')})"
 
 

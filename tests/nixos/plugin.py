@@ -1,8 +1,9 @@
 """
-The lab in pytest, inside a NixOS VM test: the fixtures that the claims of tests/relay use.
+The lab in pytest, inside a NixOS VM test: the fixtures that the tests of tests/relay use.
 
-The machines are the VM test's, found in /etc/lab/relays.json and reached through ssh. What only the
-harness' own lab can do (boot a machine, another relay, other settings) skips the claim and says so.
+The machines are those of the VM test, listed in /etc/lab/relays.json and reached by ssh. If only
+the harness' own lab can do something (boot a machine, another relay, other settings), the test is
+skipped with a reason.
 """
 
 from __future__ import annotations
@@ -34,37 +35,41 @@ PATH = "/run/wrappers/bin:/run/current-system/sw/bin"
 SSH = [
     *("ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"),
     *("-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"),
-    # One connection for all commands to a machine.
+    # One ssh connection for all commands to a machine.
     *("-o", "ControlMaster=auto", "-o", "ControlPath=/tmp/ssh-%h", "-o", "ControlPersist=60"),
 ]
 
 
 def beyond(what: str) -> NoReturn:
-    """Skip the running claim: it asks for more than the machines of a VM test can do."""
+    """Skip the running test, because the machines of a VM test cannot do this."""
     pytest.skip(f"a VM test cannot {what}")
 
 
 class VirtualMachine(Machine):
-    """A machine of the VM test. Commands and files go through ssh; power is the test driver's."""
+    """
+    A machine of the VM test.
+
+    Commands and files go through ssh; the test driver controls power.
+    """
 
     @classmethod
     def at(cls, name: str, number: int) -> VirtualMachine:
-        """Return the machine with this last octet."""
+        """Return the machine whose address ends in this number."""
         return cls(name, Path("/"), Link("", (number,)))
 
     def running(self) -> bool:
-        """Tell that it is up: the test driver says when claims run."""
+        """Return True: tests run only while the machine is up."""
         return True
 
     def command(self, command: Sequence[str], user: str = "root") -> list[str]:
-        """Return the client's command that runs `command` in it."""
+        """Return the local command that runs `command` on it."""
         become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}"]
         groups = [] if user == "root" else ["--init-groups", "--"]
         words = ["env", f"PATH={PATH}", *become, *groups, *command]
         return [*SSH, f"root@{self.address}", "--", shlex.join(words)]
 
     def wait_for_port(self, port: int, timeout: float = 30, address: str | None = None) -> None:
-        """Wait until something in it accepts TCP connections."""
+        """Wait until a TCP port on it accepts connections."""
 
         def accepts() -> bool:
             with socket.create_connection((address or self.address, port), timeout=timeout):
@@ -94,7 +99,7 @@ class VirtualRelay(Relay):
 
 
 class VirtualLab(Lab):
-    """The machines of the VM test, as the claims know a lab."""
+    """The machines of the VM test, as a lab for the tests."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,12 +109,12 @@ class VirtualLab(Lab):
 
     @property
     def dns(self) -> Dns:
-        """The lab's name server, as tests/harness drives it."""
+        """The lab's name server, controlled as by tests/harness."""
         return Dns(VirtualMachine.at("dns", DNS))
 
     @property
     def clients(self) -> Link:
-        """The machine that this runs on."""
+        """The machine on which this runs."""
         return Link("", CLIENTS)
 
     def machine(self, name: str) -> Machine:
@@ -117,7 +122,7 @@ class VirtualLab(Lab):
         beyond(f"boot another machine ({name})")
 
     def relay(self, domain: str, settings: Settings | None = None) -> Relay:
-        """Return the relay of this domain, in the DNS; its settings are those that its node has."""
+        """Return the relay of this domain and publish it in the DNS; its node has the settings."""
         if domain not in self._known:
             beyond(f"boot another relay ({domain}, {json.dumps(dict(settings or {}))})")
         entry = self._known[domain]
@@ -147,5 +152,5 @@ def lab() -> Lab:
 
 @pytest.fixture(scope="session")
 def relay(lab: Lab) -> Relay:
-    """The relay with default settings, shared by all claims."""
+    """The relay with default settings, shared by all tests."""
     return lab.relay(DOMAIN)

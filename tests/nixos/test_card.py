@@ -1,4 +1,4 @@
-"""Claims about chatmail.txt on a Raspberry Pi's card: what it may say, and what happens at boot."""
+"""Tests of chatmail.txt on a Raspberry Pi's card: its content, and what happens at boot."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ GOOD = f"domain = chat.example.org\ncontact = you@example.net\nssh-key = {KEY}\n
 
 
 def read(text: str) -> dict[str, Any]:
-    """Return what card.nix makes of a text."""
+    """Return the result of card.nix for a text."""
     found: dict[str, Any] = nix(f"import {PI}/card.nix {as_nix(text)}")
     return found
 
 
 def test_three_lines_make_a_relay() -> None:
-    """Somebody with a card writer needs to know no more."""
+    """A user with a card writer needs to know no more."""
     card = read(GOOD)
 
     assert card["problems"] == []
@@ -39,14 +39,14 @@ def test_three_lines_make_a_relay() -> None:
 
 
 def test_a_text_from_windows_is_the_same() -> None:
-    """CR LF, a byte order mark, blanks around words and comments between lines."""
+    """CR LF, a byte order mark, spaces around words and comments are accepted."""
     text = "\ufeff# mine\r\n\r\n" + GOOD.replace(" = ", "=").replace("\n", "  \r\n")
 
     assert read(text) == read(GOOD)
 
 
 def test_any_setting_of_the_relay_can_be_given() -> None:
-    """The card knows the names and the rules of services.chatmail."""
+    """The names and the rules are those of services.chatmail."""
     card = read(f"{GOOD}mailbox.maxSize = 200M\nincoming.cleartext = false\nsending.burst = 5\n")
 
     assert card["problems"] == []
@@ -56,7 +56,7 @@ def test_any_setting_of_the_relay_can_be_given() -> None:
 
 
 def test_the_text_that_comes_with_the_image_waits() -> None:
-    """Nothing is given, so there is nothing wrong with it either."""
+    """It contains no settings, and no errors."""
     card = read((PI / "chatmail.txt").read_text())
 
     assert not card["given"]
@@ -64,7 +64,7 @@ def test_the_text_that_comes_with_the_image_waits() -> None:
 
 
 def test_the_text_that_comes_with_the_image_is_right_once_filled_in() -> None:
-    """Taking the # away in front of its three lines is what it tells people to do."""
+    """The file tells users to remove the # in front of its last three lines."""
     lines = (PI / "chatmail.txt").read_text().splitlines()
     filled = "\n".join(line.removeprefix("#") for line in lines[-3:]).replace("AAAA...", "A" * 68)
 
@@ -86,19 +86,19 @@ def test_the_text_that_comes_with_the_image_is_right_once_filled_in() -> None:
         (f"=\n{GOOD}", "line 1 must have the form `name = value`"),
     ],
 )
-def test_a_wrong_text_is_told_in_its_own_words(text: str, sentence: str) -> None:
-    """The reader has a card, a screen, and no manual."""
+def test_errors_use_the_words_of_the_text(text: str, sentence: str) -> None:
+    """The user has a card, a screen, and no manual."""
     assert any(sentence in problem for problem in read(text)["problems"])
 
 
 @dataclass
 class Pi:
-    """A Raspberry Pi as setup.sh sees one: directories, and commands that note their call."""
+    """A Raspberry Pi as seen by setup.sh: directories, and commands that record their calls."""
 
     root: Path
 
     def boot(self, card: str | bytes | None, running: str = "", *, builds: bool = True) -> int:
-        """Run the set-up with this text on the card; its exit status."""
+        """Run the set-up with this text on the card; return the exit status."""
         (self.root / "screen").unlink(missing_ok=True)
         if card is not None:
             data = card.encode() if isinstance(card, str) else card
@@ -126,7 +126,7 @@ class Pi:
         return done.returncode
 
     def command(self, name: str, script: str) -> None:
-        """Put a command into its PATH."""
+        """Create a command in its PATH."""
         path = self.root / "bin" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!/bin/sh\n{script}\n")
@@ -134,13 +134,13 @@ class Pi:
 
     @property
     def screen(self) -> str:
-        """What stands above the login prompt."""
+        """The text above the login prompt."""
         path = self.root / "screen"
         return path.read_text() if path.exists() else ""
 
     @property
     def rebuilt(self) -> list[str]:
-        """How the system was rebuilt."""
+        """The arguments of each rebuild."""
         path = self.root / "rebuilt"
         return path.read_text().splitlines() if path.exists() else []
 
@@ -153,7 +153,7 @@ class Pi:
 
 @pytest.fixture
 def pi(tmp_path: Path) -> Pi:
-    """A Pi whose card was just written."""
+    """A Pi with a freshly written card."""
     source = tmp_path / "source"
     for name in ("hosts", "modules"):
         shutil.copytree(REPOSITORY / name, source / name)
@@ -162,7 +162,7 @@ def pi(tmp_path: Path) -> Pi:
 
 
 def test_a_good_text_rebuilds_the_system(pi: Pi) -> None:
-    """From a card writer to a relay without a keyboard at the Pi."""
+    """From a card writer to a relay, without a keyboard at the Pi."""
     assert pi.boot(GOOD) == 0
 
     assert pi.rebuilt == [f"switch --flake path:{pi.root}/etc#raspberry-pi"]
@@ -170,8 +170,8 @@ def test_a_good_text_rebuilds_the_system(pi: Pi) -> None:
     assert "This is now the relay chat.example.org" in pi.screen
 
 
-def test_a_text_that_the_system_was_made_of_rebuilds_nothing(pi: Pi) -> None:
-    """Every later boot."""
+def test_an_unchanged_text_rebuilds_nothing(pi: Pi) -> None:
+    """Every later boot is like this."""
     assert pi.boot(GOOD, running=GOOD) == 0
 
     assert pi.rebuilt == []
@@ -191,10 +191,10 @@ def test_a_text_that_the_system_was_made_of_rebuilds_nothing(pi: Pi) -> None:
         (f"{GOOD}privacy.postal = $(reboot) `reboot` \\n\n" * 2000, "`domain` is given"),
     ],
 )
-def test_a_bad_text_is_told_and_changes_nothing(
+def test_errors_are_shown_and_nothing_changes(
     pi: Pi, card: str | bytes | None, sentence: str
 ) -> None:
-    """Nothing half-configured, no traceback, and no second try before the text is another one."""
+    """There is no half configuration, no traceback, and no second try before the text changes."""
     assert pi.boot(card) == 78
 
     assert sentence in pi.screen
@@ -203,7 +203,7 @@ def test_a_bad_text_is_told_and_changes_nothing(
 
 
 def test_a_system_that_cannot_be_built_stays_as_it_is(pi: Pi) -> None:
-    """No network yet: the text is put back, so that the next try is a try."""
+    """Without a network the old text is restored, so that the next attempt starts afresh."""
     assert pi.boot(GOOD, builds=False) == 1
 
     assert pi.configured == (PI / "chatmail.txt").read_text()
@@ -212,16 +212,16 @@ def test_a_system_that_cannot_be_built_stays_as_it_is(pi: Pi) -> None:
     assert pi.configured == GOOD
 
 
-def test_a_relay_whose_text_is_gone_goes_on(pi: Pi) -> None:
-    """Whoever takes the file away does not mean to switch the relay off."""
+def test_a_relay_without_its_text_keeps_running(pi: Pi) -> None:
+    """Removing the file does not mean that the relay should stop."""
     assert pi.boot(None, running=GOOD) == 0
 
     assert "The relay stays as it is" in pi.screen
     assert pi.rebuilt == []
 
 
-def test_what_was_changed_on_the_pi_is_kept(pi: Pi) -> None:
-    """/etc/nixos is the operator's after the first boot; only the text in it is the card's."""
+def test_changes_on_the_pi_are_kept(pi: Pi) -> None:
+    """After the first boot the operator owns /etc/nixos; only its text is from the card."""
     pi.boot(GOOD)
     (pi.root / "etc" / "flake.nix").write_text("{ mine = true; }")
     pi.boot(GOOD.replace("chat.", "talk."), running=GOOD)
@@ -231,8 +231,8 @@ def test_what_was_changed_on_the_pi_is_kept(pi: Pi) -> None:
     assert len(pi.rebuilt) == 2
 
 
-def test_a_power_cut_while_copying_is_made_good(pi: Pi) -> None:
-    """Half a copy would build nothing, for ever."""
+def test_a_power_failure_during_the_copy_is_repaired(pi: Pi) -> None:
+    """An incomplete copy would never build."""
     half = pi.root / "etc" / "hosts"
     half.mkdir(parents=True)
     (half / "README.md").write_text("half")
@@ -242,8 +242,8 @@ def test_a_power_cut_while_copying_is_made_good(pi: Pi) -> None:
     assert pi.configured == GOOD
 
 
-def test_a_host_of_ones_own_is_left_alone(pi: Pi) -> None:
-    """Who writes another flake into /etc/nixos has taken over; the card is not asked any more."""
+def test_another_configuration_is_left_alone(pi: Pi) -> None:
+    """An operator with another flake in /etc/nixos no longer uses the card."""
     (pi.root / "etc").mkdir()
     (pi.root / "etc" / "flake.nix").write_text("{ mine = true; }")
 
@@ -252,8 +252,8 @@ def test_a_host_of_ones_own_is_left_alone(pi: Pi) -> None:
     assert "contains another configuration" in pi.screen
 
 
-def test_a_waiting_pi_runs_nothing_and_carries_everything() -> None:
-    """Without a text no port is open and nobody can log in; the relay's packages are there."""
+def test_a_waiting_pi_runs_nothing_but_has_all_packages() -> None:
+    """Without a text no port is open and no login is possible."""
     seen = nix(
         'let s = (see.directory "/hosts/raspberry-pi").config; in { '
         "ports = s.networking.firewall.allowedTCPPorts; ssh = s.services.openssh.enable; "
@@ -267,8 +267,8 @@ def test_a_waiting_pi_runs_nothing_and_carries_everything() -> None:
     assert seen["carries"] == ["nixos-system-chatmail"]
 
 
-def test_a_pi_that_is_given_a_text_before_building_is_a_relay(tmp_path: Path) -> None:
-    """The same file, filled in before the image is made."""
+def test_a_text_given_before_the_build_makes_a_relay(tmp_path: Path) -> None:
+    """The same file can be filled in before the image is built."""
     for name in ("hosts", "modules", "pkgs"):
         shutil.copytree(REPOSITORY / name, tmp_path / name)
     for name in ("flake.nix", "flake.lock"):

@@ -1,4 +1,4 @@
-"""Claims about what the daemons get on NixOS: what they get in the container, but for paths."""
+"""Tests of the daemons' configuration on NixOS: the same as in the container, except for paths."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Seen = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def seen() -> Seen:
-    """What a system with an ACME certificate amounts to."""
+    """The relevant parts of a system with an ACME certificate."""
     found: Seen = nix(f"see.outcome {chatmail(GOOD)}")
     return found
 
 
 @pytest.fixture(scope="module")
 def self_signed() -> Seen:
-    """What a system with a certificate of its own making amounts to."""
+    """The relevant parts of a system with a self-signed certificate."""
     found: Seen = nix(f"see.outcome {chatmail({'domain': '_lab.test'})}")
     return found
 
@@ -35,34 +35,34 @@ def container() -> dict[str, str]:
 
 
 def differing(ours: str, theirs: str) -> tuple[set[str], set[str]]:
-    """Lines that only one of two texts has, each text's own."""
+    """Return the lines that only one of two texts has, for each text."""
     here, there = set(ours.splitlines()), set(theirs.splitlines())
     return here - there, there - here
 
 
 def names(lines: set[str]) -> set[str]:
-    """The parameter that each line is about."""
+    """Return the parameter of each line."""
     return {re.split(r"\s*=\s*|\s", line.strip())[0] for line in lines}
 
 
 def test_postfix_parameters_equal_the_containers(seen: Seen, container: dict[str, str]) -> None:
-    """What the claims about a running relay prove in the container holds on NixOS."""
+    """So results of the container tests hold on NixOS."""
     here, there = differing(seen["texts"]["main"], container["/etc/postfix/main.cf"])
 
     assert names(there) == {
-        # Debian's places and programs.
+        # Debian's paths and programs.
         *("command_directory", "daemon_directory", "data_directory", "queue_directory"),
         # Dovecot's sockets are in /run/dovecot2 on NixOS.
         *("smtpd_sasl_path", "virtual_transport"),
     }
     assert names(here) - names(there) == {
-        # NixOS' own, each with Postfix' default as its value or without effect on a relay.
+        # NixOS' own parameters: each has Postfix' default as its value, or no effect on a relay.
         *("default_privs", "mynetworks_style", "relayhost"),
     }
 
 
 def test_postfix_listeners_equal_the_containers(seen: Seen, container: dict[str, str]) -> None:
-    """Columns and options of every service that speaks SMTP to somebody."""
+    """Columns and options of every SMTP service are equal."""
     pattern = re.compile(r"^(smtp|127[^ ]*) inet .*$", re.MULTILINE)
     here = sorted(m[0] for m in pattern.finditer(seen["texts"]["master"]))
     there = sorted(m[0] for m in pattern.finditer(container["/etc/postfix/master.cf"]))
@@ -72,7 +72,7 @@ def test_postfix_listeners_equal_the_containers(seen: Seen, container: dict[str,
 
 
 def test_dovecot_settings_equal_the_containers(seen: Seen, container: dict[str, str]) -> None:
-    """The tree merges with the module's defaults: no line is lost, passdb and userdb keep order."""
+    """The tree is merged with the module's defaults without losses or reordering."""
     here, there = differing(seen["texts"]["dovecot"], container["/etc/dovecot/dovecot.conf"])
 
     assert there == {"    user = dovecot"}
@@ -89,13 +89,13 @@ def test_dovecot_settings_equal_the_containers(seen: Seen, container: dict[str, 
     assert blocks == ["passdb sql {", "passdb oauth2 {", "userdb prefetch {", "userdb sql {"]
 
 
-def test_dovecot_has_no_setting_of_a_plugin_that_is_not_there(seen: Seen) -> None:
-    """Some versions of the module write a setting of Pigeonhole's; Dovecot then does not start."""
+def test_dovecot_has_no_setting_of_a_missing_plugin(seen: Seen) -> None:
+    """Some versions of the module set an option of Pigeonhole, and Dovecot then does not start."""
     assert "sieve" not in seen["texts"]["dovecot"]
 
 
 def test_nginx_directives_equal_the_containers(seen: Seen, container: dict[str, str]) -> None:
-    """All of ours, in some context; the rest of the file is services.nginx'."""
+    """All of our directives are there; services.nginx writes the rest of the file."""
 
     def directives(text: str) -> set[str]:
         return {line.strip() for line in text.splitlines()} - {""}
@@ -109,13 +109,13 @@ def test_nginx_directives_equal_the_containers(seen: Seen, container: dict[str, 
         *("user www-data;", "pid /run/nginx.pid;"),
         "error_log stderr crit;",
         *("events {", "stream {", "http {"),
-        # services.nginx says it itself, and nginx takes it once.
+        # services.nginx writes it itself, and nginx accepts it only once.
         "server_tokens off;",
     }
 
 
-def test_nginx_says_little_and_reloads(seen: Seen) -> None:
-    """Nothing below `crit` reaches the journal; a change of settings cuts no connection."""
+def test_nginx_logs_little_and_reloads(seen: Seen) -> None:
+    """Only messages from `crit` on reach the journal; a change of settings closes no connection."""
     nginx = nix(
         f"let n = {chatmail(GOOD)}.config.services.nginx; in "
         "{ inherit (n) logError enableReload virtualHosts; }"
@@ -125,8 +125,8 @@ def test_nginx_says_little_and_reloads(seen: Seen) -> None:
     assert "access_log off;" in seen["texts"]["nginx"]
 
 
-def test_other_sites_of_the_host_are_served_behind_port_443() -> None:
-    """Streams and a virtual host of the operator's cannot both listen there."""
+def test_other_websites_are_served_behind_port_443() -> None:
+    """The stream context and a virtual host cannot both listen on that port."""
     listen = nix(
         host(
             '{ services.chatmail = { enable = true; domain = "_lab.test"; }; '
@@ -139,8 +139,8 @@ def test_other_sites_of_the_host_are_served_behind_port_443() -> None:
     assert all(entry["proxyProtocol"] == entry["ssl"] for entry in listen)
 
 
-def test_any_line_can_be_overridden() -> None:
-    """What we did not foresee must not need a fork."""
+def test_any_setting_can_be_overridden() -> None:
+    """Operators must not need a fork for unforeseen changes."""
     system = host(
         '{ services.chatmail = { enable = true; domain = "_lab.test"; }; '
         'services.postfix.settings.main.smtpd_timeout = lib.mkForce "60s"; '
@@ -154,8 +154,8 @@ def test_any_line_can_be_overridden() -> None:
     assert seen["journald"]["storage"] == "persistent"
 
 
-def test_the_resolver_keeps_nixos_places(seen: Seen) -> None:
-    """The trust anchor is services.unbound's, everything else the relay's."""
+def test_the_resolver_keeps_nixos_trust_anchor(seen: Seen) -> None:
+    """services.unbound maintains the trust anchor, and the relay defines everything else."""
     unbound = nix(f"{chatmail(GOOD)}.config.services.unbound.settings")
 
     assert unbound["server"]["auto-trust-anchor-file"] == "/var/lib/unbound/root.key"
@@ -163,8 +163,8 @@ def test_the_resolver_keeps_nixos_places(seen: Seen) -> None:
     assert unbound["server"]["cache-max-negative-ttl"] == 30
 
 
-def test_acme_keeps_the_key_and_tells_the_daemons(seen: Seen) -> None:
-    """Clients remember the key; a certificate that nobody loads expires in the daemons."""
+def test_acme_keeps_the_key_and_reloads_the_daemons(seen: Seen) -> None:
+    """Clients remember the key; without a reload the daemons would use an expired certificate."""
     cert = seen["acme"]["certs"]["chat.example.org"]
 
     assert cert["extraLegoRenewFlags"] == ["--reuse-key"]
@@ -185,8 +185,8 @@ def test_daemons_start_after_their_certificate(seen: Seen, self_signed: Seen) ->
     assert {"dovecot.service", "nginx.service", "postfix.service"} <= set(before)
 
 
-def test_nginx_can_read_a_certificate_of_the_relays_own_making(self_signed: Seen) -> None:
-    """On NixOS nginx is never root; Postfix and Dovecot read the key while they are."""
+def test_nginx_can_read_a_self_signed_certificate(self_signed: Seen) -> None:
+    """On NixOS nginx is never root; Postfix and Dovecot read the key as root."""
     service = self_signed["services"]["chatmail-certificate"]["serviceConfig"]
 
     assert service["Group"] == "nginx"
@@ -195,8 +195,8 @@ def test_nginx_can_read_a_certificate_of_the_relays_own_making(self_signed: Seen
     assert "chatmail-certificate.service" in self_signed["services"]["nginx"]["after"]
 
 
-def test_units_are_the_values(seen: Seen, container: dict[str, str]) -> None:
-    """The sandbox that the container tests is the sandbox that NixOS runs."""
+def test_units_are_those_of_the_value(seen: Seen, container: dict[str, str]) -> None:
+    """NixOS runs the sandbox that the container tests."""
 
     def lines(section: str, values: Seen) -> set[str]:
         return {
@@ -234,8 +234,8 @@ def test_units_are_the_values(seen: Seen, container: dict[str, str]) -> None:
             assert {f"Unit/{key.title()}={item}" for item in unit[key]} == wanted, path
 
 
-def test_daemons_of_others_return_by_themselves(seen: Seen) -> None:
-    """By default they give up after some failures; a relay that nobody looks after must not."""
+def test_third_party_daemons_restart_by_themselves(seen: Seen) -> None:
+    """By default they give up after some failures; an unattended relay must not."""
     for daemon in ("postfix", "dovecot", "nginx"):
         unit = seen["services"][daemon]
         assert unit["startLimitIntervalSec"] == 0
@@ -243,14 +243,12 @@ def test_daemons_of_others_return_by_themselves(seen: Seen) -> None:
         assert unit["serviceConfig"]["RestartSec"] == "1s"
 
 
-def test_no_daemon_runs_as_root_but_those_that_drop_it_themselves(
-    seen: Seen, self_signed: Seen
-) -> None:
-    """A new unit without a user is seen here."""
+def test_only_known_daemons_run_as_root(seen: Seen, self_signed: Seen) -> None:
+    """A new unit without a user fails here."""
     roots = {
-        # Their masters bind low ports and give their rights away per process.
+        # Their masters bind low ports, and their processes drop privileges.
         *("postfix", "dovecot"),
-        # nixpkgs' own.
+        # Units of nixpkgs itself.
         *("acme-chat.example.org", "acme-order-renew-chat.example.org"),
     }
     services = seen["services"] | self_signed["services"]
@@ -260,8 +258,8 @@ def test_no_daemon_runs_as_root_but_those_that_drop_it_themselves(
     assert {name for name, user in users.items() if user == "root"} == roots
 
 
-def test_a_restarted_daemon_refuses_nobody(seen: Seen) -> None:
-    """A changed configuration restarts the daemons, and their sockets stay meanwhile."""
+def test_a_restarted_daemon_refuses_no_connection(seen: Seen) -> None:
+    """A changed configuration restarts daemons, and their sockets stay open meanwhile."""
     for name, unit in seen["services"].items():
         if f"{name}.socket" in " ".join(unit["requires"]) or name == "chatmail-filter":
             assert unit["stopIfChanged"] is False, name
@@ -288,7 +286,7 @@ READ_CHATMAILD_JSON = {
 def test_a_setting_restarts_only_the_units_that_read_it(
     seen: Seen, settings: dict[str, Any], readers: set[str]
 ) -> None:
-    """A switch ends no call and no session of a daemon that it does not concern."""
+    """A switch ends no calls or sessions of other daemons."""
     changed: Seen = nix(f"(see.outcome {chatmail(GOOD | settings)}).services")
     differs = {
         name
@@ -300,7 +298,7 @@ def test_a_setting_restarts_only_the_units_that_read_it(
 
 
 def test_users_are_fixed_and_postfix_reaches_the_filter(seen: Seen) -> None:
-    """Mail that is kept needs an owner that stays; the filter's socket is its group's."""
+    """Stored mail needs an owner that does not change; the filter's socket belongs to its group."""
     users, groups = seen["users"], seen["groups"]
 
     for name in ("vmail", "chatmail-filter", "chatmail-web"):
@@ -312,12 +310,12 @@ def test_users_are_fixed_and_postfix_reaches_the_filter(seen: Seen) -> None:
 
 
 def test_the_journal_is_in_memory_and_short(seen: Seen) -> None:
-    """What is not written needs no promise to be deleted."""
+    """Data that was never on disk needs no promise of deletion."""
     assert seen["journald"] == {"storage": "volatile", "extraConfig": "MaxRetentionSec=3day\n"}
 
 
 def journald(settings: str, *, next_release: bool) -> Seen:
-    """What services.journald amounts to, with more settings, on this NixOS or the next."""
+    """Return the result of services.journald with more settings, on this NixOS or the next."""
     next_journald = 'imports = [ (repository + "/tests/nixos/stand-in/next/journald.nix") ];'
     found: Seen = nix(
         host(
@@ -330,7 +328,7 @@ def journald(settings: str, *, next_release: bool) -> Seen:
 
 
 def test_the_journal_is_the_same_on_the_next_nixos() -> None:
-    """26.11 has one option for journald.conf where 26.05 has two, and takes neither of those."""
+    """26.11 has one option for journald.conf, where 26.05 has two that 26.11 rejects."""
     seen = journald("", next_release=True)
 
     assert seen == {"settings": {"Journal": {"Storage": "volatile", "MaxRetentionSec": "3day"}}}
@@ -352,10 +350,10 @@ def test_the_journal_is_the_same_on_the_next_nixos() -> None:
     ],
     ids=["26.05", "26.11"],
 )
-def test_an_operator_keeps_another_journal(
+def test_an_operator_can_configure_another_journal(
     settings: str, next_release: bool, kept: dict[str, Any]
 ) -> None:
-    """Nothing has to be forced: of two lines in journald.conf the last one counts."""
+    """MkForce is not needed: the last line in journald.conf counts."""
     assert journald(settings, next_release=next_release) == kept
 
 
@@ -363,19 +361,19 @@ INSTANCES, WATCHES = "fs.inotify.max_user_instances", "fs.inotify.max_user_watch
 
 
 def test_the_hosts_inotify_limits_are_not_lowered(seen: Seen) -> None:
-    """NixOS' own are above what a usual relay needs, and served others on the host, too."""
+    """NixOS' own limits exceed what a usual relay needs, and other programs may need them."""
     assert seen["sysctl"] == {INSTANCES: 524288, WATCHES: 524288}
 
 
 def test_a_large_relay_raises_the_hosts_inotify_limits() -> None:
-    """Otherwise the clients above the limit would not be told of new mail."""
+    """Otherwise the clients above the limit would not be notified of new mail."""
     large = chatmail(GOOD | {"connections": {"imap": 1000000}})
 
     assert nix(f"(see.outcome {large}).sysctl") == {INSTANCES: 2001024, WATCHES: 16008192}
 
 
 def test_an_operator_sets_inotify_limits_without_a_conflict() -> None:
-    """An ordinary definition on the host stands, whether it is more or less."""
+    """An ordinary definition on the host has priority, whether higher or lower."""
     system = host(
         '{ services.chatmail = { enable = true; domain = "_lab.test"; }; '
         f'boot.kernel.sysctl = {{ "{INSTANCES}" = 9000000; "{WATCHES}" = 70000; }}; }}'
@@ -384,8 +382,8 @@ def test_an_operator_sets_inotify_limits_without_a_conflict() -> None:
     assert nix(f"(see.outcome {system}).sysctl") == {INSTANCES: 9000000, WATCHES: 70000}
 
 
-def test_the_host_asks_the_relays_resolver(seen: Seen) -> None:
-    """Without its answers about DNSSEC no destination has DANE."""
+def test_the_host_uses_the_relays_resolver(seen: Seen) -> None:
+    """DANE needs its DNSSEC validation."""
     system = chatmail(GOOD)
     unbound = nix(f"{system}.config.services.unbound.resolveLocalQueries")
 

@@ -1,4 +1,4 @@
-"""Claims about the documentation: complete, current, and true where that can be asked."""
+"""Tests of the documentation: complete, current, and correct where this can be checked."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def generate() -> ModuleType:
 
 
 def test_the_option_reference_is_current(generate: ModuleType) -> None:
-    """It is made from the declarations."""
+    """It is generated from the declarations."""
     current = generate.reference() == generate.REFERENCE.read_text()
 
     assert current, "docs/options.md is out of date; run: python3 docs/generate.py"
 
 
 def test_the_option_reference_is_complete(generate: ModuleType) -> None:
-    """Every setting of the relay, and what only NixOS has."""
+    """It has every setting of the relay, and the options that only NixOS has."""
     settings = {
         f"services.chatmail.{'.'.join(path)}"
         for path, _ in leaves(plain_nix('import (relay + "/settings.nix")'))
@@ -47,7 +47,7 @@ def test_the_option_reference_is_complete(generate: ModuleType) -> None:
 
 
 def test_every_option_says_what_it_does() -> None:
-    """In whole sentences, with a default unless it must be given."""
+    """Each has a description in sentences, and a default unless it is required."""
     options = nix(
         "map (o: { inherit (o) name description; hasDefault = o ? default || o.readOnly; }) "
         '(lib.filter (o: lib.hasPrefix "services.chatmail" o.name) '
@@ -60,8 +60,8 @@ def test_every_option_says_what_it_does() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_names_only_what_is_there(page: object) -> None:
-    """Files, options and links of this repository that a page mentions exist."""
+def test_a_page_names_only_existing_things(page: object) -> None:
+    """Files, options and links that a page mentions exist in this repository."""
     assert page in PAGES
     path = next(known for known in PAGES if known == page)
     text = path.read_text()
@@ -74,8 +74,8 @@ def test_a_page_names_only_what_is_there(page: object) -> None:
         assert f"services.chatmail.{option.rstrip('.')}" in reference, option
 
 
-def test_the_disk_of_the_example_is_the_one_that_the_page_makes() -> None:
-    """Labels are what the two have in common."""
+def test_the_example_uses_the_disk_that_the_page_creates() -> None:
+    """Both use the same labels."""
     page = (REPOSITORY / "hosts" / "README.md").read_text()
     disk = (REPOSITORY / "hosts" / "example" / "disk.nix").read_text()
 

@@ -1,4 +1,4 @@
-"""Claims about flake.nix, its lock, the hosts and the templates, with the stand-in as nixpkgs."""
+"""Tests of flake.nix, its lock, the hosts and the templates, with the stand-in as nixpkgs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SYSTEMS = {"aarch64-linux", "x86_64-linux"}
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what the flake needs, and beside it the stand-in as a flake of its own."""
+    """A copy of the files that the flake needs, with the stand-in beside it as a flake."""
     copy = tmp_path / "checkout"
     for name in ("docs", "hosts", "modules", "pkgs", "tests/nixos"):
         ignored = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis")
@@ -39,8 +39,8 @@ def checkout(tmp_path: Path) -> Path:
     return copy
 
 
-def test_nix_flake_check_has_nothing_to_say(checkout: Path) -> None:
-    """Nix' own idea of what a flake's outputs are; every check and host is evaluated."""
+def test_nix_flake_check_succeeds(checkout: Path) -> None:
+    """Nix checks the form of the outputs, and every check and host is evaluated."""
     features = ("--extra-experimental-features", "nix-command flakes")
     replaced = ("--override-input", "nixpkgs", f"path:{checkout.parent / 'nixpkgs'}")
     done = subprocess.run(
@@ -56,7 +56,7 @@ def test_nix_flake_check_has_nothing_to_say(checkout: Path) -> None:
 
 
 def test_the_lock_is_the_pin_of_the_release(checkout: Path) -> None:
-    """A lock that does not belong to the input would be replaced by whatever is newest."""
+    """Nix would replace a lock that does not match the input by the newest version."""
     lock = json.loads((checkout / "flake.lock").read_text())
     node = lock["nodes"]["nixpkgs"]
 
@@ -69,7 +69,7 @@ def test_the_lock_is_the_pin_of_the_release(checkout: Path) -> None:
 
 
 def test_both_systems_get_everything() -> None:
-    """A Raspberry Pi is no second-class host."""
+    """ARM machines such as a Raspberry Pi get the same outputs."""
     outputs = ("packages", "checks", "apps", "devShells", "formatter")
     names = nix(
         f"lib.genAttrs {json.dumps(outputs).replace(',', '')} "
@@ -91,7 +91,7 @@ def test_both_systems_get_everything() -> None:
     ("name", "platform"), [("example", "x86_64-linux"), ("raspberry-pi", "aarch64-linux")]
 )
 def test_a_host_evaluates_for_its_platform(name: str, platform: str) -> None:
-    """What README tells to build can be built."""
+    """The outputs that the README mentions can be built."""
     seen = nix(
         f"let s = {OUTPUTS}.nixosConfigurations.{name}; in {{ inherit (s) refusals; "
         "platform = s.config.nixpkgs.hostPlatform; version = s.config.system.stateVersion; "
@@ -105,15 +105,15 @@ def test_a_host_evaluates_for_its_platform(name: str, platform: str) -> None:
 
 
 def test_the_example_is_only_settings() -> None:
-    """What a relay is stands in one place; a host names itself and its hardware."""
+    """Hosts contain only names and hardware."""
     text = (REPOSITORY / "hosts" / "example" / "default.nix").read_text()
 
     for word in ("postfix", "dovecot", "nginx", "firewall", "mkForce"):
         assert word not in text
 
 
-def test_the_image_boots_what_it_says(tmp_path: Path) -> None:
-    """Firmware, loader and device trees of every board that the file promises."""
+def test_the_image_boots_the_boards_that_it_names(tmp_path: Path) -> None:
+    """It has firmware, loader and device trees for every board."""
     seen: dict[str, Any] = nix(
         f"let s = {OUTPUTS}.nixosConfigurations.raspberry-pi.config; in {{ "
         "firmware = s.sdImage.populateFirmwareCommands; root = s.sdImage.populateRootCommands; "
@@ -130,11 +130,11 @@ def test_the_image_boots_what_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["server", "raspberry-pi"])
-def test_a_template_is_a_working_beginning(name: str, tmp_path: Path) -> None:
-    """Only names have to be filled in; the ones that stand there are in the right places."""
+def test_a_template_works(name: str, tmp_path: Path) -> None:
+    """Only names have to be filled in, and the examples are in the right places."""
     shutil.copytree(REPOSITORY / "hosts" / "templates" / name, tmp_path, dirs_exist_ok=True)
     if name == "server":
-        # What nixos-generate-config writes.
+        # The file that nixos-generate-config writes.
         (tmp_path / "hardware-configuration.nix").write_text(
             '{ nixpkgs.hostPlatform = "x86_64-linux"; '
             'fileSystems."/" = { device = "/dev/vda1"; fsType = "ext4"; }; }'
@@ -149,8 +149,8 @@ def test_a_template_is_a_working_beginning(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("system", sorted(SYSTEMS))
-def test_iroh_relay_is_checked_by_the_sum_of_the_program(system: str, tmp_path: Path) -> None:
-    """The sums others publish are of the file inside the archive, so that is what must come out."""
+def test_iroh_relay_is_verified_by_the_checksum_of_the_binary(system: str, tmp_path: Path) -> None:
+    """Others publish checksums of the file inside the archive, so this file must be the output."""
     package = nix(
         f"let p = {OUTPUTS}.packages.{system}.iroh-relay.parts; in {{ inherit (p.src.parts) url "
         "sha256 downloadToTemp postFetch; inherit (p.meta) platforms; }"
@@ -171,7 +171,7 @@ def test_iroh_relay_is_checked_by_the_sum_of_the_program(system: str, tmp_path: 
 
 
 def test_no_overlay_is_forced() -> None:
-    """It is an offer; the module finds its packages by itself."""
+    """The overlay is optional; the module finds its packages by itself."""
     offered = nix(
         f"lib.attrNames ({OUTPUTS}.overlays.default nixpkgs.legacyPackages.x86_64-linux {{ }})"
     )
@@ -181,7 +181,7 @@ def test_no_overlay_is_forced() -> None:
 
 
 def test_the_package_has_the_dependencies_of_its_project() -> None:
-    """Nixpkgs calls them by the same names; a new one in pyproject.toml must reach the package."""
+    """Nixpkgs uses the same names; a new one in pyproject.toml must be added to the package."""
     seen = nix(
         f"let p = {OUTPUTS}.packages.x86_64-linux.chatmaild.parts; in {{ "
         "dependencies = map (d: d.name) p.dependencies; inherit (p.meta) mainProgram; }"
@@ -194,8 +194,8 @@ def test_the_package_has_the_dependencies_of_its_project() -> None:
     assert seen["mainProgram"] == "chatmail"
 
 
-def test_the_website_is_built_by_what_writes_it_on_a_relay(tmp_path: Path) -> None:
-    """The builder's own script, run as Nix runs it, with the example's settings."""
+def test_the_website_package_uses_the_relays_generator(tmp_path: Path) -> None:
+    """The builder's own script runs as in Nix, with the example's settings."""
     made = nix(f"{OUTPUTS}.packages.x86_64-linux.website.parts")
     config = tmp_path / "config"
     config.write_text(made["attributes"]["config"])

@@ -1,4 +1,4 @@
-"""Claims about services.chatmail: its options, its refusals, and that every setting arrives."""
+"""Tests of services.chatmail: its options, its error messages, and the effect of settings."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from nixos.evaluation import GOOD, NIXOS, REPOSITORY, EvaluationError, Settings,
 
 
 def settings_with(path: tuple[str, ...], value: object) -> Settings:
-    """GOOD with one setting changed."""
+    """Return GOOD with one setting changed."""
     changed: Settings = with_setting(path, value)
     changed["certificate"] = GOOD["certificate"] | changed.get("certificate", {})
     return changed
 
 
 def refusals(settings: Settings) -> list[str]:
-    """What NixOS would say instead of building."""
+    """Return the messages with which NixOS refuses to build."""
     found: list[str] = nix(f"{chatmail(settings)}.refusals")
     return found
 
 
 def test_a_domain_and_an_address_for_acme_are_enough() -> None:
-    """Two lines make a relay; nothing else has to be known to begin."""
+    """Two lines make a relay."""
     assert refusals(GOOD) == []
 
 
 def test_a_lab_relay_needs_only_its_domain() -> None:
-    """No authority is asked for a certificate of a `_`-domain."""
+    """A `_` domain has no certificate from an authority."""
     assert refusals({"domain": "_lab.test"}) == []
 
 
-def test_a_relay_needs_only_an_address() -> None:
-    """No authority, no names below it; its certificate is made before the daemons start."""
+def test_a_relay_without_a_domain_needs_only_an_ip_address() -> None:
+    """It uses no authority and no subdomains; its certificate exists before the daemons start."""
     system = chatmail({"domain": "192.0.2.1"})
     seen = nix(f"see.outcome {system}")
 
@@ -49,7 +49,7 @@ def test_a_relay_needs_only_an_address() -> None:
 
 
 def test_a_relay_that_is_not_enabled_changes_nothing() -> None:
-    """Importing the module must not make a mail server."""
+    """Importing the module must not start a mail server."""
     set_by_us = nix(
         f"let s = {host('{ }')}; in {{ inherit (s) refusals; units = s.config.systemd.services; "
         "ports = s.config.networking.firewall.allowedTCPPorts; "
@@ -112,20 +112,20 @@ def test_refuses_a_wrong_combination_with_one_sentence(settings: Settings, sente
     ],
 )
 def test_refuses_a_value_of_the_wrong_type(settings: Settings, wants: str) -> None:
-    """NixOS names the option and what it wants."""
+    """NixOS names the option and the expected type."""
     with pytest.raises(EvaluationError, match=re.escape(wants)):
         refusals(GOOD | settings)
 
 
 def test_every_setting_reaches_the_system() -> None:
-    """A setting that nothing reads would be a promise that nobody keeps."""
+    """A setting that nothing reads would be a broken promise."""
     together = {"certificate.source", "certificate.file", "certificate.keyFile", "metrics.port"}
     declared = {
         ".".join(path): (path, declaration)
         for path, declaration in leaves(plain_nix('import (relay + "/settings.nix")'))
         if ".".join(path) not in together | {"domain"}
     }
-    # The usual other value is refused here, because it is below that of large mail.
+    # The usual other value is refused here, because it is below that for large mail.
     values = {"retention.mailDays": 30}
     systems = "; ".join(
         f'"{name}" = {chatmail(settings_with(path, values.get(name) or other(declaration)))}'
@@ -140,8 +140,8 @@ def test_every_setting_reaches_the_system() -> None:
 
 
 @pytest.mark.parametrize("setting", ["website.pages", "website.root", "appVersions"])
-def test_what_is_written_as_a_relative_path_comes_along_to_the_host(setting: str) -> None:
-    """Files of the operator's repository were refused; the closure must hold what is named."""
+def test_relative_paths_are_copied_to_the_host(setting: str) -> None:
+    """Files in the operator's repository were refused; the closure must contain them."""
     system = host(
         '{ services.chatmail = { enable = true; domain = "_lab.test"; '
         f"{setting} = {REPOSITORY}/hosts/templates; }}; }}"
@@ -158,7 +158,7 @@ def test_what_is_written_as_a_relative_path_comes_along_to_the_host(setting: str
 
 
 def test_a_key_of_the_operators_repository_is_refused() -> None:
-    """Written like that it would be copied to where everybody on the host reads it."""
+    """It would be copied to the store, which every user of the host can read."""
     key = f"{REPOSITORY}/flake.lock"
     system = host(
         '{ services.chatmail = { enable = true; domain = "a.example.org"; certificate = { '
@@ -169,7 +169,7 @@ def test_a_key_of_the_operators_repository_is_refused() -> None:
         nix(f"{system}.refusals")
 
 
-def test_every_package_that_can_be_named_is_the_one_that_runs() -> None:
+def test_package_options_have_an_effect() -> None:
     """The options that only NixOS has are read, too."""
     other = "nixpkgs.legacyPackages.x86_64-linux.coreutils"
     seen = nix(
@@ -191,7 +191,7 @@ def test_every_package_that_can_be_named_is_the_one_that_runs() -> None:
 
 
 def test_certificate_files_are_used_as_they_are() -> None:
-    """No authority is asked, and no unit makes another pair."""
+    """There is no authority, and no unit creates other files."""
     files = {"source": "files", "file": "/srv/c.pem", "keyFile": "/srv/k.pem"}
     seen = nix(f"see.outcome {chatmail(GOOD | {'certificate': files})}")
 
@@ -202,8 +202,8 @@ def test_certificate_files_are_used_as_they_are() -> None:
     assert "ssl_certificate_key /srv/k.pem;" in seen["texts"]["nginx"]
 
 
-def test_realtime_channels_need_nothing_but_to_be_wanted() -> None:
-    """The program comes with the module, and another one can be named."""
+def test_iroh_needs_only_to_be_enabled() -> None:
+    """The module brings the program, and another one can be configured."""
     wanted = chatmail(GOOD | {"iroh": {"enable": True}})
     other = host(
         '{ services.chatmail = { enable = true; domain = "_lab.test"; iroh.enable = true; '
@@ -216,8 +216,8 @@ def test_realtime_channels_need_nothing_but_to_be_wanted() -> None:
     assert "-coturn/bin/iroh-relay " in nix(f"{other}.{start}")
 
 
-def test_the_firewall_opens_what_the_relay_listens_for_and_can_stay_closed() -> None:
-    """A relay behind its own closed firewall would be none; who filters elsewhere says so."""
+def test_the_firewall_opens_the_relays_ports_unless_told_not_to() -> None:
+    """Operators with another firewall can disable this."""
     ports = "config.networking.firewall.allowedTCPPorts"
 
     assert sorted(nix(f"{chatmail(GOOD)}.{ports}")) == [25, 80, 143, 443, 465, 587, 993]
@@ -231,8 +231,8 @@ def test_the_firewall_opens_what_the_relay_listens_for_and_can_stay_closed() -> 
     assert nix(f"{chatmail(GOOD | {'turn': {'enable': False}})}.{ranges}") == []
 
 
-def test_the_value_can_be_looked_at() -> None:
-    """`nixos-option services.chatmail.relay.dns` answers without a running relay."""
+def test_the_value_can_be_inspected() -> None:
+    """`nixos-option services.chatmail.relay.dns` works without a running relay."""
     seen = nix(f"{chatmail(GOOD)}.config.services.chatmail.relay")
 
     assert seen["dns"]["records"]
@@ -240,7 +240,7 @@ def test_the_value_can_be_looked_at() -> None:
 
 
 def all_systems() -> str:
-    """Return every kind of system there is, so that together they use everything."""
+    """Return all kinds of systems, which together use everything."""
     files = GOOD | {"certificate": {"source": "files", "file": "/srv/c", "keyFile": "/srv/k"}}
     return (
         f"[ {chatmail(GOOD)} {chatmail({'domain': '_lab.test'})} {chatmail(files)} "
@@ -249,7 +249,7 @@ def all_systems() -> str:
     )
 
 
-# The stand-in has these because we read them.
+# The stand-in has these because our modules read them.
 READ = {
     "boot.loader.generic-extlinux-compatible.populateCmd",
     "security.pki.caBundle",
@@ -261,7 +261,7 @@ READ = {
 
 
 def test_the_stand_in_declares_what_we_set_and_nothing_else() -> None:
-    """What is declared and unused would hide a misspelling; undeclared does not evaluate."""
+    """An unused declaration could hide a misspelling; an undeclared option does not evaluate."""
     seen = nix(
         f"let systems = {all_systems()}; in {{ "
         "declared = lib.unique (lib.concatMap see.allDeclared systems); "
@@ -273,7 +273,7 @@ def test_the_stand_in_declares_what_we_set_and_nothing_else() -> None:
 
 
 def test_options_inside_submodules_are_used_too() -> None:
-    """The same for what is below `systemd.services.<name>` and its like, by name."""
+    """Names below `systemd.services.<name>` and similar options are checked as well."""
     texts = "\n".join(
         path.read_text()
         for directory in ("modules", "hosts")
@@ -292,8 +292,8 @@ def test_options_inside_submodules_are_used_too() -> None:
         assert re.search(rf"\b{name}\b", texts), name
 
 
-def test_no_file_of_the_modules_forces_what_is_the_operators() -> None:
-    """Overlays, nixpkgs.* and `with lib` are not a module's to bring; every mkForce says why."""
+def test_modules_do_not_force_the_operators_choices() -> None:
+    """Modules must not set overlays or nixpkgs.*, and every mkForce needs a reason."""
     for path in (REPOSITORY / "modules").glob("*.nix"):
         text = path.read_text()
         assert "with lib;" not in text, path
@@ -303,7 +303,7 @@ def test_no_file_of_the_modules_forces_what_is_the_operators() -> None:
             assert any(line.strip().startswith("#") for line in before), path
 
 
-def test_the_stand_in_is_found_where_the_tests_look() -> None:
-    """A moved directory would otherwise make every test above skip or pass for nothing."""
+def test_the_stand_in_is_found() -> None:
+    """After a move, the tests above would be skipped or pass without testing anything."""
     assert (NIXOS / "stand-in" / "default.nix").is_file()
     assert (RELAY / "settings.nix").is_file()

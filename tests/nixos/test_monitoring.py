@@ -1,4 +1,4 @@
-"""Claims about metrics on NixOS: a Prometheus on the same host knows what to do."""
+"""Tests of metrics on NixOS: a Prometheus on the same host is configured."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from nixos.evaluation import GOOD, chatmail, nix
 METRICS = GOOD | {"metrics": {"enable": True}}
 
 
-def test_a_prometheus_on_the_host_needs_nothing_written() -> None:
-    """`services.prometheus.enable` is all that is left to say."""
+def test_a_prometheus_on_the_host_needs_no_configuration() -> None:
+    """`services.prometheus.enable` is enough."""
     seen = nix(
         f"let p = {chatmail(METRICS)}.config.services.prometheus; in {{ inherit (p) scrapeConfigs; "
         "rules = map (file: file.parts.text) p.ruleFiles; }"
@@ -33,15 +33,15 @@ def test_a_prometheus_on_the_host_needs_nothing_written() -> None:
 
 
 def test_a_prometheus_elsewhere_gets_the_same_as_data() -> None:
-    """`nix eval --json` of the relay's value prints what its configuration takes."""
+    """`nix eval --json` of the relay's value prints what its configuration needs."""
     told = nix(f"{chatmail(METRICS)}.config.services.chatmail.relay.prometheus")
 
     assert told["scrapeConfig"]["static_configs"][0]["targets"] == ["127.0.0.1:3903"]
     assert told["rules"]["groups"][0]["name"] == "chatmail"
 
 
-def test_nothing_of_it_is_there_unless_wanted() -> None:
-    """Nor does the firewall ever open the port."""
+def test_metrics_are_off_by_default() -> None:
+    """The firewall never opens the port."""
     seen = nix(
         f"let s = {chatmail(GOOD)}.config; in {{ inherit (s.services.prometheus) scrapeConfigs "
         "ruleFiles; sockets = lib.attrNames s.systemd.sockets; }"
@@ -53,8 +53,8 @@ def test_nothing_of_it_is_there_unless_wanted() -> None:
     assert 3903 not in ports
 
 
-def test_the_units_are_the_values() -> None:
-    """A template for scrapes, started by its socket and as nobody that matters."""
+def test_the_units_are_those_of_the_value() -> None:
+    """Scrapes use a template unit with a socket and an unprivileged user."""
     seen = nix(
         f"let s = {chatmail(METRICS)}.config; in {{ "
         "socket = s.systemd.sockets.chatmail-metrics.socketConfig; "

@@ -1,4 +1,4 @@
-"""Claims about nixos/plugin.py, which only VM tests run: with an ssh that stays on this machine."""
+"""Tests of nixos/plugin.py, which only VM tests use, with an ssh that runs locally."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nixos.plugin import VirtualLab, VirtualMachine
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualMachine:
-    """A machine whose shell is a local one, as sshd would start it: with one string."""
+    """A machine with a local shell, started as sshd does: with one string."""
     ssh = tmp_path / "ssh"
     ssh.write_text('#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n')
     ssh.chmod(0o755)
@@ -27,7 +27,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualMachine:
 
 @pytest.fixture
 def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualLab:
-    """The machines of a VM test, as the client knows them."""
+    """The machines of a VM test, as the client sees them."""
     relay = evaluate({"domain": "_one.test"})
     entry = {"number": 10, "ports": relay["ports"], "chatmaild": relay["chatmaild"]}
     relays = tmp_path / "relays.json"
@@ -37,7 +37,7 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualLab:
 
 
 def test_commands_arrive_word_by_word(machine: VirtualMachine) -> None:
-    """A shell stands between, and must not see what is in the words."""
+    """The shell in between must not interpret the words."""
     words = ["a b", "$HOME", "'", '"; exit 3', ""]
 
     said = machine.run(["printf", "%s\\n", *words])
@@ -45,13 +45,13 @@ def test_commands_arrive_word_by_word(machine: VirtualMachine) -> None:
     assert said.out.splitlines() == words
 
 
-def test_a_line_for_the_shell_is_one(machine: VirtualMachine) -> None:
-    """Claims use pipes."""
+def test_a_string_is_a_shell_command(machine: VirtualMachine) -> None:
+    """Tests use pipes."""
     assert machine.run("echo one two | wc -w").out.strip() == "2"
 
 
 def test_input_and_failures_come_through(machine: VirtualMachine) -> None:
-    """As with a machine of the harness' own."""
+    """They behave as with the harness' own machines."""
     assert machine.run(["cat"], input="x\n").out == "x\n"
     assert machine.run(["false"], check=False).status == 1
     with pytest.raises(CommandFailedError, match="one: echo no"):
@@ -59,26 +59,26 @@ def test_input_and_failures_come_through(machine: VirtualMachine) -> None:
 
 
 def test_it_knows_the_addresses_of_the_lab(machine: VirtualMachine) -> None:
-    """Claims connect to them."""
+    """Tests connect to them."""
     assert (machine.address, machine.address6) == ("192.0.2.10", "2001:db8::10")
     assert machine.running()
 
 
 @pytest.mark.parametrize("power", ["start", "poweroff", "kill"])
-def test_power_is_not_the_claims(machine: VirtualMachine, power: str) -> None:
-    """They are skipped, with the reason; none of them passes for nothing."""
+def test_power_control_is_skipped(machine: VirtualMachine, power: str) -> None:
+    """Such tests are skipped with a reason; none passes without testing anything."""
     with pytest.raises(pytest.skip.Exception, match="a VM test cannot"):
         getattr(machine, power)()
 
 
-def test_a_relay_that_is_no_node_skips_its_claims(nodes: VirtualLab) -> None:
-    """Other settings would be another node."""
+def test_a_missing_relay_skips_the_test(nodes: VirtualLab) -> None:
+    """Other settings would need another node."""
     with pytest.raises(pytest.skip.Exception, match=r"cannot boot another relay \(two\.test"):
         nodes.relay("two.test", {"durable": False})
 
 
 def test_a_node_is_a_relay(nodes: VirtualLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what the claims ask of one: addresses, credentials, settings, a place in the DNS."""
+    """It has what tests need: addresses, credentials, settings, DNS records."""
     published: list[str] = []
     monkeypatch.setattr(Relay, "wait_ready", lambda _: None)
     monkeypatch.setattr(Relay, "publish", lambda self: published.append(self.domain))

@@ -1,8 +1,8 @@
 """
-Claims that need the daemons: they accept what NixOS prints for them.
+Tests with real daemons: they accept the files that NixOS prints.
 
-The texts are NixOS' (printing.nix); the daemons are Debian's, in a machine of the lab. Paths that
-only NixOS has are replaced by Debian's.
+The files are those of NixOS (printing.nix), and the daemons are Debian's, in a machine of the lab.
+Paths that only NixOS has are replaced by Debian's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SETTINGS = {
         "keyFile": f"{PRINTED}/key.pem",
     },
 }
-# NixOS' place -> Debian's.
+# NixOS' path -> Debian's.
 PLACES = {
     "/run/current-system/sw/lib/dovecot/modules": "/usr/lib/dovecot/modules",
     "/run/wrappers/bin/sendmail": "/usr/sbin/sendmail",
@@ -37,7 +37,7 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def machine(lab: Lab) -> Machine:
-    """A machine with the daemons' programs, the users and the files that the texts name."""
+    """A machine with the daemons' programs, and the users and files that the texts name."""
     found = lab.machine("printed.test")
     printed: dict[str, Any] = nix(
         f"let s = {chatmail(SETTINGS)}; c = s.config.services; print = import "
@@ -65,7 +65,7 @@ def machine(lab: Lab) -> Machine:
 
 
 def test_postfix_reads_its_parameters(machine: Machine) -> None:
-    """No parameter is unknown to it, and lists mean what they meant."""
+    """No parameter is unknown, and lists have the right values."""
     said = machine.run(["postconf", "-c", PRINTED, "-n"])
 
     assert said.err == ""
@@ -74,7 +74,7 @@ def test_postfix_reads_its_parameters(machine: Machine) -> None:
 
 
 def test_postfix_reads_its_services(machine: Machine) -> None:
-    """Options in braces survive being one argument a line."""
+    """Options in braces are still one argument per line."""
     said = machine.run(["postconf", "-c", PRINTED, "-M"])
     options = machine.run(["postconf", "-c", PRINTED, "-P"]).out
 
@@ -87,7 +87,7 @@ def test_postfix_reads_its_services(machine: Machine) -> None:
 
 
 def test_dovecot_reads_its_configuration(machine: Machine) -> None:
-    """Scalars before blocks, booleans as lists, named blocks in the order of the account book."""
+    """Scalars precede blocks, booleans are lists, and passdb blocks keep their order."""
     said = machine.run(["doveconf", "-n", "-c", f"{PRINTED}/dovecot.conf"])
 
     assert "Error" not in said.err
@@ -95,17 +95,17 @@ def test_dovecot_reads_its_configuration(machine: Machine) -> None:
     assert "base_dir = /run/dovecot2" in said.out
 
 
-def test_nginx_takes_the_file_with_a_site_of_the_operators(machine: Machine) -> None:
-    """No directive is there twice, and port 443 is shared."""
+def test_nginx_accepts_the_file_with_another_website(machine: Machine) -> None:
+    """No directive is duplicated, and port 443 is shared."""
     module = "load_module modules/ngx_stream_module.so;"
     said = machine.run(["nginx", "-t", "-c", f"{PRINTED}/nginx.conf", "-g", module])
 
     assert "test is successful" in said.err
 
 
-def test_unbound_takes_its_file(machine: Machine) -> None:
-    """Words that the container quotes go without quotes here."""
-    # Debian's own trust anchor, where NixOS keeps one.
+def test_unbound_accepts_its_file(machine: Machine) -> None:
+    """Words that are quoted in the container have no quotes here."""
+    # Debian's own trust anchor, at NixOS' path.
     machine.run(["cp", "/usr/share/dns/root.key", PRINTED])
 
     assert "no errors" in machine.run(["unbound-checkconf", f"{PRINTED}/unbound.conf"]).out

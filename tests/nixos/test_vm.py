@@ -1,4 +1,4 @@
-"""Claims about the VM tests, which need nixpkgs to run: whatever can be known of them without."""
+"""Tests of the VM tests, as far as possible without nixpkgs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEST = (
 
 @pytest.fixture(scope="module")
 def tests() -> dict[str, Any]:
-    """Every VM test: its script, and what NixOS would refuse of its nodes."""
+    """Every VM test: its script, and NixOS' error messages about its nodes."""
     found: dict[str, Any] = nix(
         f"lib.genAttrs {json.dumps(VM).replace(',', '')} (name: let t = {TEST} name; in {{ "
         "inherit (t) testScript; refusals = lib.mapAttrs (_: n: n.refusals) t.nodes; "
@@ -38,7 +38,7 @@ def tests() -> dict[str, Any]:
 
 
 def test_every_vm_test_is_a_check() -> None:
-    """A file that nothing runs is decor."""
+    """A test that is never run is useless."""
     named = re.findall(r'vm "([\w-]+)\.nix"', (NIXOS / "checks.nix").read_text())
 
     assert sorted(named) == VM
@@ -46,33 +46,33 @@ def test_every_vm_test_is_a_check() -> None:
 
 @pytest.mark.parametrize("name", VM)
 def test_its_nodes_evaluate(tests: dict[str, Any], name: str) -> None:
-    """With the stand-in's options, types and merges."""
+    """The stand-in provides options, types and merging."""
     assert tests[name]["refusals"]
     assert all(refusals == [] for refusals in tests[name]["refusals"].values())
 
 
 @pytest.mark.parametrize("name", VM)
 def test_its_script_compiles(tests: dict[str, Any], name: str) -> None:
-    """Python, once Nix has put it together."""
+    """The script is Python that Nix has assembled."""
     assert compile(tests[name]["testScript"], name, "exec")
 
 
 @pytest.mark.parametrize("name", VM)
-def test_its_script_names_units_and_nodes_that_are_there(tests: dict[str, Any], name: str) -> None:
-    """A unit that no node has would be waited for until the deadline."""
+def test_its_script_names_existing_units_and_nodes(tests: dict[str, Any], name: str) -> None:
+    """The script would wait for a missing unit until the deadline."""
     script = tests[name]["testScript"]
     units = {unit for units in tests[name]["units"].values() for unit in units}
     units |= {"multi-user.target"}
     named = re.findall(r"(?:start|restart|show[^\n]*|cat) ([\w.-]+)\.service", script)
     named += re.findall(r'wait_for_unit\("([^"]+)"', script)
 
-    # What must not be there is asked for by `fail`.
+    # `fail` asks for units that must not exist.
     absent = set(re.findall(r'fail\("systemctl cat ([\w-]+)', script))
     assert set(named) - absent <= units
 
 
 def test_scripts_are_typed(tests: dict[str, Any], tmp_path: Path) -> None:
-    """By the driver's words as tests/nixos/driver.pyi has them; the real driver checks again."""
+    """The driver's functions are in tests/nixos/driver.pyi; the real driver checks again."""
     if importlib.util.find_spec("mypy") is None:
         pytest.skip("mypy is not installed beside this Python; `make test` has it")
     (tmp_path / "driver.pyi").write_text((NIXOS / "driver.pyi").read_text())
@@ -93,8 +93,8 @@ def test_scripts_are_typed(tests: dict[str, Any], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_network_is_the_labs(tests: dict[str, Any]) -> None:
-    """Claims and harness know these addresses; they stand in Python and in Nix."""
+def test_the_network_is_that_of_the_lab(tests: dict[str, Any]) -> None:
+    """Tests and harness use these addresses, which are in Python and in Nix."""
     hints = nix(f"(import {NIXOS}/vm/lab.nix {{ inherit lib; pkgs = {'{}'}; }}).hints")
     names = nix(f"(import {NIXOS}/vm/lab.nix {{ inherit lib; pkgs = {'{}'}; }}).ownNames")
 
@@ -106,8 +106,8 @@ def test_the_network_is_the_labs(tests: dict[str, Any]) -> None:
     assert clients[0] == "192.0.2.100"
 
 
-def test_claims_run_inside_are_there(tests: dict[str, Any]) -> None:
-    """Files and names that a script hands to pytest on the client."""
+def test_tests_that_run_inside_exist(tests: dict[str, Any]) -> None:
+    """These are the files and names that a script passes to pytest on the client."""
     for test in tests.values():
         for path in re.findall(r"lab-claims ([\w/.]+)", test["testScript"]):
             assert (REPOSITORY / "tests" / path).exists(), path
@@ -117,14 +117,14 @@ def test_claims_run_inside_are_there(tests: dict[str, Any]) -> None:
 
 
 def imports(statement: ast.stmt) -> list[str]:
-    """Names of the modules that a statement imports, none for any other statement."""
+    """Return the modules that a statement imports; none for other statements."""
     if isinstance(statement, ast.Import):
         return [alias.name for alias in statement.names]
     return [statement.module or ""] if isinstance(statement, ast.ImportFrom) else []
 
 
-def test_the_client_has_what_the_claims_import(tests: dict[str, Any]) -> None:
-    """A package that is missing there would be seen only on a machine with nixpkgs."""
+def test_the_client_has_all_imported_packages(tests: dict[str, Any]) -> None:
+    """A missing package would be noticed only on a machine with nixpkgs."""
     lab = (NIXOS / "vm" / "lab.nix").read_text()
     packages = {name.replace("-", "_") for name in re.findall(r"ps\.([\w-]+)", lab)}
     given = {"dkimpy": "dkim", "dnspython": "dns", "pillow": "PIL", "zxing_cpp": "zxingcpp"}

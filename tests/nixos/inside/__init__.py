@@ -1,1 +1,1 @@
-"""Claims that run among the clients of a VM test, beside those of tests/relay."""
+"""Tests that run on the client of a VM test, in addition to those of tests/relay."""

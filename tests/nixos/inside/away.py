@@ -1,4 +1,4 @@
-"""What happens to mail for a relay that is switched off; the VM test runs these one by one."""
+"""Mail for a relay that is switched off; the VM test runs these tests one by one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.relay import Relay
 from people import messages
 from people.people import Person
 
-# From one run to the next.
+# Kept from one run to the next.
 NOTES = Path("/tmp/away.json")
 
 
@@ -23,13 +23,13 @@ def other(lab: Lab) -> Relay:
 
 
 def test_bob_has_an_address(other: Relay) -> None:
-    """While his relay is there."""
+    """His relay is up."""
     bob = Person.on(other)
     NOTES.write_text(json.dumps({"address": bob.address, "password": bob.password}))
 
 
 def test_alice_writes_to_him(relay: Relay) -> None:
-    """Her relay takes the message, whether his is there or not."""
+    """Her relay accepts the message, whether his is up or not."""
     notes = json.loads(NOTES.read_text())
     alice = Person.on(relay)
     message = messages.encrypted(alice.address, notes["address"])
@@ -38,7 +38,7 @@ def test_alice_writes_to_him(relay: Relay) -> None:
 
 
 def test_bob_gets_it(other: Relay) -> None:
-    """When his relay is there again."""
+    """His relay is up again."""
     notes = json.loads(NOTES.read_text())
 
     assert Person(other, notes["address"], notes["password"]).wait_for(notes["message"], 60)

@@ -1,4 +1,4 @@
-"""Claims about two relays: their people write to each other, with Delta Chat and without."""
+"""Tests with two relays: their users write to each other, with and without Delta Chat."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def other(lab: Lab) -> Relay:
 
 
 def test_an_encrypted_message_reaches_the_other_relay(relay: Relay, other: Relay) -> None:
-    """Its DKIM signature is found through the zone that the first relay prints."""
+    """Its DKIM key is found in the zone that the first relay prints."""
     alice, bob = Person.on(relay), Person.on(other)
     message = messages.encrypted(alice.address, bob.address)
     alice.send(message, bob.address)
@@ -29,7 +29,7 @@ def test_an_encrypted_message_reaches_the_other_relay(relay: Relay, other: Relay
 
 
 def test_two_cores_talk_across_relays(relay: Relay, other: Relay, tmp_path: Path) -> None:
-    """The first exchange of two people who scanned each other's code."""
+    """They have the first exchange of two users after scanning a code."""
     with deltachat.core(tmp_path) as core:
         exchange = deltachat.exchange(core.account(relay, "Alice"), core.account(other, "Bob"))
 
