@@ -127,7 +127,8 @@ in
   };
 
   dropins."nginx.service" = unit.addition {
-    after = if settings.certificate.source == "self-signed" then [ "chatmail-certificate.service" ] else [ ];
+    after =
+      if settings.certificate.source == "self-signed" then [ "chatmail-certificate.service" ] else [ ];
     service = {
       # At every log level, messages about a connection end with the client's address and the request line.
       LogFilterPatterns = [ "~, client: " ];

@@ -19,7 +19,9 @@ let
   ofUnits =
     suffix:
     mapAttrs (
-      name: unit: { "/etc/systemd/system/${name}${suffix}".text = systemd.unit unit; }
+      name: unit: {
+        "/etc/systemd/system/${name}${suffix}".text = systemd.unit unit;
+      }
     );
   unitFiles = ofUnits "" relay.units;
   dropinFiles = ofUnits ".d/chatmail.conf" relay.dropins;
@@ -55,9 +57,7 @@ let
       map (name: "${name}${between}${toString set.${name}}\n") (attrNames set)
     );
 
-  written =
-    from:
-    map (set: { inherit from set; });
+  written = from: map (set: { inherit from set; });
 in
 {
   # path -> { text; mode ? "0644"; }, all of them root's
@@ -78,5 +78,6 @@ in
   ];
 
   # What starts at boot.
-  enable = filter (name: relay.units.${name} ? Install) (attrNames relay.units) ++ attrNames relay.dropins;
+  enable =
+    filter (name: relay.units.${name} ? Install) (attrNames relay.units) ++ attrNames relay.dropins;
 }
