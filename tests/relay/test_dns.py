@@ -99,36 +99,70 @@ def test_the_zone_has_the_records_that_other_servers_query(target: Relay, zone: 
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "told"),
+    ("change", "status", "told", "consequence"),
     [
-        (without(" MX "), 1, f"missing: {DOMAIN}. MX 10 {DOMAIN}."),
-        (without("opendkim._domainkey"), 1, f"missing: opendkim._domainkey.{DOMAIN}. TXT v=DKIM1"),
-        (without("^_mta-sts"), 1, f"missing: _mta-sts.{DOMAIN}. TXT v=STSv1; id="),
-        (without(" AAAA "), 1, f"missing: {DOMAIN}. AAAA 2001:db8::"),
-        (instead(r" A 192\S+", " A 192.0.2.200"), 1, f"wrong: {DOMAIN}. A is 192.0.2.200"),
+        (without(" MX "), 1, f"missing: {DOMAIN}. MX 10 {DOMAIN}.", "some servers send no mail"),
         (
-            and_also("@ MX 20 backup.test."),
+            without("opendkim._domainkey"),
             1,
-            f"wrong: {DOMAIN}. MX is 10 {DOMAIN} and 20 backup.test",
+            f"missing: opendkim._domainkey.{DOMAIN}. TXT v=DKIM1",
+            "cannot verify its signatures",
         ),
-        (instead("p=MII", "p=MIJ"), 1, "wrong: opendkim._domainkey"),
+        (
+            without("^_mta-sts"),
+            1,
+            f"missing: _mta-sts.{DOMAIN}. TXT v=STSv1; id=",
+            "do not look for the MTA-STS policy",
+        ),
+        (without(" AAAA "), 1, f"missing: {DOMAIN}. AAAA 2001:db8::", "over IPv6"),
+        (
+            instead(r" A 192\S+", " A 192.0.2.200"),
+            1,
+            f"wrong: {DOMAIN}. A is 192.0.2.200",
+            "over IPv4",
+        ),
+        (
+            and_also("@ MX 5 old.test."),
+            1,
+            f"wrong: {DOMAIN}. MX is 10 {DOMAIN}. and 5 old.test.",
+            "mail goes to old.test as well",
+        ),
+        (instead("p=MII", "p=MIJ"), 1, "wrong: opendkim._domainkey", "do not fit this key"),
         (
             and_also('@ TXT "v=spf1 -all"'),
             0,
             f"wrong: {DOMAIN}. TXT is v=spf1 -all and v=spf1 a ~all",
+            "several records",
         ),
-        (without("_dmarc"), 0, f"missing: _dmarc.{DOMAIN}. TXT v=DMARC1"),
-        (without("TLSA"), 0, f"missing: _25._tcp.{DOMAIN}. TLSA 3 1 1 "),
-        (instead("3 1 1 ....", "3 1 1 0000"), 0, f"wrong: _25._tcp.{DOMAIN}. TLSA is 3 1 1 0000"),
+        (
+            instead('"v=spf1 a ~all"', '"v=spf1 -all"'),
+            0,
+            f"wrong: {DOMAIN}. TXT is v=spf1 -all",
+            "refuse mail from 192.0.2.",
+        ),
+        (without("_dmarc"), 0, f"missing: _dmarc.{DOMAIN}. TXT v=DMARC1", "forged mail"),
+        (without("TLSA"), 0, f"missing: _25._tcp.{DOMAIN}. TLSA 3 1 1 ", "by DANE"),
+        (
+            instead("3 1 1 ....", "3 1 1 0000"),
+            0,
+            f"wrong: _25._tcp.{DOMAIN}. TLSA is 3 1 1 0000",
+            "verify DANE send no mail",
+        ),
     ],
 )
 def test_says_what_is_missing_or_wrong(
-    target: Relay, zone: str, change: Callable[[str], str], status: int, told: str
+    target: Relay,
+    zone: str,
+    change: Callable[[str], str],
+    status: int,
+    told: str,
+    consequence: str,
 ) -> None:
-    """Each fault is named with the expected record; only required records fail the command."""
+    """Each fault is named with what does not work; only required records fail the command."""
     said = check(target, change(zone))
 
     assert told in said.out
+    assert consequence in said.out.partition(told)[2].splitlines()[1]
     assert said.status == status
 
 
@@ -149,6 +183,11 @@ def test_reports_everything_at_once(target: Relay) -> None:
         spread,
         instead(r"v=DKIM1;k=rsa;", "v=DKIM1; k=rsa; "),
         and_also('@ TXT "site-verification=1234"'),
+        # What operators change for good reasons was reported as wrong.
+        instead('"v=spf1 a ~all"', '"V=SPF1 A MX -ALL"'),
+        instead("v=DMARC1;p=reject;", "v=DMARC1; p=reject; rua=mailto:dmarc@elsewhere.test; "),
+        and_also(f"_25._tcp TLSA 3 1 1 {'ab' * 32}"),
+        and_also("@ MX 20 backup.test."),
         # Some providers have no aliases, or resolve them themselves.
         lambda text: without("^mta-sts")(text) + "\nmta-sts A {ipv4}\nmta-sts AAAA {ipv6}\n",
         # A key may be stored under another name.
@@ -187,6 +226,21 @@ def test_an_undelegated_domain_is_reported_in_one_sentence(target: Relay) -> Non
     assert said.status == 1
     assert len(said.err.splitlines()) == 1
     assert "Traceback" not in said.err
+
+
+def test_a_resolver_that_is_down_is_not_an_undelegated_domain(target: Relay, zone: str) -> None:
+    """The operator was asked whether the domain is delegated."""
+    target.dns.publish_zone_text(DOMAIN, zone)
+    target.machine.run(["systemctl", "stop", "unbound.service"])
+    try:
+        said = target.chatmail("dns", "--check", check=False)
+    finally:
+        target.machine.run(["systemctl", "start", "unbound.service"])
+
+    assert said.status == 1
+    assert "resolver" in said.err
+    assert "unbound" in said.err
+    assert "delegated" not in said.err
 
 
 def test_writes_the_records_itself(target: Relay, zone: str) -> None:

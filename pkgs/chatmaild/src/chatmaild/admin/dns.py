@@ -1,6 +1,7 @@
 """`chatmail dns`: prints the DNS records of this relay, checks or publishes them."""
 
 import argparse
+import json
 from pathlib import Path
 
 from chatmaild.admin.command import UsageError
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="send the records to the primary name server (RFC 2136)",
     )
+    parser.add_argument("--json", action="store_true", help="with --check: print JSON")
     parser.add_argument(
         "--server", metavar="ADDRESS", help="with --update: the address of the primary name server"
     )
@@ -43,8 +45,13 @@ def run(config: Config, options: argparse.Namespace) -> int:
         raise UsageError("--update requires --server and --key-file")
     if any(given) and not options.update:
         raise UsageError("--server and --key-file have no meaning without --update")
+    if options.json and not options.check:
+        raise UsageError("--json has no meaning without --check")
     if is_address(config.host):
-        print(f"; {config.host} is an IP address: this relay needs no DNS records")
+        if options.json:
+            print(json.dumps({"domain": config.domain, "servers": 0, "silent": [], "faults": []}))
+        else:
+            print(f"; {config.host} is an IP address: this relay needs no DNS records")
         return 0
     from chatmaild.admin import zone
 
@@ -52,7 +59,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if options.check:
         from chatmaild.admin import dns_check
 
-        return dns_check.run(config.domain, records)
+        return dns_check.run(config, records, as_json=options.json)
     if options.update:
         from chatmaild.admin import dns_update
 

@@ -21,7 +21,7 @@ import dns.tsigkeyring
 import dns.update
 
 from chatmaild.admin.command import CommandError
-from chatmaild.admin.zone import TTL_SECONDS, record_kind, txt_data
+from chatmaild.admin.zone import TTL_SECONDS, serves_same_purpose, txt_data
 from chatmaild.config import DnsRecord
 
 SECONDS = 10.0
@@ -36,8 +36,8 @@ def run(domain: str, records: list[DnsRecord], server: str, key_file: Path) -> i
     update = dns.update.UpdateMessage(zone)
     update.use_tsig(key)
     for name, kind in dict.fromkeys((record.name, record.type) for record in records):
-        data = [r.data for r in records if (r.name, r.type) == (name, kind)]
-        _replace(update, dns.name.from_text(name), kind, data, server, key)
+        wanted = [record for record in records if (record.name, record.type) == (name, kind)]
+        _replace(update, dns.name.from_text(name), kind, wanted, server, key)
     answer = _ask(update, server)
     if answer.rcode() != dns.rcode.NOERROR:
         raise CommandError(f"{server} refuses the update: {dns.rcode.to_text(answer.rcode())}")
@@ -71,7 +71,7 @@ def _replace(
     update: dns.update.UpdateMessage,
     name: dns.name.Name,
     kind: str,
-    wanted: list[str],
+    wanted: list[DnsRecord],
     server: str,
     key: dns.tsig.Key,
 ) -> None:
@@ -79,17 +79,17 @@ def _replace(
         # An alias stands alone (RFC 1034 3.6.2).
         update.delete(name)
     elif kind == "TXT":
-        kinds = {record_kind(text) for text in wanted}
         for old in _present(name, server, key):
-            if record_kind(b"".join(old.strings).decode("utf-8", "replace")) in kinds:
+            text = b"".join(old.strings).decode("utf-8", "replace")
+            if any(serves_same_purpose(record, text) for record in wanted):
                 update.delete(name, old)
         # Beside an alias a TXT record would be skipped (RFC 2136 3.4.2.2).
         update.delete(name, "CNAME")
     else:
         update.delete(name, kind)
-    for data in wanted:
-        text = txt_data(data) if kind == "TXT" else data
-        update.add(name, TTL_SECONDS, kind, text)
+    for record in wanted:
+        data = txt_data(record.data) if kind == "TXT" else record.data
+        update.add(name, TTL_SECONDS, kind, data)
 
 
 def _present(name: dns.name.Name, server: str, key: dns.tsig.Key) -> list[Any]:

@@ -171,3 +171,10 @@ def record_kind(text: str) -> str:
         return text
     name, value = found[1].lower(), found[2].lower()
     return f"v={value}" if name == "v" else name
+
+
+def serves_same_purpose(record: DnsRecord, text: str) -> bool:
+    """Whether a TXT record at a record's name is of its kind, so that it would take its place."""
+    kind = record_kind(record.data)
+    # Only keys stand at the name of a key, and many have no version (RFC 6376 3.6.1).
+    return kind in {record_kind(text), "v=dkim1"}

@@ -23,6 +23,7 @@ RSA_BITS = 2048
 """RFC 8301 3.2 asks for 2048; the record still fits one DNS answer over UDP."""
 
 PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 _KINDS: dict[str, tuple[type[PrivateKey], str]] = {
     "rsa": (rsa.RSAPrivateKey, "an RSA"),
@@ -83,8 +84,12 @@ def dns_record(key: PrivateKey) -> str:
     `t=s` says that i= is never in a subdomain, `s=email` that the key serves mail only.
     """
     public = key.public_key()
-    if isinstance(public, rsa.RSAPublicKey):
-        kind, data = "rsa", public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    else:
-        kind, data = "ed25519", public.public_bytes_raw()
-    return f"v=DKIM1;k={kind};p={base64.b64encode(data).decode()};s=email;t=s"
+    kind = "rsa" if isinstance(public, rsa.RSAPublicKey) else "ed25519"
+    return f"v=DKIM1;k={kind};p={base64.b64encode(public_bytes(public)).decode()};s=email;t=s"
+
+
+def public_bytes(key: PublicKey) -> bytes:
+    """Return a public key as a record has it, before base64."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return key.public_bytes_raw()

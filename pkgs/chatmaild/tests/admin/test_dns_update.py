@@ -1,0 +1,32 @@
+"""Keys that may change a zone."""
+
+from pathlib import Path
+
+import pytest
+
+from chatmaild.admin import dns_update
+from chatmaild.admin.command import CommandError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'key "u" { algorithm hmac-sha256; secret "QUJD"; };',
+        'key u {\n\talgorithm "hmac-sha256"; # comment\n\tsecret "QUJD";\n};\n',
+    ],
+)
+def test_reads_keys_as_bind_writes_them(tmp_path: Path, text: str) -> None:
+    """tsig-keygen and ddns-confgen print this."""
+    (tmp_path / "key").write_text(text)
+    key = dns_update.read_key(tmp_path / "key")
+    assert (key.name.to_text(), key.secret) == ("u.", b"ABC")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "QUJD", 'key "u" { algorithm hmac-md5; secret "QUJD"; };', 'key "u" { };']
+)
+def test_says_what_is_no_key(tmp_path: Path, text: str) -> None:
+    """One sentence with the file's name."""
+    (tmp_path / "key").write_text(text)
+    with pytest.raises(CommandError, match=str(tmp_path / "key")):
+        dns_update.read_key(tmp_path / "key")
