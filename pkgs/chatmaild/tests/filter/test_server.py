@@ -258,7 +258,7 @@ def test_tells_its_numbers_to_whoever_may_ask(tmp_path: Path, limits: dict[str, 
         ),
         (
             {"paths": {"filterSocket": "/nonexistent/f.sock"}},
-            "/nonexistent/f.sock: cannot be listened on: No such file or directory",
+            "/nonexistent/f.sock: cannot be opened: No such file or directory",
         ),
     ],
     ids=["key", "socket"],

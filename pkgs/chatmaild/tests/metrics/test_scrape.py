@@ -114,6 +114,4 @@ def test_is_not_started_by_hand(tmp_path: Path, config: Config) -> None:
     said = run_daemon("chatmaild.metrics.scrape", tmp_path / "chatmaild.json")
 
     assert said.returncode == 1
-    assert said.stderr == (
-        "chatmail-metrics: is started by chatmail-metrics.socket and not by itself\n"
-    )
+    assert said.stderr == ("chatmail-metrics: must be started by chatmail-metrics.socket\n")

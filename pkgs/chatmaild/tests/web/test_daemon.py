@@ -110,7 +110,7 @@ def test_without_the_accounts_daemon_it_asks_to_come_back(
     assert response.status == 503
     assert response.headers["Retry-After"] == "60"
     assert "try again later" in json.loads(content)["reason"]
-    assert "chatmail-accounts cannot be asked" in daemon.stop()
+    assert "chatmail-accounts is unreachable" in daemon.stop()
 
 
 @pytest.mark.parametrize(

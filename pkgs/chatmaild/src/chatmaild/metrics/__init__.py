@@ -1,1 +1,1 @@
-"""chatmail-metrics: what the daemons count, as text for Prometheus."""
+"""chatmail-metrics: exports the daemons' counters to Prometheus."""

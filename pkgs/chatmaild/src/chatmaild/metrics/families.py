@@ -1,8 +1,8 @@
 """
-A look at the relay as Prometheus' metric families.
+Converts a sample of the relay to Prometheus' metric families.
 
-Labels say what kind of thing was counted, in words of this package's own. `_word` is the last wall:
-whatever else came through would stand there as "other", so no address can become a label.
+Label values are constants in this package. `_word` makes sure of it: any other text becomes
+"other", so no address can become a label.
 """
 
 import re
@@ -22,7 +22,7 @@ _WORD = re.compile(r"[a-z][a-z-]{0,39}", re.ASCII)
 
 
 class _Family(NamedTuple):
-    """A counter of a daemon; `always` has label values that are shown from the start."""
+    """A counter of a daemon; `always` has label values that are exported from the start."""
 
     name: str
     meaning: str
@@ -31,38 +31,38 @@ class _Family(NamedTuple):
 
 
 OF_FILTER = (
-    _Family("messages_accepted", "Messages that the filter let pass.", ("role", "kind")),
+    _Family("messages_accepted", "Messages accepted by the filter.", ("role", "kind")),
     _Family(
         "messages_refused",
-        "Messages that the filter refused or put off, or recipients of them that it did.",
+        "Messages, or recipients of messages, that the filter refused or deferred.",
         ("role", "reason"),
     ),
-    _Family("dkim_signed", "Messages with a DKIM signature of this relay added."),
-    _Family("dkim_verified", "Messages whose DKIM signature was found valid."),
+    _Family("dkim_signed", "Messages to which the relay added a DKIM signature."),
+    _Family("dkim_verified", "Incoming messages with a valid DKIM signature."),
 )
 OF_ACCOUNTS = (
-    _Family("logins_refused", "Logins to an account that were refused.", ("reason",)),
+    _Family("logins_refused", "Refused logins to existing accounts.", ("reason",)),
     _Family(
         "registrations_refused",
-        "New accounts that were refused, where a name was asked for or at the first login.",
+        "New accounts that were refused, when a name was requested or at the first login.",
         ("at", "reason"),
     ),
-    _Family("push", "Notifications of devices, by what became of them.", ("outcome",)),
+    _Family("push", "Push notifications by outcome.", ("outcome",)),
     _Family(
         "accounts_deleted",
-        "Accounts that were deleted, because somebody asked for it or nobody used them.",
+        "Deleted accounts, by request or because they were idle.",
         ("why",),
         (("asked",), ("idle",)),
     ),
-    _Family("accounts_created", "Accounts that came into being."),
-    _Family("addresses_handed_out", "Addresses that were given to whoever asked."),
-    _Family("logins", "Logins by IMAP."),
-    _Family("logins_unavailable", "Logins that were told to try later."),
+    _Family("accounts_created", "Created accounts."),
+    _Family("addresses_handed_out", "New addresses handed out by /new."),
+    _Family("logins", "Successful IMAP logins."),
+    _Family("logins_unavailable", "Logins that were told to try again later."),
 )
 
 
 def text(sample: Sample) -> bytes:
-    """Write a sample in the text format 0.0.4 of Prometheus."""
+    """Return a sample in Prometheus' text format 0.0.4."""
     registry = CollectorRegistry()
     registry.register(_Collector(sample))
     return generate_latest(registry)
@@ -73,19 +73,19 @@ class _Collector:
         self._sample = sample
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every family that there are numbers for."""
+        """Yield every family for which there are values."""
         yield _gauge(
             "build_info", "The version of chatmaild.", {(chatmaild.__version__,): 1}, "version"
         )
         yield _gauge(
             "service_up",
-            "Whether a daemon of the relay answers.",
+            "1 if a daemon of the relay responds.",
             {(name,): int(up) for name, up in self._sample.answering.items()},
             "service",
         )
         yield _gauge(
             "certificate_expiry_timestamp_seconds",
-            "When the certificate expires that a daemon shows to clients, UNIX time.",
+            "Expiry of the certificate that a daemon presents to clients, UNIX time.",
             {(name,): end for name, end in self._sample.certificates.items()},
             "service",
         )
@@ -106,11 +106,11 @@ def _queue(sample: Sample) -> Iterator[Metric]:
     yield _gauge("queue_messages", "Messages in Postfix' queue, up to 20000.", by_name, "queue")
     oldest = sample.queue.oldest
     age = 0 if oldest is None else max(0, int(time.time()) - oldest)
-    yield _gauge("queue_oldest_seconds", "How long the oldest of them has waited.", {(): age})
+    yield _gauge("queue_oldest_seconds", "Age of the oldest queued message.", {(): age})
 
 
 def _counted(counts: Iterable[Sequence[Any]], families: Iterable[_Family]) -> Iterator[Metric]:
-    """Yield the counters of a daemon, also those that have not counted anything yet."""
+    """Yield the counters of a daemon, including those that are still zero."""
     values: dict[str, dict[tuple[str, ...], float]] = {}
     for name, *labels, number in counts:
         of_name = values.setdefault(name, {})
@@ -129,39 +129,41 @@ def _counted(counts: Iterable[Sequence[Any]], families: Iterable[_Family]) -> It
 def _state(told: Mapping[str, Any]) -> Iterator[Metric]:
     if book := told["book"]:
         yield _gauge("accounts", "Accounts.", {(): book["accounts"]})
-        yield _gauge("accounts_blocked", "Accounts that are blocked.", {(): book["blocked"]})
+        yield _gauge("accounts_blocked", "Blocked accounts.", {(): book["blocked"]})
         yield _gauge(
             "accounts_active",
-            "Accounts with a login since the beginning of the day (UTC) that many days ago.",
+            "Accounts with a login since the beginning of the day (UTC) this many days ago.",
             {(str(days),): book[f"active_{days}"] for days in ACTIVE_DAYS},
             "days",
         )
         for name, meaning in (
-            ("push_waiting", "Notifications that wait to be tried again."),
-            ("push_oldest_seconds", "Age of the newest message that the oldest of them is about."),
+            ("push_waiting", "Push notifications that wait for a retry."),
+            ("push_oldest_seconds", "Age of the oldest of them, since its newest message."),
         ):
             yield _gauge(name, meaning, {(): book[name]})
     if disk := told["disk"]:
-        yield _gauge("disk_free_bytes", "Room on the disk of the mailboxes.", {(): disk["free"]})
-        yield _gauge("disk_size_bytes", "Size of that disk.", {(): disk["size"]})
+        yield _gauge("disk_free_bytes", "Free space for mailboxes.", {(): disk["free"]})
+        yield _gauge("disk_size_bytes", "Size of the mailboxes' file system.", {(): disk["size"]})
     last = told["expiry"] or {}
     yield _gauge(
         "expiry_last_run_timestamp_seconds",
-        "When the last nightly run ended, UNIX time; 0 before the first.",
+        "End of the last expiry run, UNIX time; 0 before the first run.",
         {(): last.get("at", 0)},
     )
     if not last:
         return
     yield _gauge(
-        "expiry_last_run_failed", "Whether it was not done with all.", {(): int(last["fault"])}
+        "expiry_last_run_failed",
+        "1 if the last expiry run failed or was incomplete.",
+        {(): int(last["fault"])},
     )
     for name, key, meaning in (
-        ("expiry_last_run_seconds", "seconds", "How long it took."),
-        ("expiry_removed_messages", "messages", "Messages that it removed."),
-        ("expiry_removed_bytes", "bytes", "Bytes of mail that it removed."),
-        ("expiry_removed_accounts", "accounts", "Accounts that it deleted."),
-        ("storage_messages", "stored_messages", "Messages in all mailboxes after it."),
-        ("storage_bytes", "stored_bytes", "Bytes of mail in all mailboxes after it."),
+        ("expiry_last_run_seconds", "seconds", "Duration of the last expiry run."),
+        ("expiry_removed_messages", "messages", "Messages deleted by the last expiry run."),
+        ("expiry_removed_bytes", "bytes", "Bytes of mail deleted by the last expiry run."),
+        ("expiry_removed_accounts", "accounts", "Accounts deleted by the last expiry run."),
+        ("storage_messages", "stored_messages", "Messages in all mailboxes after the last run."),
+        ("storage_bytes", "stored_bytes", "Bytes of mail in all mailboxes after the last run."),
     ):
         yield _gauge(name, meaning, {(): last[key]})
 

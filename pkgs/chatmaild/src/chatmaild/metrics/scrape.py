@@ -1,12 +1,12 @@
 """
-chatmail-metrics: the answer to one scrape.
+chatmail-metrics: answers one scrape.
 
-systemd listens on loopback and starts this program for each connection, a few at once at most. So
-it costs nothing while nobody asks, a peer that is slow or sends rubbish holds up a process that
-nobody needs, and no daemon of the relay has a listener more.
+systemd listens on loopback and starts this program for each connection, up to a few at once. So
+metrics cost nothing between scrapes. A slow or malicious client only occupies a process that
+nothing else needs, and no other daemon has an additional listener.
 
-    /metrics   numbers for Prometheus
-    /health    200, or 503 with the names of the daemons that do not answer
+    /metrics   metrics for Prometheus
+    /health    200, or 503 with the names of the daemons that do not respond
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from chatmaild.service import daemon, sockets, systemd
 
 log = logging.getLogger("chatmail-metrics")
 
-# How long a peer may say nothing, and how long all of it may take; Prometheus waits ten seconds.
+# The time limits for silence and for the whole request; Prometheus waits ten seconds.
 REQUEST_SECONDS = 3
 WHOLE_SECONDS = 25
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -35,12 +35,12 @@ class Scrape(BaseHTTPRequestHandler):
     config: Config
 
     def do_GET(self) -> None:
-        """Answer what is asked for."""
+        """Answer /metrics and /health."""
         if self.path not in {"/metrics", "/health"}:
-            self._answer(HTTPStatus.NOT_FOUND, b"there are /metrics and /health\n")
+            self._answer(HTTPStatus.NOT_FOUND, b"the paths are /metrics and /health\n")
             return
         if self.config.metrics is None:
-            raise ConfigError("`metrics` is null: nothing collects numbers on this relay")
+            raise ConfigError("`metrics` is null: metrics are disabled on this relay")
         sample = sources.look(self.config, self.config.metrics)
         if self.path == "/metrics":
             self._answer(HTTPStatus.OK, families.text(sample))
@@ -58,15 +58,15 @@ class Scrape(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-        """Say nothing: what a peer sends belongs into no journal."""
+        """Log nothing: data from a client must not reach the journal."""
 
     def version_string(self) -> str:
-        """Name no versions."""
+        """Return no version."""
         return "chatmail"
 
 
 def answer(connection: socket.socket, config: Config) -> None:
-    """Answer on a connection; what its peer does wrong ends it."""
+    """Answer a connection; errors of the client end it."""
     handler = type("Handler", (Scrape,), {"config": config, "timeout": REQUEST_SECONDS})
     with connection, contextlib.suppress(OSError):
         connection.setblocking(True)
@@ -74,17 +74,17 @@ def answer(connection: socket.socket, config: Config) -> None:
 
 
 def _work(config: Config) -> None:
-    # Whatever takes longer is not waited for by anybody.
+    # Nothing waits for an answer that takes longer.
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     signal.alarm(WHOLE_SECONDS)
     passed = systemd.listen_fds()
     if "connection" not in passed:
-        raise sockets.SocketError("is started by chatmail-metrics.socket and not by itself")
+        raise sockets.SocketError("must be started by chatmail-metrics.socket")
     answer(passed["connection"], config)
 
 
 def main() -> int:
     """Run chatmail-metrics; see `chatmail-metrics --help`."""
     return daemon.run(
-        "chatmail-metrics", "Answer one scrape of Prometheus.", _work, (sockets.SocketError,)
+        "chatmail-metrics", "Answer one scrape by Prometheus.", _work, (sockets.SocketError,)
     )

@@ -1,4 +1,4 @@
-"""Where the numbers come from: daemons of ours, Postfix' queue, and the TLS listeners."""
+"""The sources of the metrics: our daemons, Postfix' queue, and the TLS listeners."""
 
 import socket
 import ssl
@@ -16,13 +16,13 @@ from chatmaild.service import counters
 
 LISTENER_SECONDS = 3.0
 QUEUE_SECONDS = 4.0
-# Postfix opens every file of the queue to list it: what is above this is trouble, however much.
+# Postfix opens every file of the queue to list it. A longer queue is a problem in any case.
 QUEUE_MOST = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Messages by the queue they are in, and since when the oldest waits (UNIX time)."""
+    """Messages by queue, and since when the oldest waits (UNIX time)."""
 
     messages: Mapping[str, int]
     oldest: int | None
@@ -30,19 +30,19 @@ class Queue:
 
 @dataclass(slots=True)
 class Sample:
-    """One look at the relay; None, or absent, is what could not be had."""
+    """One sample of the relay; missing values are None or absent."""
 
     accounts: Mapping[str, Any] | None = None
     filter: Mapping[str, Any] | None = None
     queue: Queue | None = None
     certificates: dict[str, float] = field(default_factory=dict)
-    """For each daemon with a TLS listener when what it shows expires (UNIX time)."""
+    """The expiry of each daemon's presented certificate (UNIX time)."""
     answering: dict[str, bool] = field(default_factory=dict)
-    """Whether each daemon answers."""
+    """Whether each daemon responds."""
 
 
 def look(config: Config, metrics: Metrics) -> Sample:
-    """Ask everybody once."""
+    """Query every source once."""
     sample = Sample()
     sample.accounts = _counters(metrics.accounts_socket)
     sample.filter = _counters(metrics.filter_socket)
@@ -70,10 +70,10 @@ def _counters(path: Path) -> Mapping[str, Any] | None:
 
 def certificate_end(port: int, host: str) -> float | None:
     """
-    Say when the certificate expires that a client sees on a port of this host, in UNIX time.
+    Return when the certificate expires that clients see on a port of this host, in UNIX time.
 
-    What is shown and not what lies in the file: a daemon that was not told of a renewal goes on
-    with the old one. None when there is no TLS listener.
+    The presented certificate is checked instead of the file, because a daemon that was not reloaded
+    after a renewal still uses the old one. None if there is no TLS listener.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -93,9 +93,9 @@ def certificate_end(port: int, host: str) -> float | None:
 
 def queue(postqueue: Path) -> Queue | None:
     """
-    Count the messages in Postfix's queue, at most 20,000 or as many as it lists in four seconds.
+    Count the messages in Postfix' queue, up to 20,000 or as many as are listed in four seconds.
 
-    None when Postfix is down.
+    None if Postfix is down.
     """
     counts: Counter[str] = Counter()
     oldest: int | None = None

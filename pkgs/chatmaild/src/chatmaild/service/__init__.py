@@ -1,1 +1,1 @@
-"""What every daemon needs: start-up, systemd, sockets, HTTP both ways, counters."""
+"""What every daemon needs: start-up, systemd, sockets, HTTP server and client, counters."""

@@ -1,8 +1,8 @@
 """
-What a daemon has counted since its start, for its log and for chatmail-metrics.
+Counts events in a daemon, for its log and for chatmail-metrics.
 
-chatmail-metrics connects to a UNIX socket and reads one JSON object to its end. Nothing is read
-from the peer, so nothing that it sends can be wrong.
+chatmail-metrics connects to a UNIX socket and reads one JSON object to its end. The daemon reads
+nothing from the client, so a client cannot send anything wrong.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ MAX_BYTES = 65_536
 
 
 class CountersError(Exception):
-    """The counters of a daemon cannot be read; the text is one sentence for the operator."""
+    """The counters of a daemon cannot be read; the message is one sentence for the operator."""
 
 
 class Counters:
     """
-    Events by name and label values; may be shared by threads.
+    Counts events by name and label values; threads may share it.
 
-    A name is that of a metric without `chatmail_`, where there is one. Names and labels are words
-    of this package and never come from a message.
+    A name is that of a metric without `chatmail_`, if there is one. Names and labels are constants
+    in this package and never come from a message.
     """
 
     def __init__(self) -> None:
@@ -43,12 +43,12 @@ class Counters:
             self._counts[name, *labels] += count
 
     def rows(self) -> list[tuple[str | int, ...]]:
-        """List name, labels and number of everything that was counted."""
+        """Return name, labels and count of everything that was counted."""
         with self._lock:
             return [(*key, number) for key, number in sorted(self._counts.items())]
 
     def report(self) -> str:
-        """Write all of it in one line for the log."""
+        """Return all counters in one line for the log."""
         rows = (f"{'.'.join(map(str, key))}={number}" for *key, number in self.rows())
         return f"since start: {' '.join(rows) or 'nothing'}"
 
@@ -58,10 +58,10 @@ Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 
 
 def answering(counters: Counters, gauges: Gauges | None = None) -> Connected:
-    """Answer each connection with the counters, and with what `gauges` returns beside them."""
+    """Answer each connection with the counters and the result of `gauges`."""
 
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A peer that does not read, or has gone, is not a fault of this daemon.
+        # A client that does not read, or has gone, is not an error of this daemon.
         with contextlib.suppress(OSError, TimeoutError), contextlib.closing(writer):
             async with asyncio.timeout(ANSWER_SECONDS):
                 found = await gauges() if gauges else {}
@@ -73,10 +73,10 @@ def answering(counters: Counters, gauges: Gauges | None = None) -> Connected:
 
 def read(path: Path) -> dict[str, Any]:
     """
-    Return what the daemon behind a socket answers.
+    Return the counters of the daemon behind a socket.
 
     Raises:
-        CountersError: it does not answer with counters within five seconds.
+        CountersError: there is no valid answer within five seconds.
 
     """
     received = b""
@@ -90,5 +90,5 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise CountersError(f"{path}: {error}") from None
     if not isinstance(answer, dict) or "counts" not in answer:
-        raise CountersError(f"{path}: these are not counters")
+        raise CountersError(f"{path}: the answer does not contain counters")
     return answer

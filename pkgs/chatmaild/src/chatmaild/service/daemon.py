@@ -1,4 +1,4 @@
-"""What all programs but the operator's command have in common: options, logging, exit codes."""
+"""The common part of all programs except the operator's command: options, logging, exit codes."""
 
 import argparse
 import resource
@@ -18,10 +18,10 @@ def run(
     arguments: list[str] | None = None,
 ) -> int:
     """
-    Read the options and the configuration, then `work` until it returns; return the exit code.
+    Read the options and the configuration, then call `work`; return the exit code.
 
-    A ConfigError and the named `failures` end with code 1 and their one sentence. Anything else
-    is a fault of the program and keeps its traceback for the journal.
+    A ConfigError or one of the expected `failures` ends with code 1 and its message. Any other
+    exception is a bug, and its traceback goes to the journal.
     """
     parser = argparse.ArgumentParser(prog=name, description=description)
     parser.add_argument(
@@ -49,6 +49,6 @@ def run(
 
 
 def _raise_open_files() -> None:
-    """Allow as many open files as the unit does: the soft limit of 1024 is for select(2)."""
+    """Raise the limit on open files to the unit's: the soft limit of 1024 is for select(2)."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""Files that a reader sees whole, whatever happens to the writer."""
+"""Writes files atomically."""
 
 import os
 from pathlib import Path
@@ -6,22 +6,22 @@ from pathlib import Path
 
 def write_whole(path: Path, data: bytes, mode: int = 0o600, *, durable: bool = False) -> None:
     """
-    Write a file that appears with its whole content or not at all.
+    Write a file so that readers see its whole content or the old one.
 
-    With `durable` that holds after a power cut too, and the file is there when this returns. It
-    belongs to the owner of its directory, also when root writes it. One process writes at a time.
+    With `durable` the file survives a power failure after this returns. It gets the owner of its
+    directory, even if root writes it. Only one process may write it at a time.
 
     Raises:
-        OSError: it cannot be written, and what was there before is unchanged; it names `path`.
+        OSError: the file cannot be written, and the old one is unchanged; the error names `path`.
 
     """
     draft = path.with_name(f".{path.name}.new")
     try:
-        draft.unlink(missing_ok=True)  # of a process that was killed
+        draft.unlink(missing_ok=True)  # left by a process that was killed
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                # Only root may, and the sandbox of our units forbids it.
+                # Only root may change owners, and the sandbox of our units forbids it.
                 if os.geteuid() == 0:
                     owner = path.parent.stat()
                     os.fchown(descriptor, owner.st_uid, owner.st_gid)
@@ -42,7 +42,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600, *, durable: bool = F
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory survive a power cut; raises OSError."""
+    """Make the names in a directory survive a power failure; raises OSError."""
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)

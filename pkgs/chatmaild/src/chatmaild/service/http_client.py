@@ -1,4 +1,4 @@
-"""Asking another daemon of the relay: JSON by POST over its UNIX socket, one question at a time."""
+"""A client for other daemons of the relay: JSON by POST over their UNIX sockets."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ SECONDS = 30
 
 
 class UnreachableError(Exception):
-    """The daemon cannot be asked or does not answer as it should; the text says why."""
+    """The daemon cannot be reached or gives an invalid answer; the message is the reason."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -28,11 +28,11 @@ class _Connection(http.client.HTTPConnection):
 
 def ask(path: Path, request: str, **fields: Any) -> tuple[int, dict[str, Any]]:
     """
-    Ask one thing on the socket at `path`; the status and the answer's fields.
+    Send one request to the socket at `path`; return status and fields of the answer.
 
     Raises:
         PermissionError: the socket may not be opened.
-        UnreachableError: there is no answer within 30 seconds, or none that is a JSON object.
+        UnreachableError: there is no answer within 30 seconds, or it is not a JSON object.
 
     """
     connection = _Connection(path)
@@ -47,5 +47,5 @@ def ask(path: Path, request: str, **fields: Any) -> tuple[int, dict[str, Any]]:
     finally:
         connection.close()
     if not isinstance(answer, dict):
-        raise UnreachableError("the answer is no JSON object")
+        raise UnreachableError("the answer is not a JSON object")
     return response.status, answer

@@ -1,9 +1,9 @@
 """
-The small HTTP server under the grant and the web endpoint: aiohttp without its manners.
+A small HTTP server for the grant and for the web endpoint, made of aiohttp.
 
-Out of the box aiohttp tells its version in every answer, logs a traceback with the peer's bytes
-for a malformed request, and reads a megabyte of body. Here an answer is short, a malformed
-request is a 400 of one line, and bodies are bounded by their reader.
+By default aiohttp reveals its version in every answer, logs a traceback with the client's data for
+a malformed request, and reads up to a megabyte of body. Here answers are short, a malformed request
+gets a one-line 400, and readers limit the body.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from chatmaild.service.sockets import BACKLOG
 
 log = logging.getLogger(__name__)
 
-# Both peers are local (Dovecot and nginx) and send a whole request at once.
+# Both clients are local (Dovecot and nginx) and send a whole request at once.
 BODY_SECONDS = 10.0
 KEEPALIVE_SECONDS = 75.0
 
@@ -28,7 +28,7 @@ type Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 def json_response(
     value: Mapping[str, str], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """Answer with a JSON object; never cached, since every answer here is one person's secret."""
+    """Answer with a JSON object; it is never cached, because it contains a secret."""
     response = web.json_response(dict(value), status=status, headers=headers)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Server"] = "chatmail"
@@ -44,10 +44,10 @@ def text_response(text: str, status: int, headers: Mapping[str, str] | None = No
 
 async def read_body(request: web.BaseRequest, max_bytes: int) -> bytes | None:
     """
-    Read the whole body, or None when it is larger than `max_bytes`.
+    Read the whole body; return None if it is larger than `max_bytes`.
 
     Raises:
-        TimeoutError: the body did not arrive within ten seconds, or the peer has hung up.
+        TimeoutError: the body did not arrive within ten seconds, or the client disconnected.
 
     """
     if (request.content_length or 0) > max_bytes:
@@ -60,12 +60,12 @@ async def read_body(request: web.BaseRequest, max_bytes: int) -> bytes | None:
                 if len(body) > max_bytes:
                     return None
     except ConnectionError:
-        raise TimeoutError("the peer hung up before the end of the body") from None
+        raise TimeoutError("the client disconnected before the end of the body") from None
     return body
 
 
 class _Protocol(web.RequestHandler):
-    """One connection, whose malformed requests are answered without a word about the inside."""
+    """One connection; answers to malformed requests reveal nothing about the program."""
 
     __slots__ = ()
 
@@ -76,11 +76,11 @@ class _Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer 400 for a malformed request, 500 for a fault of ours; close the connection."""
+        """Answer 400 to a malformed request or 500 after a bug, and close the connection."""
         if status >= 500:  # noqa: PLR2004 - a server error, RFC 9110 15.6
             log.error("http: request failed", exc_info=exc)
         else:
-            log.info("http: malformed request refused")
+            log.info("http: refused a malformed request")
         response = text_response("bad request" if status < 500 else "internal error", status)  # noqa: PLR2004
         response.force_close()
         return response

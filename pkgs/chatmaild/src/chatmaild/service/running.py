@@ -1,4 +1,4 @@
-"""A daemon from its start to its end: its sockets, its chores, and the messages to systemd."""
+"""Runs a daemon from its start to its end: sockets, periodic work, notifications to systemd."""
 
 import asyncio
 import logging
@@ -18,14 +18,14 @@ STATUS_SECONDS = 3600.0
 
 
 class Closable(Protocol):
-    """Something that the end of the daemon closes."""
+    """A part that is closed at the end of the daemon."""
 
     async def close(self) -> None:
         """Close it."""
 
 
 class Service:
-    """What a daemon consists of. It ends in reverse order: what was started last ends first."""
+    """The parts of a daemon. They end in reverse order of their start."""
 
     def __init__(self, counters: Counters, stack: AsyncExitStack) -> None:
         """Take the sockets that systemd has passed to this process."""
@@ -61,7 +61,7 @@ class Service:
         await self.stream("numbers", path, answering(self.counters, gauges))
 
     def serving(self, server: asyncio.Server) -> None:
-        """End a server, and the connections to it, with the daemon."""
+        """Close a server and its connections at the end of the daemon."""
 
         def close() -> None:
             server.close()
@@ -70,20 +70,20 @@ class Service:
         self._stack.callback(close)
 
     def closing[T: Closable](self, part: T) -> T:
-        """Close a part with the daemon; return it."""
+        """Close a part at the end of the daemon; return the part."""
         self._stack.push_async_callback(part.close)
         return part
 
     def at_end(self, do: Callable[[], Awaitable[Any]]) -> None:
-        """Do something when the daemon ends."""
+        """Call a function at the end of the daemon."""
         self._stack.push_async_callback(do)
 
     def entering[T](self, manager: AbstractContextManager[T]) -> T:
-        """Enter a context that the end of the daemon leaves."""
+        """Enter a context that is left at the end of the daemon."""
         return self._stack.enter_context(manager)
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something until the daemon ends; an unexpected exception in it ends the daemon."""
+        """Run a coroutine until the daemon ends; an unexpected exception in it ends the daemon."""
 
         async def run() -> None:
             try:
@@ -103,10 +103,10 @@ class Service:
 
     def release(self) -> None:
         """
-        Remove the files of the sockets that this process has bound.
+        Remove the socket files that this process has created.
 
-        Dovecot waits one to three seconds on a socket file without a listener, not at all on a
-        missing one.
+        Dovecot waits one to three seconds for a socket file without a listener, but does not wait
+        for a missing one.
         """
         for path in self._own:
             path.unlink(missing_ok=True)
@@ -117,7 +117,7 @@ async def running(counters: Counters | None = None) -> AsyncIterator[Service]:
     """
     Run a daemon: the block starts its parts, and the end of the block waits for SIGTERM.
 
-    Systemd is told when all parts have started and when they begin to end.
+    systemd is notified when all parts have started, and when they begin to stop.
     """
     async with AsyncExitStack() as stack:
         service = Service(counters or Counters(), stack)
@@ -134,14 +134,14 @@ async def running(counters: Counters | None = None) -> AsyncIterator[Service]:
 
 
 async def every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
-    """Do a chore again and again until cancelled; the first time after `seconds`."""
+    """Run `chore` periodically until cancelled, the first time after `seconds`."""
     while True:
         await asyncio.sleep(seconds)
         await chore()
 
 
 async def _report_hourly(counters: Counters) -> None:
-    """Write the counters to the log and to `systemctl status`."""
+    """Write the counters to the log and to `systemctl status` every hour."""
 
     async def report() -> None:
         line = counters.report()

@@ -1,29 +1,29 @@
 """
-The UNIX sockets the daemons listen on: handed over by systemd, or bound here without it.
+The daemons' UNIX sockets: passed by systemd, or created here.
 
-A socket of systemd's outlives a restart of the daemon, so no connection is refused meanwhile.
+A socket from systemd stays open while the daemon restarts, so no connection is refused.
 """
 
 import socket
 from pathlib import Path
 
-# As many as Linux lets wait by itself (net.core.somaxconn).
+# The maximum that Linux allows by default (net.core.somaxconn).
 BACKLOG = 4096
 
 
 class SocketError(Exception):
-    """A socket cannot be had; the text is one sentence for the operator."""
+    """A socket cannot be opened; the message is one sentence for the operator."""
 
 
 def listener(name: str, path: Path, passed: dict[str, socket.socket]) -> socket.socket:
     """
-    Return the listening socket called `name` among the `passed` ones, else bind `path`.
+    Return the listening socket called `name` from `passed`, or bind `path`.
 
-    A socket bound here may be used by the user and group of the daemon only (mode 0660). The
-    file of a daemon that died is replaced, the one of a living daemon is not.
+    A socket bound here can be used by the daemon's user and group (mode 0660). It replaces the file
+    of a daemon that died, but not that of a running one.
 
     Raises:
-        SocketError: the path cannot be bound, or somebody listens there.
+        SocketError: the path cannot be bound, or another process listens there.
 
     """
     if name in passed:
@@ -39,7 +39,7 @@ def listener(name: str, path: Path, passed: dict[str, socket.socket]) -> socket.
         result.listen(BACKLOG)
     except OSError as error:
         result.close()
-        raise SocketError(f"{path}: cannot be listened on: {error.strerror or error}") from None
+        raise SocketError(f"{path}: cannot be opened: {error.strerror or error}") from None
     return result
 
 

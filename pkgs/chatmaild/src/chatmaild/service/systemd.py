@@ -1,23 +1,23 @@
 """
-Report readiness to systemd (sd_notify(3)) and take its sockets (sd_listen_fds(3)).
+Notifies systemd (sd_notify(3)) and takes its sockets (sd_listen_fds(3)).
 
-Both are a few lines of environment and one datagram, so no library is loaded for them.
+Both need only a few lines of code, so no library is loaded for them.
 """
 
 import os
 import socket
 from collections.abc import MutableMapping
 
-# sd_listen_fds(3): passed descriptors start after stdin, stdout and stderr.
+# sd_listen_fds(3): the passed descriptors follow stdin, stdout and stderr.
 LISTEN_FDS_START = 3
 
 
 def notify(state: str) -> bool:
     """
-    Tell systemd something, e.g. `READY=1`, `STOPPING=1` or `STATUS=...`; see sd_notify(3).
+    Send a state to systemd, e.g. `READY=1`, `STOPPING=1` or `STATUS=...`; see sd_notify(3).
 
-    Returns False when nobody listens (not started by systemd, or its socket is gone): a daemon
-    never fails for lack of a listener.
+    Returns False if nothing receives it (not started by systemd, or its socket is gone). A daemon
+    never fails because of this.
     """
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):
@@ -34,11 +34,11 @@ def notify(state: str) -> bool:
 
 def listen_fds(environ: MutableMapping[str, str] = os.environ) -> dict[str, socket.socket]:
     """
-    Take the sockets systemd passed to this process, by their `FileDescriptorName=`.
+    Return the sockets that systemd passed to this process, by `FileDescriptorName=`.
 
-    The variables are removed, so that a child process does not believe they were meant for it.
-    Empty when the process was not socket-activated. Where two sockets share a name, the first one
-    is taken and the others are closed.
+    The variables are removed, so that child processes do not use them. The result is empty without
+    socket activation. If two sockets have the same name, the first is used and the others are
+    closed.
     """
     pid = environ.pop("LISTEN_PID", "")
     count = environ.pop("LISTEN_FDS", "")

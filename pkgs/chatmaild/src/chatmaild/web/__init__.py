@@ -1,1 +1,1 @@
-"""The web endpoint that hands out addresses."""
+"""The web endpoint: new addresses, deletion of accounts, and mail from other relays."""

@@ -1,13 +1,13 @@
 """
-What chatmail clients ask over HTTPS besides mail: a new address, and the end of an old one.
+The HTTPS requests of chatmail clients: a new address, and the deletion of an account.
 
-`POST /new` answers whoever scanned an invite with a name and a password. The account comes into
-being at its first login; this endpoint invents what to log in with, and chatmail-accounts says
-early, in words a client shows, when that login would be refused. `?t=` carries an invite's token.
+`POST /new` answers the scan of an invite with a name and a password. The first login creates the
+account. This endpoint only makes up the credentials. chatmail-accounts checks whether that login
+would be refused, and then gives a reason for the client to show. `?t=` contains an invite's token.
 
-`POST /delete` deletes the account whose address and password come by HTTP Basic authentication
-(RFC 7617), with everything of it. A wrong password and an address without an account get the same
-answer in the same time.
+`POST /delete` deletes an account with all of its data. Address and password come by HTTP Basic
+authentication (RFC 7617). A wrong password and an unknown address get the same answer after the
+same time.
 """
 
 import base64
@@ -23,12 +23,12 @@ from chatmaild.service.counters import Counters
 from chatmaild.web import mxdeliv
 from chatmaild.web.credentials import dclogin_url, fresh_credentials
 
-# The second is where clients of the first relays ask.
+# Clients of the first relays use the second path.
 NEW = frozenset({"/new", "/cgi-bin/newemail.py"})
 DELETE = "/delete"
-# The bodies are empty by contract; a client that sends a form nevertheless is served.
+# By contract the body is empty, but a client that sends a form is served too.
 MAX_BODY_BYTES = 4096
-# What an invite's token may be; longer than any that is made.
+# The maximum length of an invite's token; real ones are shorter.
 MAX_TOKEN = 100
 NO_OWNER = "The address or the password is wrong."
 
@@ -39,7 +39,7 @@ class App:
     """Answers requests and counts the outcomes."""
 
     def __init__(self, config: Config, ask: Ask, counters: Counters) -> None:
-        """Put each question to chatmail-accounts by `ask`, so no answer needs a restart."""
+        """Send questions to chatmail-accounts with `ask`, so no change needs a restart."""
         self._config = config
         self._ask = ask
         self._counters = counters
@@ -61,12 +61,12 @@ class App:
             refused = await _bad_body(request)
             return await self._credentials(token) if refused is None else refused
         if request.method in {"GET", "HEAD"}:
-            # A self-signed relay's page fetches the link by script; elsewhere a person who opens
-            # an invite in a browser is sent to the client.
+            # A script on a self-signed relay's page fetches the link. On other relays, a user who
+            # opens an invite in a browser is redirected to the client.
             if self._self_signed:
                 return await self._credentials(token)
             return self._invite(token)
-        return http_server.text_response("only POST or GET", 405, {"Allow": "GET, HEAD, POST"})
+        return http_server.text_response("only GET or POST", 405, {"Allow": "GET, HEAD, POST"})
 
     def _invite(self, token: str) -> web.Response:
         self._counters.add("redirected")
@@ -109,7 +109,7 @@ class App:
 
 
 def basic_credentials(header: str) -> tuple[str, str] | None:
-    """Read user and password of an Authorization field (RFC 7617); None unless both are there."""
+    """Parse user and password from an Authorization field (RFC 7617); None if one is missing."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -126,7 +126,7 @@ def _unauthorized(reason: str) -> web.Response:
 
 
 async def _bad_body(request: web.BaseRequest) -> web.Response | None:
-    """Read the body away; an answer where it is too large or late."""
+    """Read and ignore the body; return an answer if it is too large or too slow."""
     try:
         if await http_server.read_body(request, MAX_BODY_BYTES) is None:
             return http_server.text_response("the body is too large", 413)

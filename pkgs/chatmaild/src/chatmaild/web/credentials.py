@@ -1,8 +1,8 @@
 """
-Fresh names and passwords, and the link that carries them into a client.
+New names and passwords, and the link that brings them into a client.
 
-A name is never looked up before it is handed out: nine random characters make it unlikely beyond
-10^14, and an account exists only after its first login.
+Names are not checked for duplicates: nine random characters make one unlikely (10^14
+possibilities), and an account is created only by its first login.
 """
 
 import secrets
@@ -14,26 +14,26 @@ from chatmaild.config import Config, is_address
 
 NAME_ALPHABET = string.ascii_lowercase + string.digits
 
-# Punctuation that means nothing in JSON (`"` `\`), in a `dclogin:` link (`%` `&` `#` `+` `=` `?`
-# `/` `:` `@` `;`), in a shell or in HTML (`$` `!` `` ` `` `'` `<` `>` `|` `*` `(` `)` `[` `]`
-# `{` `}` `^` `~` `,` ), so that a password copied by hand or by a careless program stays whole.
-# What remains is what RFC 3986 2.3 calls unreserved, without `~`.
+# Without punctuation that has a meaning in JSON (`"` `\`), in a `dclogin:` link (`%` `&` `#` `+`
+# `=` `?` `/` `:` `@` `;`), in a shell or in HTML (`$` `!` `` ` `` `'` `<` `>` `|` `*` `(` `)` `[`
+# `]` `{` `}` `^` `~` `,` ). So a password survives copying by hand or by a careless program. The
+# remaining characters are RFC 3986's unreserved ones (2.3) without `~`.
 PASSWORD_ALPHABET = string.ascii_letters + string.digits + "-._"
 
-# Longer than the minimum, so that raising the minimum by a little breaks no printed invite.
+# Longer than the minimum, so that a slightly higher minimum does not break existing links.
 EXTRA_PASSWORD_CHARACTERS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An address that nobody has yet, with its password."""
+    """A new address with its password."""
 
     email: str
     password: str
 
 
 def fresh_credentials(config: Config) -> Credentials:
-    """Make credentials that this relay will accept as a first login."""
+    """Create credentials that this relay will accept as a first login."""
     name = _random(NAME_ALPHABET, config.accounts.name_max_length)
     password = _random(
         PASSWORD_ALPHABET, config.accounts.password_min_length + EXTRA_PASSWORD_CHARACTERS
@@ -43,19 +43,19 @@ def fresh_credentials(config: Config) -> Credentials:
 
 def by_login_link(config: Config) -> bool:
     """
-    Whether the usual invite (`DCACCOUNT:`) fails, because clients ask it over verified HTTPS.
+    Whether clients need a login link, because `DCACCOUNT:` invites use verified HTTPS.
 
-    They verify no certificate of a name that starts with `_`.
+    They do not verify certificates of names that start with `_`.
     """
     return config.certificate.source == "self-signed" and not config.host.startswith("_")
 
 
 def dclogin_url(credentials: Credentials, host: str) -> str:
     """
-    Write the `dclogin:` link of a relay whose certificate no client can verify.
+    Return the `dclogin:` link for a relay with an unverifiable certificate.
 
-    `ic=3` accepts any certificate. A relay at an address names its servers as well, because
-    a client looks them up by name.
+    `ic=3` accepts any certificate. For a relay at an IP address the link also names the servers,
+    because clients can look them up only by domain.
     """
     address = quote(credentials.email, safe="@[]")
     link = f"dclogin:{address}?p={quote(credentials.password, safe='')}&v=1"

@@ -1,4 +1,4 @@
-"""chatmail-web: what clients ask over HTTPS, behind nginx, which limits their rate."""
+"""chatmail-web: answers clients' HTTPS requests behind nginx, which limits their rate."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from chatmaild.web.registrar import Registrar
 
 
 async def _serve(config: Config) -> None:
-    # Before the first message, because Postfix waits for this file.
+    # This must exist before the first message, because Postfix waits for this file.
     own_name(config.paths.handover_name)
     async with running() as service:
         registrar = service.closing(Registrar(config.paths.registrar_socket))
@@ -23,7 +23,7 @@ def main() -> int:
     """Run chatmail-web; see `chatmail-web --help`."""
     return daemon.run(
         "chatmail-web",
-        "Hand out new addresses over HTTP.",
+        "Hand out new addresses over HTTPS.",
         lambda config: asyncio.run(_serve(config)),
         (sockets.SocketError,),
     )

@@ -1,9 +1,10 @@
 """
-The name by which chatmail-web says EHLO to Postfix when it hands on mail that came by HTTPS.
+The EHLO name that chatmail-web uses with Postfix for mail that came by HTTPS.
 
-Postfix' listener for it is a port of loopback and believes the peer's address that it is told, on
-which the mail of a relay without a domain depends. So only who knows this name is served: it is
-random, made once on the host, and readable by chatmail-web and by Postfix when it starts.
+Postfix accepts this mail on a loopback port, and trusts the peer's address that it is given there.
+The mail of relays without a domain depends on this address. So Postfix serves only clients that
+know this name. It is random, created once on the host, and readable only by chatmail-web and, at
+its start, by Postfix.
 """
 
 import re
@@ -18,10 +19,10 @@ _LINE = re.compile(r"([0-9a-f]{64}) OK\n")
 
 def own_name(path: Path) -> str:
     """
-    Read the name from a table for Postfix' check_helo_access; make it if there is none.
+    Return the name from a table for Postfix' check_helo_access; create it if necessary.
 
     Raises:
-        ConfigError: the file cannot be written, or holds something else.
+        ConfigError: the file cannot be written, or has other content.
 
     """
     try:

@@ -1,13 +1,14 @@
 """
-`POST /mxdeliv`: mail that another relay hands over by HTTPS.
+`POST /mxdeliv`: mail from another relay over HTTPS.
 
-X-MAIL-FROM is the envelope sender (empty or absent for a bounce), X-MAIL-TO each recipient, the
-body the message. All of it goes to Postfix, to the service of port 25 on loopback with the peer's
-address in front (PROXY protocol), so that the very same checks apply and the same words come back:
-200 with "250 OK", 400 with the SMTP reply, 413 for a message above the limit. When all places are
-taken the answer is 503 at once: the sender then takes SMTP, and does not wait for slow strangers.
+X-MAIL-FROM is the envelope sender (empty or absent for a bounce), X-MAIL-TO each recipient, and the
+body the message. Everything goes to Postfix' service for port 25, on loopback and with the peer's
+IP address in front (PROXY protocol). So the same checks apply and the same replies come back: 200
+with "250 OK", 400 with the SMTP reply, 413 for a message above the limit. If too many messages
+arrive at once, the answer is 503 immediately. The sender then uses SMTP and does not wait for slow
+strangers.
 
-The body is passed on as it comes, so a message never lies in memory as a whole.
+The body is streamed, so no message is in memory as a whole.
 """
 
 import asyncio
@@ -26,21 +27,21 @@ TOO_LARGE = "552 Message exceeds maximum size"
 REPLY_SECONDS = 90.0
 """Postfix waits up to 60 s for the filter at the end of a message."""
 BODY_SECONDS = 300.0
-"""For a message of 30 MB from a slow line; a sender gives up earlier and takes SMTP."""
+"""Enough for 30 MB over a slow line; a sender gives up earlier and uses SMTP."""
 AT_ONCE = 100
-"""nginx grants a fifth of them to one network."""
+"""nginx allows a fifth of them to one network."""
 MAX_REPLY_BYTES = 8192
 
 _places = asyncio.Semaphore(AT_ONCE)
-_ADDRESS = re.compile(r"[!-;=?-~]{1,320}")  # printable ASCII but angle brackets
+_ADDRESS = re.compile(r"[!-;=?-~]{1,320}")  # printable ASCII except angle brackets
 
 
 class RefusedError(Exception):
-    """SMTP says no; the text is the reply."""
+    """Postfix refuses; the message is its reply."""
 
 
 async def answer(request: web.BaseRequest, config: Config, counters: Counters) -> web.Response:
-    """Hand one message to Postfix and answer with what it says."""
+    """Deliver one message to Postfix and return its reply."""
     if request.method != "POST":
         return http_server.text_response("only POST", 405, {"Allow": "POST"})
     if (request.content_length or 0) > config.message.max_size:
@@ -54,7 +55,7 @@ async def answer(request: web.BaseRequest, config: Config, counters: Counters) -
             await _deliver(request, config, sender, recipients)
     except RefusedError as error:
         counters.add("mail", "refused")
-        # Postfix and the contract say the same of this one in two ways.
+        # Postfix and the contract use different texts for this error.
         code = 413 if str(error).startswith("552 ") and "exceeds" in str(error) else 400
         return http_server.text_response(TOO_LARGE if code == 413 else str(error), code)  # noqa: PLR2004
     except (OSError, EOFError, TimeoutError, ValueError):
@@ -65,7 +66,7 @@ async def answer(request: web.BaseRequest, config: Config, counters: Counters) -
 
 
 def _envelope(request: web.BaseRequest) -> tuple[str, list[str]]:
-    """Read sender ("" for a bounce) and recipients; raises `RefusedError`."""
+    """Return the sender ("" for a bounce) and the recipients; raises `RefusedError`."""
     sender = request.headers.get("X-MAIL-FROM", "")
     recipients = request.headers.getall("X-MAIL-TO", [])
     if sender and not _ADDRESS.fullmatch(sender):
@@ -90,7 +91,7 @@ async def _deliver(
         size = f" SIZE={request.content_length}" if request.content_length else ""
         await _say(reader, writer, f"MAIL FROM:<{sender}>{size}", "2")
         for recipient in recipients:
-            # One that is refused refuses all: the answer is one for the whole request.
+            # If one recipient is refused, all are: there is one answer for the request.
             await _say(reader, writer, f"RCPT TO:<{recipient}>", "2")
         await _say(reader, writer, "DATA", "3")
         await _body(request, writer, config.message.max_size)
@@ -100,9 +101,9 @@ async def _deliver(
 
 
 async def _body(request: web.BaseRequest, writer: asyncio.StreamWriter, limit: int) -> None:
-    """Pass the body on with its dots stuffed (RFC 5321 4.5.2)."""
+    """Forward the body with dot-stuffing (RFC 5321 4.5.2)."""
     total = 0
-    before = b"\r\n"  # the end of what was sent, as long as it matters
+    before = b"\r\n"  # the last octets that were sent
     async for chunk in request.content.iter_any():
         total += len(chunk)
         if total > limit:
@@ -123,13 +124,13 @@ async def _say(
 
 
 async def _expect(reader: asyncio.StreamReader, wanted: str) -> None:
-    """Read a reply; raises `RefusedError` unless its code begins as wanted."""
+    """Read a reply; raises `RefusedError` unless its code begins with `wanted`."""
     lines: list[str] = []
     async with asyncio.timeout(REPLY_SECONDS):
         while not lines or lines[-1][3:4] == "-":
             raw = await reader.readuntil(b"\n")
             lines.append(raw.decode("utf-8", "replace").rstrip("\r\n"))
             if len(lines) > 100:  # noqa: PLR2004 - EHLO has twenty
-                raise ValueError("a reply without end")
+                raise ValueError("the reply is too long")
     if not lines[-1].startswith(wanted):
         raise RefusedError("\n".join(lines))

@@ -1,4 +1,4 @@
-"""Asking chatmail-accounts, which decides: may a name be handed out, is this an account's owner."""
+"""Queries chatmail-accounts: may a name be handed out, and is this the owner of an account."""
 
 import json
 import logging
@@ -11,15 +11,15 @@ log = logging.getLogger(__name__)
 
 SECONDS = 20.0
 MAX_ANSWER_BYTES = 8192
-# chatmail-accounts is being restarted, or cannot be reached.
+# chatmail-accounts is restarting, or cannot be reached.
 LATER = "This server cannot do that right now. Please try again later."
 
 
 class Registrar:
-    """A connection to chatmail-accounts; to be made inside the running loop."""
+    """A connection to chatmail-accounts; create it inside the running loop."""
 
     def __init__(self, socket: Path) -> None:
-        """Connect to `socket` when there is something to ask."""
+        """Connect to `socket` at the first request."""
         self._session = aiohttp.ClientSession(
             "http://registrar",
             connector=aiohttp.UnixConnector(str(socket)),
@@ -27,7 +27,7 @@ class Registrar:
         )
 
     async def ask(self, path: str, fields: Mapping[str, str]) -> tuple[int, str]:
-        """Return the status, and below it the reason for a person where it is no 2xx."""
+        """Return the status and, unless it is 2xx, the reason for the user."""
         try:
             async with self._session.post(path, json=dict(fields)) as response:
                 if response.ok:
@@ -35,7 +35,7 @@ class Registrar:
                 text = await response.content.read(MAX_ANSWER_BYTES)
                 return response.status, str(json.loads(text)["reason"])
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError) as error:
-            log.error("chatmail-accounts cannot be asked (%s)", type(error).__name__)  # noqa: TRY400
+            log.error("chatmail-accounts is unreachable: %s", type(error).__name__)  # noqa: TRY400
             return 503, LATER
 
     async def close(self) -> None:
