@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chatmaild.echo.bot import MAX_PEOPLE, MAX_TEXT, NO_TEXT, Allowance, Echo, Incoming, forget_old
+from chatmaild.echo.bot import MAX_TEXT, NO_TEXT, Echo, Incoming, forget_old
 
 HELLO = Incoming(10, "Hello", encrypted=True, from_bot=False, is_info=False, one_to_one=True)
 
@@ -64,21 +64,6 @@ def test_stays_below_the_relays_sending_limit(echo: Echo) -> None:
     people = [dataclasses.replace(HELLO, sender=number) for number in range(100)]
 
     assert sum(echo.answer(message) is not None for message in people) == 30
-
-
-def test_remembers_a_bounded_number_of_people(clock: Clock) -> None:
-    """
-    Strangers must not be able to fill the memory.
-
-    Senders silent for a minute are forgotten first.
-    """
-    allowance = Allowance(10, clock)
-    assert all(allowance.take(number) for number in range(MAX_PEOPLE))
-    assert not allowance.take(MAX_PEOPLE)
-    assert allowance.take(0)
-
-    clock.now += 60
-    assert allowance.take(MAX_PEOPLE)
 
 
 class FakeChat:

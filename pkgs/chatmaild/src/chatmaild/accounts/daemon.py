@@ -7,17 +7,15 @@ nothing here blocks: the book has one thread, hashing has two, and the event loo
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from chatmaild import admission
 from chatmaild.accounts import gauges
-from chatmaild.accounts.door import Door, HourlyBudget
 from chatmaild.accounts.echo_account import EchoAccount
 from chatmaild.accounts.grant import Grant
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.accounts.metadata import Metadata, NoTokens, server_entries
+from chatmaild.accounts.registration import RegistrationGate
 from chatmaild.accounts.requests import Control, Registrar
 from chatmaild.book.accounts import Book, BookError
 from chatmaild.book.thread import BookThread
@@ -32,8 +30,6 @@ from chatmaild.service import daemon, http_server, sockets
 from chatmaild.service.counters import Counters
 from chatmaild.service.running import Service, every, running
 
-log = logging.getLogger("chatmail-accounts")
-
 HASHING_THREADS = 2
 # Last logins are written in batches: one disk sync for all clients that reconnect at once.
 LOGINS_SECONDS = 5.0
@@ -41,7 +37,6 @@ EXPIRY_SECONDS = 3600.0
 
 
 async def _serve(config: Config) -> None:
-    _warn_about_admission(config)
     paths = config.paths
     book = Book.open(paths.account_book, paths.mailboxes)
     async with running() as service:
@@ -52,9 +47,9 @@ async def _serve(config: Config) -> None:
         dovecot = Dovecot(paths.doveadm_socket)
         keeper = service.closing(Keeper(thread, dovecot, mailboxes, config, counters))
         await keeper.tell_exceptions()
-        door = _door(config)
-        grant = Grant(config, thread, hashing, door, keeper.prepare, counters)
-        registrar = Registrar(config, thread, door, grant, keeper, counters)
+        gate = RegistrationGate(config)
+        grant = Grant(config, thread, hashing, gate, keeper.prepare, counters)
+        registrar = Registrar(config, thread, gate, grant, keeper, counters)
         metadata = Metadata(
             server_entries(config),
             thread if config.push.enable else NoTokens(),
@@ -77,21 +72,6 @@ async def _serve(config: Config) -> None:
         service.background(every(LOGINS_SECONDS, thread.write_logins))
         service.background(every(EXPIRY_SECONDS, thread.expire))
         service.background(asyncio.to_thread(mailboxes.empty_trash))
-
-
-def _warn_about_admission(config: Config) -> None:
-    """Warn if the sandbox hides a value that an admission limit applies to."""
-    host = admission.read_host(config.paths.mailboxes)
-    for key in admission.unreadable(host, config.admission):
-        log.warning("`%s` has no effect: the host's value cannot be read in this sandbox", key)
-
-
-def _door(config: Config) -> Door:
-    return Door(
-        config,
-        lambda: admission.decide(admission.read_host(config.paths.mailboxes), config.admission),
-        HourlyBudget(config.accounts.max_per_hour),
-    )
 
 
 def _on_login(thread: BookThread, counters: Counters) -> Callable[[str], None]:

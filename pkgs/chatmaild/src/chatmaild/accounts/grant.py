@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from chatmaild.accounts import login
-from chatmaild.accounts.door import Door
 from chatmaild.accounts.login import Refusal
+from chatmaild.accounts.registration import RegistrationGate
 from chatmaild.book.accounts import Account, BookError, NotCreatedError
 from chatmaild.config import Config
 from chatmaild.dovecot import passwords
@@ -66,7 +66,7 @@ class Grant:
         config: Config,
         accounts: Accounts,
         hashing: Executor,
-        door: Door,
+        gate: RegistrationGate,
         prepare: Callable[[str], None],
         counters: Counters,
     ) -> None:
@@ -74,7 +74,7 @@ class Grant:
         self._config = config
         self._accounts = accounts
         self._hashing = hashing
-        self._door = door
+        self._gate = gate
         self._prepare = prepare
         self._counters = counters
         self._waiting = 0
@@ -105,9 +105,9 @@ class Grant:
         refusal = login.refuse_creation(address, password, self._config)
         if refusal is not None:
             return refusal
-        if self._door.closed():
+        if self._gate.closed():
             return Refusal.REGISTRATION_CLOSED
-        if shortage := self._door.crowded():
+        if shortage := self._gate.shortage():
             self._counters.add("registrations_refused", "login", shortage)
             raise Unavailable(f"no new accounts at the moment: {shortage}")
         loop = asyncio.get_running_loop()
@@ -116,7 +116,7 @@ class Grant:
             account, created = await self._accounts.create(
                 address,
                 hashed,
-                invited_only=self._door.invited_only,
+                invited_only=self._gate.invited_only,
                 prepare=lambda: self._prepare(address),
             )
         except NotCreatedError as error:
@@ -128,7 +128,7 @@ class Grant:
             # A simultaneous first login created the account, perhaps with another password.
             return await self._compare(account, password)
         self._counters.add("accounts_created")
-        self._door.made()
+        self._gate.created()
         return None
 
     async def is_owner(self, address: str, password: bytes) -> bool:

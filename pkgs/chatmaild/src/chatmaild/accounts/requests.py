@@ -26,9 +26,9 @@ from typing import Any
 from aiohttp import web
 
 from chatmaild.accounts import login
-from chatmaild.accounts.door import Door
 from chatmaild.accounts.grant import Grant, Unavailable
 from chatmaild.accounts.keeper import Keeper
+from chatmaild.accounts.registration import RegistrationGate
 from chatmaild.book.accounts import BookError
 from chatmaild.book.invites import Refused
 from chatmaild.book.thread import BookThread
@@ -99,7 +99,7 @@ class Registrar:
         self,
         config: Config,
         book: BookThread,
-        door: Door,
+        gate: RegistrationGate,
         grant: Grant,
         keeper: Keeper,
         counters: Counters,
@@ -107,7 +107,7 @@ class Registrar:
         """Apply the same rules as for a first login."""
         self._config = config
         self._book = book
-        self._door = door
+        self._gate = gate
         self._grant = grant
         self._keeper = keeper
         self._counters = counters
@@ -117,11 +117,11 @@ class Registrar:
         address, invite = text_of(fields, "address"), text_of(fields, "invite")
         if login.refuse_name(address, self._config):
             raise BadRequest("This is not an address of this server.")
-        if self._door.closed():
+        if self._gate.closed():
             return self._refuse("closed", CLOSED, 403)
-        if shortage := self._door.crowded():
+        if shortage := self._gate.shortage():
             return self._refuse(shortage, BUSY, 503)
-        if self._door.invited_only:
+        if self._gate.invited_only:
             refused = await self._book.hand_out(invite, address) if invite else Refused.MISSING
             if refused:
                 return self._refuse(refused.value, INVITES[refused], 403)

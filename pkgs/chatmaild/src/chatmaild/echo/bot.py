@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from chatmaild.service.ratelimit import RateLimit
+
 # Longer texts are not needed to test an address.
 MAX_TEXT = 2000
 NO_TEXT = "Your message has arrived. It has no text that I could repeat."
 # For each sender, and for all together. The relay's limit must exceed the second (checked below).
 PERSON_PER_MINUTE = 10
 ALL_PER_MINUTE = 40
-# The number of senders remembered for the limit; further senders have to wait.
+# The number of senders remembered for the limit.
 MAX_PEOPLE = 10_000
 FORGET_SECONDS = 3600
 
@@ -34,43 +36,15 @@ class Incoming:
     one_to_one: bool
 
 
-class Allowance:
-    """A limit on the answers per minute, refilled evenly (a token bucket per key)."""
-
-    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
-        """Start with full buckets."""
-        self._per_minute = per_minute
-        self._clock = clock
-        self._spent: dict[int, tuple[float, float]] = {}
-
-    def take(self, key: int) -> bool:
-        """Take one token; return False if there is none."""
-        now = self._clock()
-        if key not in self._spent and len(self._spent) >= MAX_PEOPLE:
-            self._forget_the_refilled(now)
-            if len(self._spent) >= MAX_PEOPLE:
-                return False
-        spent = self._now(key, now)
-        if spent + 1 > self._per_minute:
-            return False
-        self._spent[key] = (spent + 1, now)
-        return True
-
-    def _now(self, key: int, now: float) -> float:
-        spent, since = self._spent.get(key, (0.0, now))
-        return max(0.0, spent - (now - since) * self._per_minute / 60)
-
-    def _forget_the_refilled(self, now: float) -> None:
-        self._spent = {key: value for key, value in self._spent.items() if self._now(key, now) > 0}
-
-
 class Echo:
     """Decides whether and what to answer."""
 
     def __init__(self, relay_per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Stay below the relay's sending limit, in messages per minute."""
-        self._people = Allowance(PERSON_PER_MINUTE, clock)
-        self._all = Allowance(max(1, min(ALL_PER_MINUTE, relay_per_minute // 2)), clock)
+        self._clock = clock
+        self._people = RateLimit(60 / PERSON_PER_MINUTE, PERSON_PER_MINUTE, MAX_PEOPLE)
+        all_per_minute = max(1, min(ALL_PER_MINUTE, relay_per_minute // 2))
+        self._all = RateLimit(60 / all_per_minute, all_per_minute)
 
     def answer(self, message: Incoming) -> str | None:
         """Return the answer, or None for no answer."""
@@ -78,7 +52,8 @@ class Echo:
             return None
         if not message.encrypted or not message.one_to_one:
             return None
-        if not self._people.take(message.sender) or not self._all.take(0):
+        now = self._clock()
+        if self._people.wait(message.sender, now) or self._all.wait("", now):
             return None
         return message.text[:MAX_TEXT] or NO_TEXT
 

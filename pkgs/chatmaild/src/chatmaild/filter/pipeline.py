@@ -17,10 +17,10 @@ from chatmaild.filter import headers as cleaning
 from chatmaild.filter import policy, replies
 from chatmaild.filter.headers import Edit
 from chatmaild.filter.policy import Envelope, Refuse, Role
-from chatmaild.filter.ratelimit import RateLimit
 from chatmaild.message.addresses import Address
 from chatmaild.message.structure import Header
 from chatmaild.service.counters import Counters
+from chatmaild.service.ratelimit import RateLimit
 from chatmaild.signatures import verifying
 from chatmaild.signatures.signing import Signer
 from chatmaild.signatures.verifying import Lookup, Outcome
@@ -73,7 +73,7 @@ class Pipeline:
         self._domain = config.domain
         self._signer = signer
         self._lookup = lookup
-        self._limit = RateLimit(per_minute=config.sending.per_minute, burst=config.sending.burst)
+        self._limit = RateLimit(60 / config.sending.per_minute, config.sending.burst)
         self._wall = wall
         self._monotonic = monotonic
 
