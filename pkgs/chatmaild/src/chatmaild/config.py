@@ -1,9 +1,9 @@
 """
 The configuration of every daemon and of the `chatmail` command: one JSON file, read once.
 
-The file is rendered, not written by hand, yet its keys are the operator's own words:
-`sending.perMinute` is `config.sending.per_minute`. Nothing has a default here, because two places
-for one default drift apart; what does not fit stops the start.
+Nix renders the file, but its keys are the operator's names for settings: `sending.perMinute` is
+`config.sending.per_minute`. Nothing has a default here, because a default in two places would
+diverge. An invalid file stops the start.
 """
 
 import ipaddress
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from chatmaild import config_file
-from chatmaild.config_file import ConfigError as ConfigError  # noqa: PLC0414 - handed on
+from chatmaild.config_file import ConfigError as ConfigError  # noqa: PLC0414 - re-exported
 from chatmaild.config_file import wrong
 
 DEFAULT_PATH = Path("/etc/chatmail/chatmaild.json")
@@ -21,10 +21,10 @@ DEFAULT_PATH = Path("/etc/chatmail/chatmaild.json")
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """
-    Which names and passwords a new account may have, in characters.
+    The rules for names and passwords of new accounts; lengths are in characters.
 
-    `max_per_hour` new ones on the whole relay, 0 for no limit; `grace_days` a deleted address is
-    kept from others.
+    `max_per_hour` limits new accounts on the whole relay; 0 means no limit. A deleted address is
+    reserved for `grace_days`.
     """
 
     name_min_length: int
@@ -36,7 +36,7 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """How fast one account may send (messages), and to how many recipients at once."""
+    """The sending rate of one account, in messages, and the maximum number of recipients."""
 
     per_minute: int
     burst: int
@@ -45,14 +45,14 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Bounds of one message: `max_size` in bytes."""
+    """The limit on one message: `max_size` in bytes."""
 
     max_size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Https:
-    """Where mail that came in over HTTPS goes: `smtp` is a port of Postfix' on loopback."""
+    """Where mail that arrived over HTTPS goes: `smtp` is a loopback port of Postfix."""
 
     smtp: int
 
@@ -60,9 +60,10 @@ class Https:
 @dataclass(frozen=True, slots=True)
 class Mailbox:
     """
-    Bounds of one mailbox: `max_size` in bytes, and a number of messages.
+    The limits of one mailbox: `max_size` in bytes, and a number of messages.
 
-    At `trim_from` percent of either the oldest mail goes, until `trim_to` percent are left.
+    At `trim_from` percent of either limit the oldest messages are deleted, down to `trim_to`
+    percent.
     """
 
     max_size: int
@@ -73,7 +74,7 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """What may come in from other servers: `cleartext` means unencrypted mail is accepted."""
+    """Mail from other servers: `cleartext` means that unencrypted mail is accepted."""
 
     cleartext: bool
 
@@ -81,9 +82,9 @@ class Incoming:
 @dataclass(frozen=True, slots=True)
 class Admission:
     """
-    When the host is too busy for new accounts.
+    The limits beyond which the host accepts no new accounts.
 
-    `max_load` is the one-minute load average, the other two are bytes. 0 switches one off.
+    `max_load` is the one-minute load average; the other two are bytes. 0 disables a limit.
     """
 
     max_load: float
@@ -93,14 +94,14 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Where the TLS certificate comes from."""
+    """The source of the TLS certificate."""
 
     source: Literal["acme", "files", "self-signed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long things stay: days, and the bytes from which a message counts as large."""
+    """How long mail and accounts are kept, in days, and the size of large messages in bytes."""
 
     mail_days: int
     large_mail_days: int
@@ -110,7 +111,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Privacy:
-    """Whom people turn to, as the operator wrote it; None is what was not given."""
+    """Contact details for the privacy page; None if not configured."""
 
     mail: str | None
     postal: str | None
@@ -121,9 +122,9 @@ class Privacy:
 @dataclass(frozen=True, slots=True)
 class Turn:
     """
-    The TURN server: where clients find it, and the secret that credentials are made with.
+    The TURN server: its address for clients, and the secret for credentials.
 
-    `server_file` is what the server reads: `settings_file` and the secret.
+    `server_file` is the server's configuration: `settings_file` and the secret.
     """
 
     host: str
@@ -135,7 +136,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """Whether new messages are told to the push proxy at this URL."""
+    """The push proxy, and whether new messages are notified."""
 
     enable: bool
     proxy: str
@@ -143,7 +144,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What shared IMAP METADATA entries say; None answers NIL."""
+    """The values of shared IMAP METADATA entries; None answers NIL."""
 
     iroh_relay: str | None
     turn: Turn | None
@@ -152,7 +153,7 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Website:
-    """Where the pages go (`site`), and the operator's own pages that replace some of them."""
+    """The directory of the rendered pages (`site`), and of the operator's own pages."""
 
     site: Path
     pages: Path | None
@@ -160,7 +161,7 @@ class Website:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """The echo bot: its files, its invite link, the core it runs, where it gets its account."""
+    """The echo bot: its state, its invite link, core's program, and the socket for its account."""
 
     state: Path
     invite: Path
@@ -171,9 +172,9 @@ class Echo:
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """
-    Where chatmail-metrics finds numbers.
+    The sources of chatmail-metrics.
 
-    Two sockets, Postfix' program, and the ports of the TLS listeners on this host.
+    They are two sockets, Postfix' program, and the ports of the TLS listeners on this host.
     """
 
     accounts_socket: Path
@@ -186,14 +187,14 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The host's public addresses; None means the host's own global ones."""
+    """The host's public addresses; None means the host's own global addresses."""
 
     ipv4: str | None
     ipv6: str | None
 
 
 Need = Literal["required", "recommended"]
-"""What becomes of a relay without a DNS record: it fails, or it is trusted less."""
+"""The effect of a missing DNS record: the relay does not work, or is trusted less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ class DkimKey:
 
 @dataclass(frozen=True, slots=True)
 class DnsRecord:
-    """One record of the zone: absolute `name`, `data` as in a zone file but TXT unquoted."""
+    """A record of the zone: absolute `name`, `data` as in a zone file but TXT without quotes."""
 
     name: str
     type: str
@@ -223,7 +224,7 @@ class DnsRecord:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Every file, directory and socket the daemons touch; all absolute."""
+    """All files, directories and sockets of the daemons; absolute paths."""
 
     account_book: Path
     mailboxes: Path
@@ -251,10 +252,10 @@ class Paths:
 @dataclass(frozen=True, slots=True)
 class Config:
     """
-    The whole configuration of a relay's daemons.
+    The complete configuration of a relay's daemons.
 
-    `host` is what is connected to: a name in the DNS, or an IPv4 address. `domain` is what stands
-    right of the @: the same name, or the address in brackets (RFC 5321 4.1.3).
+    `host` is what clients connect to: a DNS name or an IPv4 address. `domain` is the part after the
+    @: the same name, or the IP address in brackets (RFC 5321 4.1.3).
     """
 
     host: str
@@ -283,7 +284,7 @@ class Config:
 
 
 def is_address(host: str) -> bool:
-    """Whether this is an IPv4 address and no name: a relay there has no DNS and so no DKIM."""
+    """Return whether `host` is an IPv4 address; such a relay has no DNS and no DKIM."""
     try:
         ipaddress.IPv4Address(host)
     except ValueError:
@@ -296,7 +297,7 @@ def load(path: Path) -> Config:
     Read the configuration file.
 
     Raises:
-        ConfigError: with one sentence naming the file and the full key.
+        ConfigError: one sentence that names the file and the full key.
 
     """
     value = config_file.parse(path)
@@ -310,10 +311,10 @@ def load(path: Path) -> Config:
 
 def _check(config: Config) -> None:
     """
-    Refuse a domain that is not that of the host.
+    Refuse a domain that does not match the host.
 
-    Nothing else of what the values mean: modules/relay/settings.nix has their bounds, and refuses
-    what is beyond them before there is a file.
+    Other values are not checked: modules/relay/settings.nix has their bounds, and refuses invalid
+    ones before the file is written.
     """
     wanted = f"[{config.host}]" if is_address(config.host) else config.host
     if config.domain != wanted:

@@ -1,4 +1,4 @@
-"""The text that Prometheus reads: right by its own parser, and without a name in it."""
+"""The text for Prometheus: valid for its own parser, and without personal data."""
 
 import re
 from typing import Any
@@ -38,7 +38,7 @@ EXPIRY = {
 
 
 def accounts(*counts: tuple[str | int, ...]) -> dict[str, Any]:
-    """Return what chatmail-accounts answers."""
+    """Return an answer of chatmail-accounts."""
     return {
         "counts": counts,
         "book": BOOK,
@@ -48,7 +48,7 @@ def accounts(*counts: tuple[str | int, ...]) -> dict[str, Any]:
 
 
 def read(sample: Sample) -> dict[tuple[str, ...], float]:
-    """Return every sample by its name and label values, which stand in the order of their names."""
+    """Return every sample by its name and label values, sorted by label names."""
     found = {}
     for family in text_string_to_metric_families(families.text(sample).decode()):
         assert family.documentation.endswith("."), family.name
@@ -59,8 +59,8 @@ def read(sample: Sample) -> dict[tuple[str, ...], float]:
     return found
 
 
-def test_messages_by_role_and_what_became_of_them() -> None:
-    """What the filter counts by its own words."""
+def test_messages_by_role_and_outcome() -> None:
+    """The labels are the filter's words."""
     found = read(
         Sample(
             filter={
@@ -87,7 +87,7 @@ def test_messages_by_role_and_what_became_of_them() -> None:
 
 
 def test_accounts_logins_and_registrations() -> None:
-    """A login to an account and one that would have made an account are two things."""
+    """A refused login and a refused new account are different things."""
     found = read(
         Sample(
             accounts=accounts(
@@ -126,8 +126,8 @@ def test_accounts_logins_and_registrations() -> None:
     assert (found["push_waiting",], found["push_oldest_seconds",]) == (5, 60)
 
 
-def test_disk_and_the_last_night() -> None:
-    """Bytes and seconds, as Prometheus wants its units."""
+def test_disk_and_the_last_expiry() -> None:
+    """The units are bytes and seconds, as Prometheus recommends."""
     found = read(Sample(accounts=accounts()))
 
     assert (found["disk_free_bytes",], found["disk_size_bytes",]) == (25, 100)
@@ -137,8 +137,8 @@ def test_disk_and_the_last_night() -> None:
     assert (found["expiry_removed_messages",], found["expiry_removed_accounts",]) == (3, 2)
 
 
-def test_queue_certificates_and_who_answers() -> None:
-    """Every queue is there with a zero, so that an alarm has something to compare."""
+def test_queue_certificates_and_daemons() -> None:
+    """Every queue is exported, even if empty, so that alerts can compare."""
     found = read(
         Sample(
             queue=Queue({"deferred": 3, "active": 1}, oldest=1),
@@ -154,8 +154,8 @@ def test_queue_certificates_and_who_answers() -> None:
     assert (found["service_up", "nginx"], found["service_up", "filter"]) == (1, 0)
 
 
-def test_what_could_not_be_had_is_absent() -> None:
-    """A zero would be a lie; the rest is told all the same."""
+def test_missing_values_are_absent() -> None:
+    """A zero would be wrong; all other values are exported."""
     told = accounts() | {"book": None, "disk": None, "expiry": None}
     names = {key[0] for key in read(Sample(accounts=told))}
 
@@ -181,8 +181,8 @@ COUNTED = sorted(
 
 
 @pytest.mark.parametrize("key", COUNTED, ids="-".join)
-def test_every_word_that_is_counted_has_a_place(key: tuple[str, ...]) -> None:
-    """A reason that is "other" would tell nobody anything."""
+def test_every_counted_word_is_exported(key: tuple[str, ...]) -> None:
+    """The label "other" would help no one."""
     told = {"counts": [(*key, 1)]}
     found = read(Sample(filter=told, accounts=accounts() | told))
     labels = [labels for (name, *labels), value in found.items() if name == f"{key[0]}_total"]
@@ -190,8 +190,8 @@ def test_every_word_that_is_counted_has_a_place(key: tuple[str, ...]) -> None:
     assert [sorted(one) for one in labels] == [sorted(key[1:])]
 
 
-def test_what_has_not_happened_yet_is_zero() -> None:
-    """The first event would be lost to Prometheus, which counts from the first number it sees."""
+def test_counters_start_at_zero() -> None:
+    """Otherwise Prometheus would miss the first event."""
     found = read(Sample(filter={"counts": []}, accounts=accounts()))
 
     assert found["dkim_signed_total",] == found["logins_total",] == 0
@@ -202,7 +202,7 @@ def test_what_has_not_happened_yet_is_zero() -> None:
     "strange", ["alice@example.org", "192.0.2.1", "2001:db8::1", "A-Token", 'x"} 1', "x" * 50, "é"]
 )
 def test_no_name_becomes_a_label(strange: str) -> None:
-    """Whatever a daemon should ever count by mistake."""
+    """A daemon might count one by mistake."""
     sample = Sample(
         accounts=accounts(
             ("registrations_refused", "login", strange, 1),
@@ -219,8 +219,8 @@ def test_no_name_becomes_a_label(strange: str) -> None:
     assert read(sample)["registrations_refused_total", "login", "other"] == 2
 
 
-def test_a_thousand_strange_words_are_one_label() -> None:
-    """Prometheus keeps a series for each label, for weeks."""
+def test_a_thousand_unknown_words_are_one_label() -> None:
+    """Prometheus stores a series for each label for weeks."""
     counts = [("messages_accepted", "incoming", f"{n}@example.org", 1) for n in range(1000)]
 
     found = read(Sample(filter={"counts": counts}))

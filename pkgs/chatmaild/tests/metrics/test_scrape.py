@@ -1,4 +1,4 @@
-"""One connection to the exporter: what Prometheus gets, and what whoever is rude gets."""
+"""One connection to the exporter, by Prometheus or by an abusive client."""
 
 import json
 import socket
@@ -25,8 +25,8 @@ def _answer_forever(listener: socket.socket) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path, settings: dict[str, Any], sections: dict[str, dict[str, Any]]) -> Config:
-    """Hand over a relay of which only the filter runs."""
-    # Where nothing listens.
+    """Return a relay on which only the filter runs."""
+    # A port without a listener.
     ports = {"https": 1, "submissions": 1, "imaps": 1}
     settings["metrics"] = sections["metrics"] | ports
     listener = sockets.listener("n", Path(sections["metrics"]["filterSocket"]), {})
@@ -36,7 +36,7 @@ def config(tmp_path: Path, settings: dict[str, Any], sections: dict[str, dict[st
 
 
 def ask(config: Config, *parts: bytes, pause: float = 0.0) -> bytes:
-    """Send the parts of a request; the whole answer."""
+    """Send the parts of a request; return the whole response."""
     ours, theirs = socket.socketpair()
     thread = threading.Thread(target=scrape.answer, args=(theirs, config))
     thread.start()
@@ -50,13 +50,13 @@ def ask(config: Config, *parts: bytes, pause: float = 0.0) -> bytes:
             while more := ours.recv(65536):
                 received += more
         except (BrokenPipeError, ConnectionResetError):
-            pass  # It hung up on us.
+            pass  # It closed the connection.
     thread.join()
     return received
 
 
 def test_metrics_are_text_for_prometheus(config: Config) -> None:
-    """With the length that it has, and nothing about the program that wrote it."""
+    """The response has the right length, and does not name the program."""
     head, _, body = ask(config, HEADER % b"/metrics").partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
 
@@ -71,7 +71,7 @@ def test_metrics_are_text_for_prometheus(config: Config) -> None:
 
 
 def test_health_names_what_is_down(config: Config) -> None:
-    """For a watchdog that reads no numbers."""
+    """A watchdog need not parse metrics."""
     answer = ask(config, HEADER % b"/health")
 
     assert answer.startswith(b"HTTP/1.0 503 ")
@@ -90,18 +90,16 @@ def test_health_names_what_is_down(config: Config) -> None:
     ],
     ids=["root", "up", "post", "long line", "long header", "tls"],
 )
-def test_what_is_no_scrape_is_refused(config: Config, request_: bytes, status: bytes) -> None:
-    """In a line or two, without looking at the relay."""
+def test_other_requests_are_refused(config: Config, request_: bytes, status: bytes) -> None:
+    """The answer is one or two lines, and nothing is collected."""
     answer = ask(config, request_)
 
     assert status in answer[:600]
     assert b"chatmail_" not in answer
 
 
-def test_whoever_sends_nothing_is_not_waited_for(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An open connection is all that it costs."""
+def test_does_not_wait_for_a_silent_client(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open connection is the only cost."""
     monkeypatch.setattr(scrape, "REQUEST_SECONDS", 0.2)
 
     assert ask(config) == b""
@@ -109,7 +107,7 @@ def test_whoever_sends_nothing_is_not_waited_for(
 
 
 def test_is_not_started_by_hand(tmp_path: Path, config: Config) -> None:
-    """Without a connection there is nobody to answer."""
+    """Without a connection there is no client."""
     assert config.metrics
     said = run_daemon("chatmaild.metrics.scrape", tmp_path / "chatmaild.json")
 

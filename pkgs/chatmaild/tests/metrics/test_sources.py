@@ -1,4 +1,4 @@
-"""Asking daemons that are there, are slow, or are no such thing."""
+"""Querying daemons that are up, slow, or something else."""
 
 import datetime
 import json
@@ -93,8 +93,8 @@ def listener(directory: Path, *, speaks_tls: bool) -> Iterator[int]:
         thread.join()
 
 
-def test_the_end_of_the_certificate_that_is_shown(tmp_path: Path) -> None:
-    """Nobody vouches for it, and its end is known nevertheless."""
+def test_the_expiry_of_the_presented_certificate(tmp_path: Path) -> None:
+    """It is read although the certificate is not trusted."""
     now = datetime.datetime.now(datetime.UTC)
     ensure(tmp_path / "cert.pem", tmp_path / "key.pem", DOMAIN, now)
     end = x509.load_pem_x509_certificate((tmp_path / "cert.pem").read_bytes()).not_valid_after_utc
@@ -103,8 +103,8 @@ def test_the_end_of_the_certificate_that_is_shown(tmp_path: Path) -> None:
         assert sources.certificate_end(port, DOMAIN) == end.timestamp()
 
 
-def test_a_port_without_tls_shows_none(tmp_path: Path) -> None:
-    """The daemon is down, or hangs up."""
+def test_a_port_without_tls_has_no_certificate(tmp_path: Path) -> None:
+    """The daemon is down, or closes the connection."""
     with listener(tmp_path, speaks_tls=False) as port:
         assert sources.certificate_end(port, DOMAIN) is None
     assert sources.certificate_end(port, DOMAIN) is None

@@ -1,4 +1,4 @@
-"""Events by name and labels, from all threads and for everybody who asks."""
+"""Counting events by name and labels, from all threads and for any client."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,13 @@ from chatmaild.service.counters import Counters, CountersError
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """Hand over a free path for a socket."""
+    """Return a free path for a socket."""
     return tmp_path / "numbers.sock"
 
 
 @contextmanager
 def answering(place: Path, counted: Counters) -> Iterator[None]:
-    """Let a daemon answer with its counters."""
+    """Serve the counters of a daemon."""
     loop = asyncio.new_event_loop()
     listener = sockets.listener("numbers", place, {})
     start = asyncio.start_unix_server(counters.answering(counted), sock=listener)
@@ -39,7 +39,7 @@ def answering(place: Path, counted: Counters) -> Iterator[None]:
 
 
 def test_the_log_has_one_line() -> None:
-    """Of all that was counted, and without a name of anybody."""
+    """The line has all counters and no personal data."""
     counted = Counters()
     assert counted.report() == "since start: nothing"
     for labels in (("incoming", "dkim-missing"), ("incoming", "dkim-missing"), ()):
@@ -50,7 +50,7 @@ def test_the_log_has_one_line() -> None:
 
 
 def test_loses_no_event_between_threads() -> None:
-    """The filter judges messages on many threads."""
+    """The filter handles messages on many threads."""
     counted = Counters()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: counted.add("signed"), range(2000)))
@@ -58,8 +58,8 @@ def test_loses_no_event_between_threads() -> None:
     assert counted.rows() == [("signed", 2000)]
 
 
-def test_each_question_gets_what_holds_now(place: Path) -> None:
-    """Counters go on while somebody asks."""
+def test_each_request_gets_the_current_values(place: Path) -> None:
+    """Counting continues meanwhile."""
     counted = Counters()
     counted.add("signed")
     with answering(place, counted):
@@ -68,8 +68,8 @@ def test_each_question_gets_what_holds_now(place: Path) -> None:
         assert counters.read(place) == {"counts": [["signed", 2]]}
 
 
-def test_a_peer_that_hangs_up_ends_nothing(place: Path) -> None:
-    """Whoever comes next is answered."""
+def test_a_disconnected_client_does_no_harm(place: Path) -> None:
+    """The next client gets an answer."""
     with answering(place, Counters()):
         with socket.socket(socket.AF_UNIX) as rude:
             rude.connect(str(place))
@@ -82,12 +82,12 @@ def test_a_peer_that_hangs_up_ends_nothing(place: Path) -> None:
     [b"", b"{", b"[]", b"{}", b"\xff", b"[" * 60_000, b" " * 200_000],
     ids=["empty", "half", "list", "no counters", "binary", "deep", "long"],
 )
-def test_what_is_no_answer_is_told_as_such(place: Path, answer: bytes) -> None:
-    """A daemon of another version, or one that died half-way."""
+def test_an_invalid_answer_is_an_error(place: Path, answer: bytes) -> None:
+    """The daemon may have another version, or have died halfway."""
     listener = sockets.listener("numbers", place, {})
 
     def reply() -> None:
-        # Of what is too much the rest is not taken.
+        # The rest of a long answer is not read.
         with listener, listener.accept()[0] as connection, contextlib.suppress(BrokenPipeError):
             connection.sendall(answer)
 
@@ -98,14 +98,14 @@ def test_what_is_no_answer_is_told_as_such(place: Path, answer: bytes) -> None:
     thread.join()
 
 
-def test_nobody_there_is_told_as_such(place: Path) -> None:
+def test_a_missing_daemon_is_an_error(place: Path) -> None:
     """The daemon is down."""
     with pytest.raises(CountersError, match="No such file"):
         counters.read(place)
 
 
 def test_the_version_is_the_packages() -> None:
-    """It stands in two places, because a relay need not have the package's metadata."""
+    """It is in two places, because the package's metadata may be missing on a relay."""
     project = Path(__file__).parents[2] / "pyproject.toml"
 
     assert f'version = "{chatmaild.__version__}"' in project.read_text()

@@ -9,7 +9,7 @@ from chatmaild.service.files import write_whole
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
 def test_a_file_has_its_content_and_mode(tmp_path: Path, mode: int) -> None:
-    """Whatever the umask of the unit takes away."""
+    """The umask of the unit does not matter."""
     before = os.umask(0o077)
     try:
         write_whole(tmp_path / "file", b"content", mode, durable=True)
@@ -21,7 +21,7 @@ def test_a_file_has_its_content_and_mode(tmp_path: Path, mode: int) -> None:
 
 
 def test_a_file_belongs_to_the_owner_of_its_directory(tmp_path: Path) -> None:
-    """Root renews a certificate by hand, and the daemon must read it."""
+    """When root renews a certificate by hand, the daemon must be able to read it."""
     if os.geteuid() != 0:
         pytest.skip("only root gives files away")
     os.chown(tmp_path, 12345, 12346)
@@ -35,7 +35,7 @@ def test_a_file_belongs_to_the_owner_of_its_directory(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_file_and_no_draft(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Drafts that stay would fill what is left of the disk."""
+    """Drafts would fill the rest of the disk."""
 
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -52,8 +52,8 @@ def test_a_full_disk_leaves_the_old_file_and_no_draft(
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
-def test_the_draft_of_a_writer_that_was_killed_goes(tmp_path: Path) -> None:
-    """It is not in the way, and nobody may have put a link in its place."""
+def test_a_leftover_draft_is_replaced(tmp_path: Path) -> None:
+    """The writer may have been killed, and the draft may even be a malicious link."""
     (tmp_path / "elsewhere").write_bytes(b"untouched")
     (tmp_path / ".file.new").symlink_to(tmp_path / "elsewhere")
 
@@ -63,8 +63,8 @@ def test_the_draft_of_a_writer_that_was_killed_goes(tmp_path: Path) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["elsewhere", "file"]
 
 
-def test_a_directory_that_is_missing_is_named(tmp_path: Path) -> None:
-    """By the file's own name, not the draft's."""
+def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
+    """The message has the name of the file, not of the draft."""
     path = tmp_path / "nowhere" / "file"
 
     with pytest.raises(FileNotFoundError) as raised:

@@ -1,4 +1,4 @@
-"""What peers of the HTTP endpoints may do without anybody hearing of it."""
+"""Behaviour of clients of the HTTP endpoints that must not be logged."""
 
 import asyncio
 import logging
@@ -11,10 +11,10 @@ from chatmaild.service import http_server
 from chatmaild.service.running import running
 
 
-def test_a_peer_that_hangs_up_in_its_body_leaves_no_traceback(
+def test_a_client_that_disconnects_early_leaves_no_traceback(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Anybody can close a connection, so it is no fault of ours and not logged as one."""
+    """Any client can do this, so it is not an error."""
     path = tmp_path / "http.sock"
     outcome: asyncio.Queue[str] = asyncio.Queue()
 

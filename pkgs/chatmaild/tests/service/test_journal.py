@@ -19,7 +19,7 @@ journal.start()
 
 @pytest.fixture
 def _journal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let standard error look as under systemd."""
+    """Make standard error look as under systemd."""
     status = os.fstat(2)
     monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
 
@@ -36,7 +36,7 @@ def written_by(program: str) -> list[str]:
     ("level", "priority"), [("INFO", 6), ("WARNING", 4), ("ERROR", 3), ("CRITICAL", 3)]
 )
 def test_each_level_has_its_priority(level: str, priority: int) -> None:
-    """As syslog(3) counts, without the level's name, which the journal shows as a colour."""
+    """The numbers are those of syslog(3). The journal shows them as colours."""
     record = logging.makeLogRecord(
         {"levelno": logging.getLevelName(level), "msg": "two\n%s", "args": ("lines",)}
     )
@@ -44,8 +44,8 @@ def test_each_level_has_its_priority(level: str, priority: int) -> None:
     assert journal.Formatter().format(record) == f"<{priority}>two\n<{priority}>lines"
 
 
-def test_a_person_at_a_terminal_sees_no_priorities(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody reads `<3>` there; and a program started by a unit may have its own standard error."""
+def test_a_terminal_shows_no_priorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program started by a unit may also redirect its standard error."""
     for value in ("", "8:1"):
         monkeypatch.setenv("JOURNAL_STREAM", value)
 
@@ -62,7 +62,7 @@ def test_a_person_at_a_terminal_sees_no_priorities(monkeypatch: pytest.MonkeyPat
     ids=["at the top", "in a thread", "logged"],
 )
 def test_every_line_of_a_traceback_is_an_error(program: str) -> None:
-    """The journal takes each line for a message of its own."""
+    """The journal treats each line as a separate message."""
     lines = written_by(program)
 
     assert lines[-1] == "<3>ZeroDivisionError: division by zero"
@@ -71,7 +71,7 @@ def test_every_line_of_a_traceback_is_an_error(program: str) -> None:
 
 
 def test_a_daemon_ends_with_an_error(tmp_path: Path) -> None:
-    """The sentence for the operator, which stands in no log record."""
+    """Its last sentence, for the operator, is not a log record."""
     path = tmp_path / "absent.json"
     program = f"""
 from chatmaild.service import daemon

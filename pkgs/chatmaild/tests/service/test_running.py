@@ -14,20 +14,20 @@ type Block = Callable[[Service], Awaitable[None]]
 
 
 class Part:
-    """Something to be closed, which notes when that happens."""
+    """A closable part that records when it is closed."""
 
     def __init__(self, name: str, ended: list[str]) -> None:
-        """Note the name in `ended`."""
+        """Record the name in `ended`."""
         self._name = name
         self._ended = ended
 
     async def close(self) -> None:
-        """Note it."""
+        """Record it."""
         self._ended.append(self._name)
 
 
 def run(block: Block) -> None:
-    """Run a daemon whose block this is, until it stops."""
+    """Run a daemon with this block until it stops."""
 
     async def whole() -> None:
         async with asyncio.timeout(10), running() as service:
@@ -56,10 +56,10 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[s
     return told
 
 
-def test_what_was_started_last_ends_first(
+def test_parts_end_in_reverse_order(
     told: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A part may use those before it to its end; systemd hears of the start and of the end."""
+    """A part may use earlier ones to its end. systemd is notified of start and end."""
     ended: list[str] = []
 
     async def forever() -> None:
@@ -86,8 +86,8 @@ def test_what_was_started_last_ends_first(
     ]
 
 
-def test_a_start_that_fails_ends_what_had_started(told: Callable[[], list[str]]) -> None:
-    """Nothing is said to be ready, and the book is closed."""
+def test_a_failed_start_ends_the_started_parts(told: Callable[[], list[str]]) -> None:
+    """The daemon does not report readiness, and closes the book."""
     ended: list[str] = []
 
     async def block(service: Service) -> None:
@@ -102,7 +102,7 @@ def test_a_start_that_fails_ends_what_had_started(told: Callable[[], list[str]])
 
 
 def test_a_chore_that_fails_ends_the_daemon(caplog: pytest.LogCaptureFixture) -> None:
-    """Systemd starts it again; without the chore it would go on half-alive for ever."""
+    """Systemd restarts it; without the chore it would keep running half-alive."""
 
     async def fails() -> None:
         raise ZeroDivisionError
@@ -116,8 +116,8 @@ def test_a_chore_that_fails_ends_the_daemon(caplog: pytest.LogCaptureFixture) ->
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_socket_of_its_own_is_gone_before_anything_ends(tmp_path: Path) -> None:
-    """Dovecot waits seconds on a socket file without a listener, and not on a missing one."""
+def test_its_own_socket_is_removed_first(tmp_path: Path) -> None:
+    """Dovecot waits seconds for a socket file without a listener, but not for a missing one."""
     path = tmp_path / "own.sock"
     there: list[bool] = []
 

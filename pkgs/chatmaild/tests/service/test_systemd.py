@@ -9,8 +9,8 @@ import pytest
 from chatmaild.service import systemd
 
 
-def test_tells_systemd_that_it_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A unit of Type=notify counts as started only after this datagram."""
+def test_notifies_systemd_when_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit of Type=notify counts as started only then."""
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(path)
@@ -24,14 +24,14 @@ def test_tells_systemd_that_it_is_ready(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("path", ["", "relative", "/nowhere/notify"])
 def test_runs_without_systemd(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A daemon started by hand must not fail for lack of a listener."""
+    """A daemon that is started by hand must not fail."""
     monkeypatch.setenv("NOTIFY_SOCKET", path)
 
     assert not systemd.notify("READY=1")
 
 
 def test_takes_sockets_by_their_names(tmp_path: Path) -> None:
-    """Names, not positions, say which socket is which; the variables do not leak to children."""
+    """Sockets are identified by names, not positions; children do not inherit the variables."""
     program = (
         "import os, sys; from chatmaild.service import systemd\n"
         "os.dup2(int(sys.argv[1]), 3), os.dup2(int(sys.argv[2]), 4)\n"
@@ -75,7 +75,7 @@ def test_takes_sockets_by_their_names(tmp_path: Path) -> None:
     ],
 )
 def test_ignores_sockets_meant_for_others(environ: dict[str, str]) -> None:
-    """Another process's variables, inherited by accident, name descriptors that are not ours."""
+    """Variables inherited from another process name wrong descriptors."""
     environ = {k: str(os.getpid()) if v == "self" else v for k, v in environ.items()}
 
     assert systemd.listen_fds(environ) == {}

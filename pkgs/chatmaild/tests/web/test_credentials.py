@@ -19,15 +19,15 @@ from chatmaild.web.credentials import (
 
 @pytest.fixture
 def config(tmp_path: Path, settings: dict[str, Any]) -> Config:
-    """Names of up to 12 characters, passwords of at least 9."""
+    """Return a configuration with names of up to 12 characters and passwords of at least 9."""
     settings["accounts"]["nameMaxLength"] = 12
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
     return load(path)
 
 
-def test_first_login_accepts_what_was_handed_out(config: Config) -> None:
-    """The two daemons must agree on every name and password."""
+def test_the_first_login_accepts_new_credentials(config: Config) -> None:
+    """Both daemons must agree on every name and password."""
     for _ in range(1000):
         fresh = fresh_credentials(config)
 
@@ -36,26 +36,26 @@ def test_first_login_accepts_what_was_handed_out(config: Config) -> None:
         assert len(fresh.password) == 12
 
 
-def test_passwords_need_quoting_nowhere() -> None:
-    """A password must survive JSON, a link, a shell and a person copying it."""
+def test_passwords_need_no_quoting() -> None:
+    """A password must survive JSON, a link, a shell and copying by hand."""
     assert set(PASSWORD_ALPHABET) <= set(string.ascii_letters + string.digits + "-._")
     assert json.dumps(PASSWORD_ALPHABET) == f'"{PASSWORD_ALPHABET}"'
 
 
-def test_no_two_answers_are_alike(config: Config) -> None:
-    """Two people who scan one invite must not share an account."""
+def test_every_answer_is_different(config: Config) -> None:
+    """Two users who scan the same invite must not share an account."""
     assert len({fresh_credentials(config).email for _ in range(1000)}) == 1000
 
 
 def test_link_of_a_self_signed_relay_accepts_its_certificate() -> None:
-    """Without `ic=3` a client would verify what cannot be verified."""
+    """Without `ic=3` clients would try to verify it."""
     link = dclogin_url(Credentials("abc123def@_chat.example", "pass-._9word"), "_chat.example")
 
     assert link == "dclogin:abc123def@_chat.example?p=pass-._9word&v=1&ic=3"
 
 
-def test_link_of_a_bare_address_names_its_hosts() -> None:
-    """A client cannot look up the servers of an address literal."""
+def test_link_of_an_ip_address_names_its_servers() -> None:
+    """Clients cannot look up servers of an IP address."""
     link = dclogin_url(Credentials("abc123def@[192.0.2.1]", "pass"), "192.0.2.1")
     address, _, query = link.removeprefix("dclogin:").partition("?")
 
@@ -78,10 +78,10 @@ def test_link_of_a_bare_address_names_its_hosts() -> None:
         ("_lab.example.org", "self-signed", False),
     ],
 )
-def test_a_login_link_is_needed_where_clients_verify_in_vain(
+def test_a_login_link_is_needed_for_unverifiable_certificates(
     tmp_path: Path, settings: dict[str, Any], host: str, source: str, *, needed: bool
 ) -> None:
-    """They verify every certificate but that of a name with `_` in front."""
+    """Clients verify all certificates except those of names with a leading `_`."""
     settings["host"] = host
     settings["domain"] = f"[{host}]" if host == "192.0.2.1" else host
     settings["certificate"]["source"] = source

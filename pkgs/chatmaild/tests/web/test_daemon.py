@@ -34,7 +34,7 @@ def start(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Callable[[], Dae
 def ask(
     daemon: Daemon, method: str, path: str = "/new", body: bytes = b"", login: str = ""
 ) -> tuple[HTTPResponse, str]:
-    """Send one request; return the answer and its body."""
+    """Send one request; return the response and its body."""
     connection = UnixHTTPConnection(daemon.directory / "web.sock")
     basic = base64.b64encode(login.encode()).decode()
     connection.request(method, path, body, {"Authorization": f"Basic {basic}"} if login else {})
@@ -46,7 +46,7 @@ def ask(
 
 @pytest.mark.parametrize("path", ["/new", "/new?t=token", "/cgi-bin/newemail.py"])
 def test_hands_out_an_address(start: Callable[[], Daemon], path: str) -> None:
-    """Both paths, with or without a query, answer as clients expect."""
+    """Both paths work, with and without a query."""
     response, content = ask(start(), "POST", path)
     answer = json.loads(content)
 
@@ -61,7 +61,7 @@ def test_hands_out_an_address(start: Callable[[], Daemon], path: str) -> None:
 def test_a_self_signed_relay_adds_the_login_link(
     start: Callable[[], Daemon], settings: dict[str, Any], method: str
 ) -> None:
-    """Its page reads the link by script, so GET answers there too."""
+    """A script on its page fetches the link, so GET works too."""
     settings["certificate"]["source"] = "self-signed"
     response, content = ask(start(), method)
     answer = json.loads(content)
@@ -70,8 +70,8 @@ def test_a_self_signed_relay_adds_the_login_link(
     assert answer["dclogin_url"].startswith(f"dclogin:{answer['email']}?p=")
 
 
-def test_a_browser_is_sent_to_the_client(start: Callable[[], Daemon]) -> None:
-    """A person who opens the invite link in a browser ends in the app."""
+def test_a_browser_is_redirected_to_the_client(start: Callable[[], Daemon]) -> None:
+    """A user who opens the invite link in a browser gets to the app."""
     response, _ = ask(start(), "GET")
 
     assert response.status == 301
@@ -79,14 +79,16 @@ def test_a_browser_is_sent_to_the_client(start: Callable[[], Daemon]) -> None:
 
 
 def test_an_invites_token_stays_in_the_link(start: Callable[[], Daemon]) -> None:
-    """What a person opened in a browser is what the app must ask with; and nothing more."""
+    """The app must use the token, and nothing else from the link."""
     response, _ = ask(start(), "GET", "/new?t=a%0d%0ab%26c&x=y")
 
     assert response.headers["Location"] == ("dcaccount:https://chat.example.org/new?t=a%0D%0Ab%26c")
 
 
-def test_by_invitation_only_says_so(start: Callable[[], Daemon], settings: dict[str, Any]) -> None:
-    """Whoever scanned an old poster learns what to do now."""
+def test_registration_by_invitation_is_explained(
+    start: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """A user who scanned an old poster learns what to do."""
     settings["registration"] = "invite"
     daemon = start()
 
@@ -97,10 +99,10 @@ def test_by_invitation_only_says_so(start: Callable[[], Daemon], settings: dict[
         assert words in json.loads(content)["reason"]
 
 
-def test_without_the_accounts_daemon_it_asks_to_come_back(
+def test_without_the_accounts_daemon_it_asks_to_retry(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    """It is being updated; the app shows a sentence, and the log says what is missing."""
+    """During an update the app shows a sentence, and the log names the cause."""
     config = tmp_path / "chatmaild.json"
     config.write_text(json.dumps(settings))
     daemon = start_daemon(MODULE, tmp_path, config)
@@ -125,7 +127,7 @@ def test_without_the_accounts_daemon_it_asks_to_come_back(
     ],
 )
 def test_only_the_owner_deletes_an_account(start: Callable[[], Daemon], login: str) -> None:
-    """Whatever is wrong with a request, its sender learns nothing about accounts."""
+    """A wrong request reveals nothing about accounts."""
     daemon = start()
     daemon.login("alice1234@chat.example.org", "secret-password")
 
@@ -139,8 +141,8 @@ def test_only_the_owner_deletes_an_account(start: Callable[[], Daemon], login: s
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
-def test_deleting_takes_a_post(start: Callable[[], Daemon], method: str) -> None:
-    """A link that somebody sends must not delete anything."""
+def test_deletion_requires_post(start: Callable[[], Daemon], method: str) -> None:
+    """Opening a link must not delete anything."""
     daemon = start()
     login = "alice1234@chat.example.org:secret-password"
     daemon.login(*login.split(":"))
@@ -159,7 +161,7 @@ def test_a_closed_relay_says_so(start: Callable[[], Daemon], settings: dict[str,
 
 
 def test_the_nocreate_file_closes_without_a_restart(start: Callable[[], Daemon]) -> None:
-    """An operator under attack touches one file."""
+    """During an attack the operator creates one file."""
     daemon = start()
     (daemon.directory / "nocreate").touch()
 
@@ -170,7 +172,7 @@ def test_the_nocreate_file_closes_without_a_restart(start: Callable[[], Daemon])
     assert ask(daemon, "POST")[0].status == 200
 
 
-def test_a_host_under_pressure_says_so(
+def test_a_host_without_resources_says_so(
     start: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
     """It hands out nothing that the first login would refuse."""
@@ -193,10 +195,10 @@ def test_a_host_under_pressure_says_so(
         ("POST", "/new", b"x" * 4097, 413),
     ],
 )
-def test_answers_nothing_else(
+def test_other_paths_do_not_exist(
     start: Callable[[], Daemon], method: str, path: str, body: bytes, status: int
 ) -> None:
-    """There is one thing to ask for here."""
+    """The endpoint has only one purpose."""
     response, _ = ask(start(), method, path, body)
 
     assert response.status == status
@@ -218,7 +220,7 @@ def test_answers_nothing_else(
 def test_malformed_http_gets_a_short_answer(
     start: Callable[[], Daemon], request_bytes: bytes, status: bytes
 ) -> None:
-    """No traceback and no version, to nobody; the log keeps quiet too."""
+    """The answer has no traceback and no version, and the log has no entry."""
     daemon = start()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
@@ -234,7 +236,7 @@ def test_malformed_http_gets_a_short_answer(
 
 
 def test_the_log_contains_no_personal_data(start: Callable[[], Daemon]) -> None:
-    """What was handed out is counted, not written down."""
+    """New addresses are counted, not logged."""
     daemon = start()
     _, content = ask(daemon, "POST")
 
@@ -245,12 +247,12 @@ def test_the_log_contains_no_personal_data(start: Callable[[], Daemon]) -> None:
     assert "handed_out=1" in log
 
 
-def test_mail_for_which_there_is_no_place_takes_another_way_at_once(
+def test_excess_mail_is_refused_at_once(
     start: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
-    """A hundred who say nothing more made every other relay wait for a minute."""
+    """A hundred silent senders made all other relays wait for a minute."""
     with ExitStack() as stack:
-        # Connections to it are made, and nobody greets.
+        # Connections to it succeed, but no greeting comes.
         postfix = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=200))
         settings["https"]["smtp"] = postfix.getsockname()[1]
         daemon = start()

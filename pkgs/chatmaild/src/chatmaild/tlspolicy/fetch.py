@@ -1,12 +1,12 @@
 """
-Fetches an MTA-STS policy (RFC 8461 3.3) from a stranger's web server, and trusts it with nothing.
+Fetches an MTA-STS policy (RFC 8461 3.3) from a stranger's web server without trusting it.
 
-Host and path follow from the domain, the addresses come from the relay's own resolver. The
-certificate is verified; redirects are not followed, and nothing is decompressed. Time and size are
-bounded for the whole answer, because any account can choose the server.
+Host and path follow from the domain, and the addresses come from the relay's own resolver. The
+certificate is verified, redirects are not followed, and nothing is decompressed. Time and size are
+limited for the whole answer, because any account can choose the server.
 
-h11 reads HTTP here, and not aiohttp: aiohttp 3.11 keeps any number of header fields, and 300 MB of
-them took 2 GB of memory.
+h11 parses HTTP here instead of aiohttp: aiohttp 3.11 stores any number of header fields, and 300 MB
+of them took 2 GB of memory.
 """
 
 import asyncio
@@ -95,7 +95,7 @@ async def _body(http: h11.Connection, reader: asyncio.StreamReader) -> bytes:
         elif isinstance(event, h11.EndOfMessage):
             return body
         elif not isinstance(event, h11.InformationalResponse):
-            raise StsError("the policy host hangs up")
+            raise StsError("the policy host closes the connection")
 
 
 def _check(response: h11.Response) -> None:

@@ -1,10 +1,10 @@
 """
-Bounds how many policies are fetched at once, in all and for one base domain.
+Limits how many policies are fetched at once, in total and per base domain.
 
-Any account can write to names whose servers never answer, and every wait holds a process of
+Any account can write to domains whose servers never answer, and every wait occupies a process of
 Postfix. So the names of one base domain share a few places, and other domains do not wait for them.
-A base domain is the last two labels: a list of public suffixes costs memory, and the bound need not
-be exact. Where names are sold below a second label (co.uk), many owners share the places.
+A base domain is the last two labels: a list of public suffixes would take memory, and the limit
+need not be exact. Where names are sold below a second label (co.uk), many owners share the places.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Places:
     """Places for fetches: 50 in all, four for each base domain."""
 
     def __init__(self) -> None:
-        """Begin with all of them free."""
+        """Start with all places free."""
         self._all = asyncio.Semaphore(ALL)
         self._by_base: dict[str, asyncio.Semaphore] = {}
         self._users: Counter[str] = Counter()

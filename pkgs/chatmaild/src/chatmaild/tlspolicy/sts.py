@@ -25,12 +25,12 @@ _HOST = re.compile(
 
 
 class StsError(Exception):
-    """There is no usable policy; the text says why."""
+    """There is no usable policy; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy: hosts in lower case, `*.` in front for one label of any name; `max_age` seconds."""
+    """A policy: lower-case hosts, where `*.` stands for one label; `max_age` is in seconds."""
 
     mode: str
     hosts: tuple[str, ...]
