@@ -29,6 +29,7 @@ ORDER = (
     "website",
     "echo",
     "metrics",
+    "zone",
     "admin",
 )
 MAX_LINES = 2000

@@ -4,8 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from chatmaild.admin.command import UsageError
-from chatmaild.config import Config, is_address
+from chatmaild.admin.command import CommandError, UsageError
+from chatmaild.config import Config, DnsRecord, is_address
 
 HELP = "print, check or publish the DNS records that this relay needs"
 
@@ -53,17 +53,30 @@ def run(config: Config, options: argparse.Namespace) -> int:
         else:
             print(f"; {config.host} is an IP address: this relay needs no DNS records")
         return 0
-    from chatmaild.admin import zone
+    from chatmaild.zone import records
 
-    records = zone.records(config)
-    if options.check:
-        from chatmaild.admin import dns_check
+    try:
+        wanted = records.records(config)
+        if options.check:
+            return _check(config, wanted, as_json=options.json)
+        if options.update:
+            from chatmaild.zone import update
 
-        return dns_check.run(config, records, as_json=options.json)
-    if options.update:
-        from chatmaild.admin import dns_update
-
-        return dns_update.run(config.domain, records, options.server, options.key_file)
-    for line in zone.lines(config.domain, records, split=not options.unsplit):
+            print(update.send(config.domain, wanted, options.server, options.key_file))
+            return 0
+    except records.ZoneError as error:
+        raise CommandError(str(error)) from None
+    for line in records.lines(config.domain, wanted, split=not options.unsplit):
         print(line)
     return 0
+
+
+def _check(config: Config, wanted: list[DnsRecord], *, as_json: bool) -> int:
+    from chatmaild.zone import check
+
+    findings = check.collect(config.domain, wanted, check.own(config, wanted))
+    if as_json:
+        print(json.dumps(check.described(findings), indent=2))
+    else:
+        print("\n".join(check.report(findings)))
+    return 0 if findings.works else 1

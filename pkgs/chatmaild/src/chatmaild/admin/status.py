@@ -215,11 +215,11 @@ def _fault(path: Path) -> str:
 
 
 def _addresses(config: Config) -> Check:
-    from chatmaild.admin import zone
+    from chatmaild.zone import records
 
     try:
-        return Check("addresses", ok=True, text=", ".join(zone.addresses(config)))
-    except CommandError as error:
+        return Check("addresses", ok=True, text=", ".join(records.addresses(config)))
+    except records.ZoneError as error:
         return Check("addresses", ok=False, text=str(error))
 
 

@@ -14,10 +14,10 @@ from hashlib import sha256, sha512
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from chatmaild.admin import spf
-from chatmaild.admin.zone import serves_same_purpose
 from chatmaild.config import DnsRecord, Need
 from chatmaild.signatures import keys, records, tags
+from chatmaild.zone import spf
+from chatmaild.zone.records import serves_same_purpose
 
 Values = frozenset[str]
 """Data of records as a zone file has it, but the text of TXT records joined and unquoted."""

@@ -13,12 +13,24 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from chatmaild.admin.command import CommandError
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+from dns import rdataclass, rdatatype
+from dns.rdtypes.ANY.TXT import TXT
+
 from chatmaild.config import Config, DnsRecord
+from chatmaild.signatures import keys
 
 TTL_SECONDS = 3600
 # RFC 1035 3.3: a character-string holds at most 255 octets.
 MAX_STRING_BYTES = 255
+
+
+class ZoneError(Exception):
+    """Records cannot be made, queried or written; the text is one sentence for the operator."""
 
 
 def records(config: Config) -> list[DnsRecord]:
@@ -26,12 +38,10 @@ def records(config: Config) -> list[DnsRecord]:
     Collect every record: addresses first, then the configured ones, then the DKIM keys.
 
     Raises:
-        CommandError: the host has no address, or its addresses cannot be listed.
+        ZoneError: the host has no address, or its addresses cannot be listed.
         ConfigError: a DKIM key is missing or cannot be read.
 
     """
-    from chatmaild.signatures import keys
-
     origin = f"{config.domain}."
     return [
         *(
@@ -59,12 +69,6 @@ def tlsa(config: Config) -> list[DnsRecord]:
     `3 1 1` speaks of the key alone, which is kept when the certificate is renewed. It counts only
     in a zone with DNSSEC, and does no harm in another.
     """
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        PublicFormat,
-        load_pem_private_key,
-    )
-
     try:
         key = load_pem_private_key(config.paths.certificate_key.read_bytes(), None)
     except (OSError, ValueError, TypeError):
@@ -79,7 +83,7 @@ def addresses(config: Config) -> list[str]:
     Return the public addresses: the configured ones, or else the host's own.
 
     Raises:
-        CommandError: there is none, or the host's cannot be listed.
+        ZoneError: there is none, or the host's cannot be listed.
 
     """
     configured = [config.addresses.ipv4, config.addresses.ipv6]
@@ -95,7 +99,7 @@ def addresses(config: Config) -> list[str]:
         fitting.sort(key=lambda a: not ipaddress.ip_address(a).is_global)
         result += fitting[:1]
     if not result:
-        raise CommandError("this host has no address; set `addresses.ipv4` or `addresses.ipv6`")
+        raise ZoneError("this host has no address; set `addresses.ipv4` or `addresses.ipv6`")
     return result
 
 
@@ -104,7 +108,7 @@ def host_addresses() -> list[str]:
     List the host's addresses of global scope that are neither temporary nor deprecated.
 
     Raises:
-        CommandError: `ip` (iproute2) is missing or fails.
+        ZoneError: `ip` (iproute2) is missing or fails.
 
     """
     try:
@@ -116,7 +120,7 @@ def host_addresses() -> list[str]:
         ).stdout
         interfaces = json.loads(output)
     except (OSError, ValueError, subprocess.SubprocessError):
-        raise CommandError(
+        raise ZoneError(
             "the host's addresses cannot be listed with `ip`; set `addresses.ipv4` and"
             " `addresses.ipv6`"
         ) from None
@@ -150,9 +154,6 @@ def _line(record: DnsRecord, *, split: bool) -> str:
 
 def txt_data(text: str, *, split: bool = True) -> str:
     """Write a TXT value as a zone file has it (RFC 1035 5.1), in strings of 255 bytes or in one."""
-    from dns import rdataclass, rdatatype
-    from dns.rdtypes.ANY.TXT import TXT
-
     raw = text.encode()
     size = MAX_STRING_BYTES
     parts = [raw[start : start + size] for start in range(0, len(raw), size)] or [b""]

@@ -11,8 +11,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from chatmaild.admin.command import CommandError
-from chatmaild.admin.dns_meaning import Ask, Values
+from chatmaild.zone.meaning import Ask, Values
+from chatmaild.zone.records import ZoneError
 
 SECONDS = 5.0
 MAX_SERVERS = 8
@@ -28,23 +28,23 @@ def authoritative(domain: str) -> list[tuple[str, str]]:
     """
     Find the name servers of the zone `domain` is in: (name, address), one address of each.
 
-    Raises `CommandError` if there is no such zone or the resolver does not answer.
+    Raises `ZoneError` if there is no such zone or the resolver does not answer.
     """
     try:
         zone = dns.resolver.zone_for_name(dns.name.from_text(domain), lifetime=15.0)
         names = [record.target for record in dns.resolver.resolve(zone, "NS", lifetime=15.0)]
     except dns.exception.DNSException as error:
         if _nothing_answers(error):
-            raise CommandError(
+            raise ZoneError(
                 "this host's resolver does not answer; see `systemctl status unbound`"
             ) from None
-        raise CommandError(
+        raise ZoneError(
             f"the name servers of {domain} cannot be found ({type(error).__name__}):"
             " is the domain delegated?"
         ) from None
     # The root or a top-level domain answers for names that nobody has.
     if len(zone) <= 2:  # noqa: PLR2004 - the label and the root's empty one
-        raise CommandError(f"{domain} is not delegated: the registrar has no name servers for it")
+        raise ZoneError(f"{domain} is not delegated: the registrar has no name servers for it")
     result: list[tuple[str, str]] = []
     for name in sorted(names)[:MAX_SERVERS]:
         for kind in ("A", "AAAA"):
@@ -55,7 +55,7 @@ def authoritative(domain: str) -> list[tuple[str, str]]:
             result.append((name.to_text(omit_final_dot=True), answer[0].address))
             break
     if not result:
-        raise CommandError(f"no name server of {domain} has an address")
+        raise ZoneError(f"no name server of {domain} has an address")
     return result
 
 

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from chatmaild.admin import self_signed
-from chatmaild.admin.dns_meaning import Own, Values, Wanted, judge, relevant
 from chatmaild.config import DnsRecord
 from chatmaild.signatures import keys
+from chatmaild.zone.meaning import Own, Values, Wanted, judge, relevant
 
 HOST = "chat.test."
 ADDRESSES = {"A": ["192.0.2.1"], "AAAA": ["2001:db8::1"], "MX": ["10 chat.test."]}

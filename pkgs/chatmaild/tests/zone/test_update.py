@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chatmaild.admin import dns_update
-from chatmaild.admin.command import CommandError
+from chatmaild.zone import update
+from chatmaild.zone.records import ZoneError
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from chatmaild.admin.command import CommandError
 def test_reads_keys_as_bind_writes_them(tmp_path: Path, text: str) -> None:
     """tsig-keygen and ddns-confgen print this."""
     (tmp_path / "key").write_text(text)
-    key = dns_update.read_key(tmp_path / "key")
+    key = update.read_key(tmp_path / "key")
     assert (key.name.to_text(), key.secret) == ("u.", b"ABC")
 
 
@@ -28,5 +28,5 @@ def test_reads_keys_as_bind_writes_them(tmp_path: Path, text: str) -> None:
 def test_says_what_is_no_key(tmp_path: Path, text: str) -> None:
     """One sentence with the file's name."""
     (tmp_path / "key").write_text(text)
-    with pytest.raises(CommandError, match=str(tmp_path / "key")):
-        dns_update.read_key(tmp_path / "key")
+    with pytest.raises(ZoneError, match=str(tmp_path / "key")):
+        update.read_key(tmp_path / "key")

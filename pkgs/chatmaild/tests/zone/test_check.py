@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from chatmaild.admin import dns_check
-from chatmaild.admin.command import CommandError
-from chatmaild.admin.dns_check import collect, report
-from chatmaild.admin.dns_meaning import Ask, Own, Values
-from chatmaild.admin.dns_servers import NoAnswerError
 from chatmaild.config import DnsRecord
+from chatmaild.zone import check
+from chatmaild.zone.check import collect, report
+from chatmaild.zone.meaning import Ask, Own, Values
+from chatmaild.zone.records import ZoneError
+from chatmaild.zone.servers import NoAnswerError
 
 MX = DnsRecord("a.test.", "MX", "10 a.test.", "required")
 SPF = DnsRecord("a.test.", "TXT", "v=spf1 a ~all", "recommended")
@@ -23,9 +23,9 @@ RIGHT: dict[str, Values] = {
 }
 
 
-def findings(monkeypatch: pytest.MonkeyPatch, servers: Servers) -> dns_check.Findings:
+def findings(monkeypatch: pytest.MonkeyPatch, servers: Servers) -> check.Findings:
     """Check two records against servers, of which those that are None say nothing."""
-    monkeypatch.setattr(dns_check, "authoritative", lambda _: [(name, name) for name in servers])
+    monkeypatch.setattr(check, "authoritative", lambda _: [(name, name) for name in servers])
 
     def asking(address: str) -> Ask:
         def ask(_: str, kind: str) -> Values:
@@ -36,7 +36,7 @@ def findings(monkeypatch: pytest.MonkeyPatch, servers: Servers) -> dns_check.Fin
 
         return ask
 
-    monkeypatch.setattr(dns_check, "asking", asking)
+    monkeypatch.setattr(check, "asking", asking)
     a = DnsRecord("a.test.", "A", "192.0.2.1", "required")
     return collect("a.test", [a, MX, SPF], OWN)
 
@@ -91,7 +91,7 @@ def test_an_address_that_the_relay_does_not_have_is_a_fault(
 def test_programs_get_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each fault with its consequences."""
     found = findings(monkeypatch, {"ns1.test": {**RIGHT, "TXT": frozenset()}})
-    assert json.loads(json.dumps(dns_check._described(found))) == {
+    assert json.loads(json.dumps(check.described(found))) == {
         "domain": "a.test",
         "servers": 1,
         "silent": [],
@@ -113,5 +113,5 @@ def test_programs_get_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_answer_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither right nor wrong: the command did not work."""
-    with pytest.raises(CommandError, match=r"no name server of a\.test answers"):
+    with pytest.raises(ZoneError, match=r"no name server of a\.test answers"):
         findings(monkeypatch, {"ns1.test": None})

@@ -1,20 +1,19 @@
 """
-`chatmail dns --check`: reports what does not work because of the records that name servers have.
+Reports what does not work because of the records that the domain's name servers have.
 
 Every authoritative server that the world can find is asked, so that a secondary that lags behind is
 seen. A primary that is not listed is not asked, because nobody else asks it either. All faults are
-reported at once. Only a required record makes the exit code 1.
+reported at once.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cryptography import x509
 
-from chatmaild.admin.command import CommandError
-from chatmaild.admin.dns_meaning import (
+from chatmaild.config import Config, DnsRecord, Need
+from chatmaild.zone.meaning import (
     Ask,
     Consequence,
     Own,
@@ -24,9 +23,8 @@ from chatmaild.admin.dns_meaning import (
     relevant,
     unwanted_addresses,
 )
-from chatmaild.admin.dns_servers import NoAnswerError, asking, authoritative
-from chatmaild.admin.zone import record_kind
-from chatmaild.config import Config, DnsRecord, Need
+from chatmaild.zone.records import ZoneError, record_kind
+from chatmaild.zone.servers import NoAnswerError, asking, authoritative
 
 MEANING = {
     "required": "without these the relay does not work",
@@ -67,17 +65,6 @@ class Findings:
         return all(fault.need != "required" for fault in self.faults)
 
 
-def run(config: Config, records: list[DnsRecord], *, as_json: bool) -> int:
-    """Print what is wrong; exit code 0 if everything required works."""
-    findings = collect(config.domain, records, own(config, records))
-    if as_json:
-        print(json.dumps(_described(findings), indent=2))
-    else:
-        for line in report(findings):
-            print(line)
-    return 0 if findings.works else 1
-
-
 def own(config: Config, records: list[DnsRecord]) -> Own:
     """Collect what the relay is, as its records are judged by it."""
     try:
@@ -94,7 +81,7 @@ def collect(domain: str, records: list[DnsRecord], own: Own) -> Findings:
     Ask every name server of the domain.
 
     Raises:
-        CommandError: none of them can be found, or none answers.
+        ZoneError: none of them can be found, or none answers.
 
     """
     silent: list[str] = []
@@ -110,7 +97,7 @@ def collect(domain: str, records: list[DnsRecord], own: Own) -> Findings:
         for fault in found:
             faults.setdefault(fault, []).append(name)
     if not asked:
-        raise CommandError(f"no name server of {domain} answers: {'; '.join(silent)}")
+        raise ZoneError(f"no name server of {domain} answers: {'; '.join(silent)}")
     return Findings(
         domain,
         asked,
@@ -172,7 +159,8 @@ def _lines(fault: Fault) -> Iterator[str]:
         yield f"    should be {wanted}" if wanted else "    remove it"
 
 
-def _described(findings: Findings) -> dict[str, Any]:
+def described(findings: Findings) -> dict[str, Any]:
+    """Return the findings for a program."""
     return {
         "domain": findings.domain,
         "servers": findings.servers,

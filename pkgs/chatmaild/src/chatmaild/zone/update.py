@@ -1,5 +1,5 @@
 """
-`chatmail dns --update`: write the records to the primary name server by RFC 2136, signed by TSIG.
+Writes the records to the primary name server by RFC 2136, signed by TSIG.
 
 A name's records of a type are replaced, but for TXT: there only those of the same kind (SPF, a
 DKIM key, …) go, because other services prove themselves by TXT records at the same name.
@@ -20,16 +20,15 @@ import dns.tsig
 import dns.tsigkeyring
 import dns.update
 
-from chatmaild.admin.command import CommandError
-from chatmaild.admin.zone import TTL_SECONDS, serves_same_purpose, txt_data
 from chatmaild.config import DnsRecord
+from chatmaild.zone.records import TTL_SECONDS, ZoneError, serves_same_purpose, txt_data
 
 SECONDS = 10.0
 MAX_KEY_FILE_BYTES = 4096
 ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
 
 
-def run(domain: str, records: list[DnsRecord], server: str, key_file: Path) -> int:
+def send(domain: str, records: list[DnsRecord], server: str, key_file: Path) -> str:
     """Write all records in one transaction: all of them or none."""
     key = read_key(key_file)
     zone = _zone(domain, server, key)
@@ -40,9 +39,8 @@ def run(domain: str, records: list[DnsRecord], server: str, key_file: Path) -> i
         _replace(update, dns.name.from_text(name), kind, wanted, server, key)
     answer = _ask(update, server)
     if answer.rcode() != dns.rcode.NOERROR:
-        raise CommandError(f"{server} refuses the update: {dns.rcode.to_text(answer.rcode())}")
-    print(f"{len(records)} records written to {zone.to_text()} at {server}")
-    return 0
+        raise ZoneError(f"{server} refuses the update: {dns.rcode.to_text(answer.rcode())}")
+    return f"{len(records)} records written to {zone.to_text()} at {server}"
 
 
 def read_key(path: Path) -> dns.tsig.Key:
@@ -50,21 +48,19 @@ def read_key(path: Path) -> dns.tsig.Key:
     try:
         text = path.read_text(encoding="ascii")[:MAX_KEY_FILE_BYTES]
     except (OSError, UnicodeDecodeError):
-        raise CommandError(f"{path}: the TSIG key cannot be read") from None
+        raise ZoneError(f"{path}: the TSIG key cannot be read") from None
     text = re.sub(r"(?m)(?:#|//).*$", "", text)
     found = re.fullmatch(r'\s*key\s+"?([A-Za-z0-9._-]+)"?\s*\{(.*)\}\s*;?\s*', text, re.DOTALL)
     fields = dict(re.findall(r'(\w+)\s+"?([^\s";]+)"?\s*;', found[2])) if found else {}
     if found is None or "secret" not in fields:
-        raise CommandError(
-            f'{path}: no TSIG key such as key "name" {{ algorithm …; secret "…"; }};'
-        )
+        raise ZoneError(f'{path}: no TSIG key such as key "name" {{ algorithm …; secret "…"; }};')
     algorithm = fields.get("algorithm", "hmac-sha256").lower()
     if algorithm not in ALGORITHMS:
-        raise CommandError(f"{path}: the algorithm {algorithm} is none of {', '.join(ALGORITHMS)}")
+        raise ZoneError(f"{path}: the algorithm {algorithm} is none of {', '.join(ALGORITHMS)}")
     try:
         return dns.tsig.Key(found[1], fields["secret"], f"{algorithm}.")
     except ValueError:
-        raise CommandError(f"{path}: the secret is not base64") from None
+        raise ZoneError(f"{path}: the secret is not base64") from None
 
 
 def _replace(
@@ -110,13 +106,13 @@ def _zone(domain: str, server: str, key: dns.tsig.Key) -> dns.name.Name:
         if answer.get_rrset(answer.answer, name, dns.rdataclass.IN, dns.rdatatype.SOA):
             return name
         name = name.parent()
-    raise CommandError(f"{server} has no zone for {domain}")
+    raise ZoneError(f"{server} has no zone for {domain}")
 
 
 def _ask(message: dns.message.Message, server: str) -> dns.message.Message:
     try:
         return dns.query.tcp(message, server, timeout=SECONDS)
     except (dns.tsig.PeerError, dns.tsig.BadSignature, dns.tsig.BadTime) as error:
-        raise CommandError(f"{server} does not accept the TSIG key: {error}") from None
+        raise ZoneError(f"{server} does not accept the TSIG key: {error}") from None
     except (dns.exception.DNSException, OSError, ValueError) as error:
-        raise CommandError(f"{server} does not answer: {type(error).__name__}") from None
+        raise ZoneError(f"{server} does not answer: {type(error).__name__}") from None

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from chatmaild.admin import zone
 from chatmaild.admin.cli import main
-from chatmaild.admin.command import CommandError
 from chatmaild.config import DnsRecord, load
+from chatmaild.zone import records
+from chatmaild.zone.records import ZoneError
 from conftest import RENDERED
 
 
@@ -24,8 +24,8 @@ def test_long_txt_values_are_split_for_a_name_server() -> None:
     """A character-string holds 255 bytes; a DKIM key of 2048 bits has about 400."""
     record = DnsRecord("k._domainkey.a.", "TXT", "p=" + "A" * 398, "required")
 
-    split = list(zone.lines("a", [record], split=True))[1]
-    whole = list(zone.lines("a", [record], split=False))[1]
+    split = list(records.lines("a", [record], split=True))[1]
+    whole = list(records.lines("a", [record], split=False))[1]
 
     strings = re.findall(r'"([^"]*)"', split)
     assert [len(string) for string in strings] == [255, 145]
@@ -36,7 +36,7 @@ def test_long_txt_values_are_split_for_a_name_server() -> None:
 def test_txt_values_are_quoted_and_others_are_not() -> None:
     """A quote inside a value must not end it."""
     lines = list(
-        zone.lines(
+        records.lines(
             "a",
             [
                 DnsRecord("a.", "TXT", 'say "ä" \\', "required"),
@@ -69,13 +69,13 @@ def test_txt_values_are_quoted_and_others_are_not() -> None:
 )
 def test_knows_kinds_of_txt_records(text: str, kind: str) -> None:
     """Two functions had a kind of their own each, `vv=spf1` and `googl`."""
-    assert zone.record_kind(text) == kind
+    assert records.record_kind(text) == kind
 
 
 def test_a_long_text_with_quotes_stays_whole_in_one_string() -> None:
     """Where one string ends is not where a quote is."""
     text = 'a" "b\\" "' * 40
-    line = list(zone.lines("a", [DnsRecord("a.", "TXT", text, "required")], split=False))[1]
+    line = list(records.lines("a", [DnsRecord("a.", "TXT", text, "required")], split=False))[1]
 
     found = re.fullmatch(r'a\. 3600 IN TXT "((?:[^"\\]|\\.)*)"', line)
     assert found
@@ -84,12 +84,12 @@ def test_a_long_text_with_quotes_stays_whole_in_one_string() -> None:
 
 def test_required_records_stand_apart() -> None:
     """An operator in a hurry sets the first group."""
-    records = [
+    zone = [
         DnsRecord("a.", "TXT", "v=spf1 a ~all", "recommended"),
         DnsRecord("a.", "MX", "10 a.", "required"),
     ]
 
-    lines = list(zone.lines("a", records, split=True))
+    lines = list(records.lines("a", zone, split=True))
 
     assert lines[0].startswith("; a: records without which")
     assert lines[1] == "a. 3600 IN MX 10 a."
@@ -99,28 +99,28 @@ def test_required_records_stand_apart() -> None:
 
 def test_configured_addresses_win(tmp_path: Path, settings: dict[str, Any]) -> None:
     """Behind address translation the host cannot know its public address."""
-    assert zone.addresses(load(config_file(tmp_path, settings))) == ["192.0.2.1", "2001:db8::1"]
+    assert records.addresses(load(config_file(tmp_path, settings))) == ["192.0.2.1", "2001:db8::1"]
 
 
 def test_the_hosts_own_public_address_is_found(
     tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A public address is preferred to a private one of the same family."""
-    monkeypatch.setattr(zone, "host_addresses", lambda: ["10.0.0.5", "8.8.4.4", "fd00::1"])
+    monkeypatch.setattr(records, "host_addresses", lambda: ["10.0.0.5", "8.8.4.4", "fd00::1"])
     settings["addresses"] = {"ipv4": None, "ipv6": None}
 
-    assert zone.addresses(load(config_file(tmp_path, settings))) == ["8.8.4.4", "fd00::1"]
+    assert records.addresses(load(config_file(tmp_path, settings))) == ["8.8.4.4", "fd00::1"]
 
 
 def test_a_host_without_address_is_told_what_to_set(
     tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A zone without an address would be published and not work."""
-    monkeypatch.setattr(zone, "host_addresses", list)
+    monkeypatch.setattr(records, "host_addresses", list)
     settings["addresses"] = {"ipv4": None, "ipv6": None}
 
-    with pytest.raises(CommandError, match=r"set `addresses\.ipv4`"):
-        zone.addresses(load(config_file(tmp_path, settings)))
+    with pytest.raises(ZoneError, match=r"set `addresses\.ipv4`"):
+        records.addresses(load(config_file(tmp_path, settings)))
 
 
 def test_prints_the_whole_zone_with_the_hosts_key(
@@ -152,7 +152,7 @@ def test_a_second_key_has_a_record_of_its_own(tmp_path: Path, settings: dict[str
     keys.make(tmp_path / "dkim.pem")
     keys.make(tmp_path / "dkim-ed25519.pem", "ed25519")
 
-    found = zone.records(load(config_file(tmp_path, settings)))
+    found = records.records(load(config_file(tmp_path, settings)))
 
     by_name = {record.name: record for record in found if "k=" in record.data}
     assert by_name.keys() == {f"{s}._domainkey.chat.example.org." for s in ("opendkim", "ed25519")}
