@@ -5,6 +5,10 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit("lab: this Python is too old; the lab needs 3.11 or newer (Debian 12 has it)")
 
-from harness.cli import main
+try:
+    from harness.cli import main
 
-sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+except KeyboardInterrupt:  # before there was anything to say about it
+    status = 130
+sys.exit(status)

@@ -8,6 +8,7 @@ that of the command for `run`, `enter`, `all`, `test`, `unit`, `bench`.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from types import FrameType
 
 from harness import commands
 from harness.errors import LabError
-from harness.places import SUITES, default_suite
+from harness.places import SUITES, cache, default_suite
 
 # The rest of the line belongs to another program, options and all.
 PASSED_ON = ("all", "test", "unit", "bench")
@@ -87,6 +88,8 @@ def main(arguments: Sequence[str]) -> int:
     own, rest = _split(list(arguments))
     given = parser().parse_args(own)
     signal.signal(signal.SIGTERM, _terminated)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which is nohup(1)'s
+        signal.signal(signal.SIGHUP, _terminated)
     try:
         suite = given.suite or default_suite()
         os.environ["SUITE"] = suite
@@ -96,9 +99,14 @@ def main(arguments: Sequence[str]) -> int:
     except LabError as problem:
         print(f"lab: {problem}", file=sys.stderr)
         return 1
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"lab: the disk is full: {problem.filename or cache()}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("lab: interrupted; `tests/lab down` takes down what is left", file=sys.stderr)
-        return 130
+        return commands.INTERRUPTED
 
 
 def _dispatch(given: argparse.Namespace, suite: str, rest: list[str]) -> int:
@@ -148,5 +156,5 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:
-    """Let SIGTERM take the way of ^C, so that what was started is taken down."""
+    """Let SIGTERM and SIGHUP take the way of ^C, so that what was started is taken down."""
     raise KeyboardInterrupt

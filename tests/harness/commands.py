@@ -17,10 +17,13 @@ from harness.image import image as machine_image
 from harness.lab import Lab
 from harness.machine import machine, machines
 from harness.places import TESTS, Use, state
-from harness.process import host_path
+from harness.process import host_path, undisturbed
+from harness.relay import Relay
 from harness.venv import python, venv
 
 DEFAULT_DOMAIN = "_chat.test"
+# What a shell says of a command that ^C ended: 128 + SIGINT.
+INTERRUPTED = 130
 # Measured on two cores of 2023; the first run on a host also downloads and builds.
 ALL_TESTS = "about 15 minutes on two cores, and a few more the first time"
 BENCHMARK = "about 15 minutes on two cores"
@@ -44,16 +47,22 @@ def image(suite: str) -> int:
 def up(domains: Sequence[str], suite: str, ports: str | None) -> int:
     """Boot relays, show them at work, say how to use them."""
     base = _base(ports)
+    wanted = domains or [DEFAULT_DOMAIN]
+    host.prepare()
+    for domain in wanted:
+        one_lab.refuse(domain)
     prepare(suite)
-    with Use():
-        return _up(domains or [DEFAULT_DOMAIN], suite, base, forwarding=ports != "none")
+    with Use() as use:
+        try:
+            return _up(wanted, suite, base, forwarding=ports != "none")
+        except BaseException:
+            _take_down(suite, use)
+            raise
 
 
 def _up(domains: Sequence[str], suite: str, base: int | None, *, forwarding: bool) -> int:
     lab = Lab(suite)
-    relays = [lab.relay(domain) for domain in domains]
-    for relay in relays:
-        lab.keep(relay)
+    relays = _booted(lab, domains)
     forwards: dict[str, dict[int, int]] = {}
     for number, relay in enumerate(relays):
         if forwarding:
@@ -62,6 +71,10 @@ def _up(domains: Sequence[str], suite: str, base: int | None, *, forwarding: boo
             forwards[relay.domain] = forward.start(relay.machine, wanted, first)
     names = [relay.domain for relay in relays]
     status = inside.run([str(python()), "-m", "harness.show", *names], suite)
+    if status == INTERRUPTED:
+        raise KeyboardInterrupt
+    for relay in relays:
+        lab.keep(relay.machine)
     if status:
         raise LabError(
             "the relay is up, but the two clients could not talk through it (see above); "
@@ -70,6 +83,25 @@ def _up(domains: Sequence[str], suite: str, base: int | None, *, forwarding: boo
     for relay in relays:
         print(f"\n{show.usage(relay, forwards.get(relay.domain, {}))}")
     return 0
+
+
+def _booted(lab: Lab, domains: Sequence[str]) -> list[Relay]:
+    """Return running relays; if one fails, those that run stay up for a look."""
+    relays: list[Relay] = []
+    for domain in domains:
+        try:
+            relays.append(lab.relay(domain))
+        except LabError as problem:
+            failed = machines().get(domain)
+            if not failed or not failed.running():
+                raise
+            for one in (*(relay.machine for relay in relays), failed):
+                lab.keep(one)
+            raise LabError(
+                f"{problem}\nthe machine stays up for a look (tests/lab enter {domain}); "
+                "take it down with: tests/lab down"
+            ) from None
+    return relays
 
 
 def down(_suite: str) -> int:
@@ -187,11 +219,17 @@ def _among_clients(arguments: Sequence[str], suite: str) -> int:
         finally:
             if marker.exists():
                 progress.say("· the lab stays up; take it down with: tests/lab down")
-            elif not use.alone():
-                progress.say("· another command uses this lab; the last one takes it down")
             else:
-                with progress.step("taking down what was started"):
-                    Lab(suite).stop_all_but_kept()
+                _take_down(suite, use)
+
+
+def _take_down(suite: str, use: Use) -> None:
+    """Take down what nobody asked to keep; another ^C does not leave it half done."""
+    if not use.alone():
+        progress.say("· another command uses this lab; the last one takes it down")
+        return
+    with progress.step("taking down what was started"), undisturbed():
+        Lab(suite).stop_all_but_kept()
 
 
 def _base(ports: str | None) -> int | None:

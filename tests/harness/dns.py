@@ -102,9 +102,15 @@ class Dns:
     @classmethod
     def up(cls, image: Path) -> Dns:
         """The lab's DNS, booted if it is not running."""
-        machine = machines().get(MACHINE) or Machine.create(MACHINE, image, (DNS, RESOLVER))
+        machine = machines().get(MACHINE)
+        if machine and not machine.running():
+            # Its disk may be half made, and has nothing that is not in the lab's state.
+            machine.remove()
+            machine = None
+        booted = machine is not None
+        machine = machine or Machine.create(MACHINE, image, (DNS, RESOLVER))
         dns = cls(machine)
-        if not machine.running():
+        if not booted:
             machine.unpack(
                 {
                     "/etc/hostname": File(f"{MACHINE}\n"),

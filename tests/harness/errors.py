@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class LabError(Exception):
     """Something the lab needs is missing or went wrong; `str()` is the sentence to show."""
@@ -20,3 +22,19 @@ class CommandFailedError(LabError):
         self.output = output
         tail = "\n".join(output.strip().splitlines()[-12:])
         super().__init__(f"`{command}` ended with status {status}" + (f":\n{tail}" if tail else ""))
+
+
+class FullDiskError(LabError):
+    """A disk is full."""
+
+    def __init__(self, place: Path, need: str) -> None:
+        super().__init__(
+            f"the disk with {place} is full; {need}; make room there, or choose another disk for "
+            "the cache with XDG_CACHE_HOME"
+        )
+
+
+def is_full(output: str) -> bool:
+    """Whether a command said that a disk is full: in the words of the C library or of apt."""
+    said = ("No space left on device", "Disk quota exceeded", "enough free space")
+    return any(words in output for words in said)

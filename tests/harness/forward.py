@@ -21,7 +21,7 @@ from harness.errors import LabError
 from harness.machine import Machine
 from harness.network import clients
 from harness.places import HARNESS, locked, state
-from harness.process import Process, host_path, spawn, wait_until
+from harness.process import Process, host_path, spawn, undisturbed, wait_until
 
 BASE, STEP, LAST = 10000, 1000, 64000
 CHUNK_BYTES = 65536
@@ -50,9 +50,10 @@ def start(machine: Machine, ports: list[int], base: int | None) -> dict[int, int
         pairs = [f"{listening}:{port}" for port, listening in chosen.items()]
         namespace = str(clients().path)
         command = [sys.executable, "-m", "harness.forward", namespace, machine.address, *pairs]
-        with log.open("wb") as output:
+        with undisturbed(), log.open("wb") as output:
             process = spawn(["env", f"PYTHONPATH={HARNESS.parent}", *command], output)
-
+            known[machine.name] = (process, chosen)
+            _save(known)
         wait_until(
             lambda: "ready" in log.read_text() or not process.alive(),
             "port forwarding",
@@ -60,8 +61,6 @@ def start(machine: Machine, ports: list[int], base: int | None) -> dict[int, int
         )
         if not process.alive():
             raise LabError(f"port forwarding ended at once: {log.read_text().strip()}")
-        known[machine.name] = (process, chosen)
-        _save(known)
         return chosen
 
 
@@ -83,6 +82,11 @@ def stop_all() -> None:
 def running() -> dict[str, dict[int, int]]:
     """Machine -> its port -> the host's port, for forwards that are there now."""
     return {name: ports for name, (process, ports) in _load().items() if process.alive()}
+
+
+def processes() -> set[Process]:
+    """Return the processes that forward; they are among the clients."""
+    return {process for process, _ in _load().values()}
 
 
 def _free_base(ports: list[int], taken: set[int]) -> int:
@@ -126,7 +130,9 @@ def _save(known: dict[str, tuple[Process, dict[int, int]]]) -> None:
         name: {"process": asdict(process), "ports": ports}
         for name, (process, ports) in known.items()
     }
-    _file().write_text(json.dumps(entries))
+    new = _file().with_suffix(".new")
+    new.write_text(json.dumps(entries))
+    new.rename(_file())
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

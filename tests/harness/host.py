@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 from pathlib import Path
 
 from harness import progress
@@ -92,21 +93,30 @@ def install(packages: list[str]) -> None:
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", NEEDRESTART_SUSPEND="1")
     wanted = [*command, "install", "-y", "--no-install-recommends", *packages]
     try:
-        execute(on_host(wanted), timeout=APT_TIMEOUT_SECONDS, environment=environment)
+        _apt(wanted, environment)
     except CommandFailedError:
         pass  # the package lists may be missing or older than the mirror
     else:
         return
     try:
-        update = on_host([*command, "update"])
-        execute(update, timeout=APT_TIMEOUT_SECONDS, environment=environment)
-        execute(on_host(wanted), timeout=APT_TIMEOUT_SECONDS, environment=environment)
+        _apt([*command, "update"], environment)
+        _apt(wanted, environment)
     except CommandFailedError as failure:
         last = (failure.output.strip().splitlines() or ["it said nothing"])[-1]
         raise LabError(
             f"apt-get could not install {', '.join(packages)} ({last}); "
             "check the network and /etc/apt, or install them by hand"
         ) from None
+
+
+def _apt(command: list[str], environment: dict[str, str]) -> None:
+    """Run apt-get; on ^C it ends by itself, with no package half installed."""
+    execute(
+        on_host(command),
+        timeout=APT_TIMEOUT_SECONDS,
+        environment=environment,
+        ending=signal.SIGINT,
+    )
 
 
 def mirror() -> str:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from harness import host, progress
-from harness.errors import CommandFailedError, LabError
+from harness.errors import CommandFailedError, FullDiskError, LabError, is_full
 from harness.pki import authority
 from harness.places import CHECKOUT, HARNESS, UNUSED_SECONDS, cache, locked
 from harness.process import execute
@@ -94,9 +94,22 @@ def image(suite: str) -> Path:
 
 def _build(suite: str, wanted: Path) -> None:
     building = wanted.with_name(f".building-{wanted.name}")
+    try:
+        _install(suite, building)
+        _furnish(building)
+        _patched_dovecot(building, suite)
+        building.rename(wanted)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _install(suite: str, building: Path) -> None:
+    """Make a root file system of Debian's packages."""
     # fmt: off
     command = [
-        "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+        # In a process namespace that ends with unshare, so that ^C leaves no apt or dpkg behind.
+        "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
+        "mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
         '--aptopt=Acquire::Retries "3"', *host.proxy_options(),
         # Users and units of packages are made in the chroot; daemons must not be started there.
         f"--essential-hook={NO_DAEMONS}", '--customize-hook=rm "$1/usr/sbin/policy-rc.d"',
@@ -109,16 +122,14 @@ def _build(suite: str, wanted: Path) -> None:
     try:
         execute([*command, suite, str(building), source], timeout=BUILD_TIMEOUT_SECONDS)
     except CommandFailedError as failure:
-        shutil.rmtree(building, ignore_errors=True)
+        if is_full(failure.output):
+            raise FullDiskError(building.parent, "building the image takes up to 600 MB") from None
         reasons = [line for line in failure.output.splitlines() if line.startswith("E: ")]
         reason = (reasons or ["it said nothing"])[0].removeprefix("E: ")
         raise LabError(
             f"the image of {suite} could not be built from {source} ({reason}); "
             "check that this host reaches its Debian mirror: apt-get update"
         ) from None
-    _furnish(building)
-    _patched_dovecot(building, suite)
-    building.rename(wanted)
 
 
 def _furnish(root: Path) -> None:

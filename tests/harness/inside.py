@@ -97,15 +97,17 @@ def run(command: Sequence[str], suite: str | None = None) -> int:
     variables = environment(suite or default_suite())
     if not shutil.which(command[0], path=variables["PATH"]):
         raise LabError(f"the command `{command[0]}` is not on this host")
-    child = subprocess.Popen([*prefix(), *command], env=variables)
+    beginning = prefix()
     # ^C belongs to the command, which has got it too; this process waits for what it makes of it.
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Not SIG_IGN, which the command would inherit.
+    previous = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
-        status = child.wait()
-    except KeyboardInterrupt:  # SIGTERM, see cli.py
-        child.terminate()
-        child.wait()
-        raise
+        with subprocess.Popen([*beginning, *command], env=variables) as child:
+            try:
+                status = child.wait()
+            except KeyboardInterrupt:  # SIGTERM, see cli.py
+                child.terminate()
+                raise
     finally:
         signal.signal(signal.SIGINT, previous)
     return status if status >= 0 else 128 - status

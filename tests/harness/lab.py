@@ -6,12 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
-from harness import forward, network, progress, relay
+from harness import forward, network, nspawn, progress, relay
 from harness.dns import MACHINE as DNS_MACHINE
 from harness.dns import Dns
-from harness.errors import LabError
 from harness.image import image
-from harness.machine import Machine, machines
+from harness.machine import Machine, machines, refuse_name
 from harness.network import Link
 from harness.pki import Authority, authority
 from harness.places import default_suite, disks, state
@@ -85,7 +84,7 @@ class Lab:
         wanted = relay.whole(settings or {}, domain, machine)
         try:
             value = evaluate(wanted)
-        except LabError:
+        except BaseException:
             machine.remove()
             raise
         with progress.step(f"booting the relay {domain}"):
@@ -115,9 +114,9 @@ class Lab:
         if machine.name in self.dns.zones():
             self.dns.remove(machine.name)
 
-    def keep(self, running: Relay) -> None:
-        """Leave a relay up when the tests that use it are over."""
-        running.machine.note(KEPT, "yes")
+    def keep(self, machine: Machine) -> None:
+        """Leave a machine up when the tests that use it are over."""
+        machine.note(KEPT, "yes")
 
     def stop_all_but_kept(self) -> None:
         """Take away every machine that nobody asked to keep; without any left, the whole lab."""
@@ -125,9 +124,16 @@ class Lab:
         if not any(KEPT in machine.notes for machine in every.values()):
             down()
             return
+        network.end_clients(spared=forward.processes())
         for name, machine in every.items():
             if KEPT not in machine.notes and name != DNS_MACHINE:
                 self.stop(machine)
+
+
+def refuse(domain: str) -> None:
+    """Raise LabError if there can be no relay of this domain; nothing is started for it."""
+    numbers = refuse_name(domain) or (network.FIRST_MACHINE,)
+    evaluate(relay.whole({}, domain, Link("", numbers)))
 
 
 def down() -> None:
@@ -136,6 +142,7 @@ def down() -> None:
     network.end_clients()
     for machine in machines().values():
         machine.remove()
+    nspawn.end_groups()
     network.down()
     for directory in (disks(), host_path(state())):
         shutil.rmtree(directory, ignore_errors=True)

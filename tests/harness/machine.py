@@ -19,7 +19,7 @@ from harness import network, nspawn
 from harness.errors import DeadlineError, LabError
 from harness.network import Link
 from harness.places import disks, locked, namespace, state
-from harness.process import Process, host_path
+from harness.process import Process, host_path, undisturbed
 from harness.shell import Shell
 
 POWEROFF_SECONDS = 60
@@ -55,8 +55,7 @@ class Machine(Shell):
 
         `numbers` are the last octets of its addresses, chosen if empty.
         """
-        if not re.fullmatch(r"[a-z0-9_][a-z0-9_.-]{0,60}", name):
-            raise LabError(f"{name!r} cannot name a machine; use a domain such as _chat.test")
+        refuse_name(name)
         with locked(state() / "machines.lock"):
             others = machines()
             if name in others:
@@ -69,13 +68,18 @@ class Machine(Shell):
                 )
             machine = cls(name, image, Link(namespace(f"m{numbers[0]}"), numbers))
             machine._record()
-        network.detach(machine.link)
-        network.attach(machine.link)
-        shutil.rmtree(machine.disk, ignore_errors=True)
-        for layer in ("upper", "work", "root"):
-            (machine.disk / layer).mkdir(parents=True)
-        # mkdir obeys the umask; this is the machine's "/".
-        (machine.disk / "upper").chmod(0o755)
+        try:
+            network.detach(machine.link)
+            network.attach(machine.link)
+            shutil.rmtree(machine.disk, ignore_errors=True)
+            for layer in ("upper", "work", "root"):
+                (machine.disk / layer).mkdir(parents=True)
+            # mkdir obeys the umask; this is the machine's "/".
+            (machine.disk / "upper").chmod(0o755)
+        except BaseException:
+            with undisturbed():
+                machine.remove()
+            raise
         return machine
 
     @property
@@ -134,6 +138,7 @@ class Machine(Shell):
     def remove(self) -> None:
         """Kill it and forget it: disk, network place, record."""
         self.kill()
+        network.end_inside(self.link)
         network.detach(self.link)
         shutil.rmtree(self.disk, ignore_errors=True)
         (records() / f"{self.name}.json").unlink(missing_ok=True)
@@ -145,7 +150,7 @@ class Machine(Shell):
 
     def _ended(self) -> None:
         self.nspawn = self.leader = None
-        nspawn.remove_control_group(self.name)
+        nspawn.end_group(self.name)
         self._record()
 
     def _record(self) -> None:
@@ -153,6 +158,13 @@ class Machine(Shell):
         new = records() / f".{self.name}.new"
         new.write_text(json.dumps(asdict(self), default=str))
         new.rename(records() / f"{self.name}.json")
+
+
+def refuse_name(name: str) -> tuple[int, ...]:
+    """Raise LabError for what cannot name a machine; the number of one that is an address."""
+    if not re.fullmatch(r"[a-z0-9_][a-z0-9_.-]{0,60}", name):
+        raise LabError(f"{name!r} cannot name a machine; use a domain such as _chat.test")
+    return network.number_of(name)
 
 
 def machines() -> dict[str, Machine]:

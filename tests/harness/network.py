@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+import signal
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import LabError
-from harness.places import namespace
+from harness.places import locked, namespace, state
 from harness.process import Process, host, host_path
 
 NETNS = Path("/run/netns")
@@ -90,14 +91,19 @@ def clients() -> Link:
 
 
 def up() -> None:
-    """Make the bridge and the clients' namespace if they are not there."""
-    bridge = namespace("bridge")
-    if not (host_path(NETNS) / bridge).exists():
+    """Make the bridge and the clients' namespace if they are not there as a whole."""
+    whole = host_path(state() / "network")
+    with locked(state() / "network.lock"):
+        if whole.exists():
+            return
+        # A command that was ended while it made them has left a part.
+        down()
+        bridge = namespace("bridge")
         _ip(["netns", "add", bridge])
         settings = "type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
         _batch([f"link add lab {settings}", "link set lab up", "link set lo up"], bridge)
-    if not clients().path.exists():
         attach(clients())
+        whole.touch()
 
 
 def attach(link: Link) -> None:
@@ -132,6 +138,7 @@ def detach(link: Link) -> None:
 
 def down() -> None:
     """Remove every namespace of this lab, whatever made it."""
+    host_path(state() / "network").unlink(missing_ok=True)
     shelf = host_path(NETNS)
     for leftover in sorted(shelf.glob(namespace("*"))) if shelf.exists() else []:
         _ip(["netns", "delete", leftover.name])
@@ -140,17 +147,36 @@ def down() -> None:
         host(["umount", str(NETNS)], check=False)
 
 
-def end_clients() -> None:
+def end_clients(spared: Collection[Process] = ()) -> None:
     """End what is still running among the clients: without machines it has nobody to talk to."""
+    for process in _inside(clients()):
+        if process not in spared:
+            process.end()
+
+
+def end_inside(link: Link) -> None:
+    """Kill what is left in a machine's namespace, in whatever control group it is."""
+    processes = _inside(link)
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    for process in processes:
+        process.wait(timeout=5)
+
+
+def _inside(link: Link) -> list[Process]:
+    """Return the processes in a namespace, but not this one."""
+    found = []
     try:
-        inside = clients().path.stat().st_ino
+        inside = link.path.stat().st_ino
     except FileNotFoundError:
-        return
+        return []
     for entry in Path("/proc").glob("[0-9]*/ns/net"):
         pid = int(entry.parts[2])
         with contextlib.suppress(OSError, LabError):
             if entry.stat().st_ino == inside and pid != os.getpid():
-                Process.of(pid).end()
+                found.append(Process.of(pid))
+    return found
 
 
 def free_number(taken: set[int]) -> int:

@@ -7,15 +7,17 @@ when it ends, however it ends.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
+import signal
 import socket
 from pathlib import Path
 
 from harness.errors import LabError
 from harness.places import lab_id, state
-from harness.process import Process, host_path, spawn, wait_until
+from harness.process import Process, host, host_path, spawn, undisturbed, wait_until
 
 BOOT_SECONDS = 60
 CONSOLE = "console.log"
@@ -44,15 +46,16 @@ def boot(name: str, image: Path, disk: Path, namespace: Path) -> tuple[Process, 
     """
     Start a machine and wait for its systemd to be ready: (nspawn, the machine's PID 1).
 
-    Raises LabError with the end of its console when it does not come up.
+    Raises LabError with the end of its console when it does not come up. However it ends, either
+    the machine is up or nothing of it is left.
     """
+    end_group(name)
     notify = state() / f"ready-{namespace.name}"
     log = host_path(disk / CONSOLE)
     socket_path = host_path(notify)
     socket_path.unlink(missing_ok=True)
-    scope = f"chatmail-lab-{lab_id()}-{_escaped(name)}"
     command = [
-        *_scope(scope),
+        *_scope(_group(name)),
         *in_overlay(BOOT, image, disk, control_group(name)),
         "--quiet",
         f"--machine={lab_id()}-{_escaped(name)}",
@@ -75,10 +78,18 @@ def boot(name: str, image: Path, disk: Path, namespace: Path) -> tuple[Process, 
         log.open("ab") as console,
     ):
         ready.bind(str(socket_path))
+        nspawn: Process | None = None
         try:
-            nspawn = spawn(command, console, environment)
+            with undisturbed():
+                nspawn = spawn(command, console, environment)
             leader = _await_ready(ready, nspawn, BOOT_SECONDS)
-        except LabError as problem:
+        except BaseException as problem:
+            with undisturbed():
+                end_group(name)
+                if nspawn:
+                    nspawn.end()
+            if not isinstance(problem, LabError):
+                raise
             said = log.read_text(errors="replace").strip().splitlines()[-5:]
             raise LabError(
                 f"machine {name}: {problem}; its console ends with: {' / '.join(said)}"
@@ -96,7 +107,6 @@ def _await_ready(ready: socket.socket, nspawn: Process, timeout: float) -> Proce
         while True:
             readable, _, _ = select.select([ready.fileno(), watch], [], [], timeout)
             if not readable:
-                nspawn.end()
                 raise LabError(f"did not boot within {timeout:g} s")
             if ready.fileno() not in readable:
                 raise LabError("ended while booting")
@@ -145,19 +155,47 @@ def control_group(name: str) -> str:
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, where, kind, *_ = line.split()
         if kind == "cgroup2":
-            return f"{where}/chatmail-lab-{lab_id()}-{_escaped(name)}"
+            return f"{where}/{_group(name)}"
     return ""
 
 
-def remove_control_group(name: str) -> None:
-    """Remove the control group of a machine that has ended."""
-    top = control_group(name)
-    if not top or not host_path(Path(top)).exists():
-        return
+def end_group(name: str) -> None:
+    """
+    Kill everything in a machine's control group, also what no record knows of, and remove it.
 
+    A command that was killed while a machine booted has left one there.
+    """
+    if _systemd_host():
+        # The scope goes with its last process. There is none after an orderly end.
+        host(["systemctl", "kill", "--signal=KILL", f"{_group(name)}.scope"], check=False)
+        return
+    if top := control_group(name):
+        _end_group(host_path(Path(top)))
+
+
+def end_groups() -> None:
+    """Kill and remove every control group of this lab's machines."""
+    if _systemd_host():
+        host(["systemctl", "kill", "--signal=KILL", f"{_group('*')}.scope"], check=False)
+    elif top := control_group(""):
+        shelf = host_path(Path(top)).parent
+        for group in shelf.glob(f"{Path(top).name}*"):
+            _end_group(group)
+
+
+def _end_group(top: Path) -> None:
     def removed() -> bool:
-        for directory, _, _ in os.walk(host_path(Path(top)), topdown=False):
-            Path(directory).rmdir()  # busy for a moment after its last process has died
+        for place, _, _ in os.walk(top, topdown=False):
+            group = Path(place)
+            for number in map(int, (group / "cgroup.procs").read_text().split()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
+            group.rmdir()  # busy for a moment after its last process has died
         return True
 
-    wait_until(removed, f"removal of the control group {top}", timeout=10)
+    if top.exists():
+        wait_until(removed, f"end of everything in the control group {top}", timeout=10)
+
+
+def _group(name: str) -> str:
+    return f"chatmail-lab-{lab_id()}-{name if name == '*' else _escaped(name)}"

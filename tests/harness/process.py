@@ -14,8 +14,10 @@ import select
 import shlex
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
@@ -59,9 +61,13 @@ def execute(
     check: bool = True,
     timeout: float = 60,
     environment: dict[str, str] | None = None,
+    ending: signal.Signals = signal.SIGKILL,
 ) -> Result:
     """
     Run a command where the caller is and wait for it, at most `timeout` seconds.
+
+    ^C ends it and everything that it started with the signal `ending`. After another signal than
+    SIGKILL the command is waited for, because it has something to put in order.
 
     Raises CommandFailedError for a status other than 0 (unless `check` is off), DeadlineError when
     the deadline passes.
@@ -69,15 +75,23 @@ def execute(
     shown = shlex.join(command)
     data = stdin.encode() if isinstance(stdin, str) else stdin
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             command,
-            input=data,
-            stdin=subprocess.DEVNULL if data is None else None,
-            capture_output=True,
-            timeout=timeout,
+            stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=environment,
-            check=False,
-        )
+            # ^C is for this process, which ends the command and everything that it started.
+            start_new_session=True,
+        ) as child:
+            try:
+                out, err = child.communicate(data, timeout)
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, ending)
+                if ending != signal.SIGKILL:
+                    child.communicate()
+                raise
     except subprocess.TimeoutExpired as late:
         said = (late.stderr or late.stdout or b"").decode(errors="replace").strip()
         raise DeadlineError(
@@ -86,14 +100,35 @@ def execute(
     except FileNotFoundError:
         raise LabError(f"the command `{command[0]}` is missing on this host") from None
     result = Result(
-        shown,
-        done.returncode,
-        done.stdout.decode(errors="replace"),
-        done.stderr.decode(errors="replace"),
+        shown, child.returncode, out.decode(errors="replace"), err.decode(errors="replace")
     )
     if check and result.status:
         raise CommandFailedError(shown, result.status, result.err or result.out)
     return result
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """
+    Hold ^C, SIGTERM and SIGHUP back until the end of the block, for steps that must not be halved.
+
+    Only the main thread gets signals, so in others this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda number, _frame: held.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        if held:
+            signal.raise_signal(held[0])
 
 
 def host(

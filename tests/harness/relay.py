@@ -15,7 +15,7 @@ from harness.archive import File
 from harness.dns import RESOLV_CONF, Dns
 from harness.errors import DeadlineError, LabError
 from harness.machine import Machine
-from harness.network import is_address
+from harness.network import Link, is_address
 from harness.pki import authority
 from harness.process import Result
 from harness.value import Settings, Value, evaluate
@@ -138,7 +138,7 @@ def readers(paths: Iterable[str], *values: Value) -> set[str]:
     }
 
 
-def whole(settings: Settings, domain: str, machine: Machine) -> dict[str, Any]:
+def whole(settings: Settings, domain: str, place: Machine | Link) -> dict[str, Any]:
     """
     Settings with what a lab adds where nothing is said: addresses, a certificate by its CA.
 
@@ -146,7 +146,7 @@ def whole(settings: Settings, domain: str, machine: Machine) -> dict[str, Any]:
     clients of a lab are one network, in which hundreds of people come into being.
     """
     complete = {
-        "addresses": {"ipv4": machine.address, "ipv6": machine.address6},
+        "addresses": {"ipv4": place.address, "ipv6": place.address6},
         "admission": {"maxLoad": 0},
         **settings,
         "accounts": {

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from harness.lab import Lab
 from harness.relay import Relay
@@ -42,12 +43,36 @@ def main(domains: list[str]) -> int:
     return 0
 
 
+def local_login(relay: Relay, ports: dict[int, int]) -> str:
+    """
+    Return a `dclogin:` link to a new address that works on this host, which has the ports.
+
+    `ic=3` accepts any certificate, because none is for 127.0.0.1.
+    """
+    address, password = relay.credentials()
+    here = {
+        "p": password,
+        "v": "1",
+        "ih": "127.0.0.1",
+        "ip": str(ports[relay.value.ports["imaps"]]),
+        "is": "ssl",
+        "sh": "127.0.0.1",
+        "sp": str(ports[relay.value.ports["submissions"]]),
+        "ss": "ssl",
+        "ic": "3",
+    }
+    return f"dclogin:{quote(address, safe='@[]')}?{urlencode(here)}"
+
+
 def usage(relay: Relay, ports: dict[int, int]) -> str:
     """Say how a person uses the relay: invite, ports, entering, logs, taking down."""
-    invite = relay.chatmail("invite", check=False)
-    lines = [invite.out.rstrip() if invite.status == 0 else f"(no invite: {invite.err.strip()})"]
     name = relay.machine.name
+    lines = []
     if ports:
+        link = local_login(relay, ports)
+        draw = "import sys; from chatmaild.admin import qr; print(qr.code(sys.argv[1]))"
+        code = relay.machine.run(["python3", "-c", draw, link]).out.rstrip()
+        lines = [f"A new address for a Delta Chat on this host:\n\n{link}\n{code}"]
         lines.append(f"\n{relay.domain} on this host:")
         services = {port: service for service, port in relay.value.ports.items()}
         lines += [
@@ -56,6 +81,7 @@ def usage(relay: Relay, ports: dict[int, int]) -> str:
         ]
     lines += [
         "",
+        f"the relay's own invite tests/lab enter {name} -- chatmail invite",
         f"enter the machine      tests/lab enter {name}",
         f"follow its logs        tests/lab logs {name} -f",
         f"ask how it is          tests/lab enter {name} -- chatmail status",
@@ -66,4 +92,7 @@ def usage(relay: Relay, ports: dict[int, int]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from harness import progress
-from harness.errors import CommandFailedError, LabError
+from harness.errors import CommandFailedError, FullDiskError, LabError, is_full
 from harness.places import TESTS, UNUSED_SECONDS, cache, locked
 from harness.process import execute
 
@@ -55,6 +55,8 @@ def _install(where: Path) -> None:
         wanted = ["install", "--quiet", "--requirement", str(REQUIREMENTS)]
         execute([*pip, *wanted], timeout=INSTALL_SECONDS)
     except CommandFailedError as failure:
+        if is_full(failure.output):
+            raise FullDiskError(where, "the test clients take 300 MB") from None
         errors = [line for line in failure.output.splitlines() if "ERROR" in line]
         why = errors[0] if errors else (failure.output.strip().splitlines() or ["no word"])[-1]
         raise LabError(

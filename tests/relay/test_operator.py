@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import dns.resolver
 import pytest
 
+from people import terminal
+from people.website import codes
+
 if TYPE_CHECKING:
     from harness.relay import Relay
     from people.people import Person
@@ -73,6 +76,14 @@ def test_a_name_server_accepts_the_printed_zone(public_relay: Relay) -> None:
     unsplit = public_relay.chatmail("dns", "--unsplit").out
     assert f'"{key}"' in unsplit
     assert texts("_dmarc.two.test") == "v=DMARC1;p=reject;adkim=s;aspf=s"
+
+
+@pytest.mark.parametrize("theme", sorted(terminal.THEMES))
+def test_a_camera_reads_the_invite_off_a_terminal(public_relay: Relay, theme: str) -> None:
+    """Scanners want dark on light, and many terminals are light on dark."""
+    link, *drawn = public_relay.chatmail("invite").out.splitlines()
+
+    assert codes(terminal.picture("\n".join(drawn), theme)) == [link]
 
 
 def test_a_self_signed_relay_has_no_mta_sts_policy(relay: Relay) -> None:

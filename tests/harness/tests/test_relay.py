@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import smtplib
+import sys
 from pathlib import Path
 
 import pytest
 
-from harness import evidence, forward, sockets
+from harness import evidence, forward, show, sockets
 from harness.errors import LabError
 from harness.lab import Lab
-from harness.process import HOST_PID_VARIABLE
+from harness.places import TESTS
+from harness.process import HOST_PID_VARIABLE, host
 from harness.relay import Relay
+from people import terminal
+from people.website import codes
 
 DOMAIN = "_harness.test"
 
@@ -109,6 +113,37 @@ def test_a_forwarded_port_of_the_host_leads_to_the_relay(own: Relay) -> None:
     finally:
         forward.stop(own.machine.name)
     assert own.machine.name not in forward.running()
+
+
+LOGIN = """
+import sys, tempfile
+from pathlib import Path
+from harness import deltachat
+with tempfile.TemporaryDirectory() as place, deltachat.core(Path(place)) as core:
+    account = core.deltachat.add_account()
+    account.add_transport_from_qr(sys.argv[1])
+    account.bring_online()
+    print(deltachat.address_of(account))
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_up_shows_a_link_that_works_on_this_host(own: Relay, theme: str) -> None:
+    """The invite that it showed named a host that only the lab can find."""
+    ports = forward.start(own.machine, list(own.value.ports.values()), None)
+    try:
+        lines = show.usage(own, ports).splitlines()
+        [link] = [line for line in lines if line.startswith("dclogin:")]
+        code = "\n".join(line for line in lines if line.startswith("\x1b["))
+        scanned = codes(terminal.picture(code, theme))
+        command = ["env", f"PYTHONPATH={TESTS}", sys.executable, "-c", LOGIN, link]
+        address = host(command).out.strip()
+    finally:
+        forward.stop(own.machine.name)
+
+    assert scanned == [link]
+    assert address.endswith(f"@{own.domain}")
+    assert own.chatmail("accounts", "show", address).status == 0
 
 
 def test_evidence_has_the_journal_the_queue_and_the_transcripts(

@@ -1,0 +1,23 @@
+"""What went wrong is said in the words of its cause."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import is_full
+
+
+@pytest.mark.parametrize(
+    ("said", "full"),
+    [
+        # Of mmdebstrap on a tmpfs of 40, 150 and 300 MB, and of pip.
+        ("  Write error - write (28: No space left on device)", True),
+        ("E: You don't have enough free space in /x/var/cache/apt/archives/.", True),
+        ("cannot copy extracted data for './usr/sbin/adduser': (No space left on device)", True),
+        ("ERROR: Could not install packages: [Errno 28] No space left on device", True),
+        ("E: Failed to fetch http://mirror/dists/trixie/InRelease  Connection timed out", False),
+    ],
+)
+def test_a_full_disk_is_told_from_a_mirror_out_of_reach(said: str, *, full: bool) -> None:
+    """The remedies have nothing in common."""
+    assert is_full(said) == full
