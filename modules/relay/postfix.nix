@@ -231,7 +231,7 @@ in
     # text under its name.
     bounce_size_limit = 1;
     milter_macro_daemon_name = "internal";
-    # The postmaster gets no copies of failures. They would contain addresses, and fill a mailbox that nobody reads.
+    # The postmaster gets no copies of failures. They would contain addresses, and fill a mailbox that is not read.
     notify_classes = [ ];
 
     smtp_tls_security_level = "verify";

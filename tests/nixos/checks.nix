@@ -1,4 +1,4 @@
-# What `nix flake check` runs: the packages with their own tests, the hosts, and the VM tests.
+# The checks of `nix flake check`: the packages with their own tests, the hosts, and the VM tests.
 {
   pkgs,
   packages,
@@ -26,7 +26,7 @@ in
   acme = vm "acme.nix";
   upgrade = vm "upgrade.nix";
 }
-# The example is a machine of the other kind, and a Raspberry Pi under emulation takes longer than anybody waits.
+# Not on ARM: the example is an x86_64 machine, and emulating a Raspberry Pi takes too long.
 // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system == "x86_64-linux") {
   example = example.config.system.build.toplevel;
 }

@@ -1,5 +1,5 @@
-# What NixOS' modules print of the settings that they merged, in their order and spelling, so that the daemons themselves can
-# read it (test_printed.py). nixos/modules/services: mail/postfix.nix, mail/dovecot.nix, web-servers/nginx/default.nix,
+# Prints merged settings as NixOS' modules do, in the same order and spelling, so that the real daemons can read them
+# (test_printed.py). See nixos/modules/services: mail/postfix.nix, mail/dovecot.nix, web-servers/nginx/default.nix,
 # networking/unbound.nix.
 { lib }:
 let
@@ -10,7 +10,7 @@ let
   text = lines: lib.concatMapStrings (line: "${line}\n") lines;
 in
 {
-  # A list is one item a line; an empty one leaves an empty line.
+  # A list prints one item per line; an empty list prints an empty line.
   postfixMain =
     settings:
     let
@@ -18,7 +18,7 @@ in
     in
     text (lib.mapAttrsToList (name: v: "${name} =${value v}") (given settings));
 
-  # Columns without a value are "-"; each argument that begins with "-" begins a line.
+  # Columns without a value print as "-"; each argument that begins with "-" starts a new line.
   postfixMaster =
     services:
     let
@@ -42,7 +42,7 @@ in
     in
     text (map line (lib.attrValues services));
 
-  # The two versions, then on each level all scalars and after them all blocks, both by the alphabet.
+  # First the two versions; then on each level all scalars, followed by all blocks, both in alphabetical order.
   dovecot =
     settings:
     let
@@ -62,7 +62,7 @@ in
         let
           section = tree._section or { name = null; };
           isListItem = lib.hasPrefix "[definition " (section.type or "");
-          # A key "kind name" is both; an item of a list has the list's key and a name of its own.
+          # A key "kind name" has both; an item of a list has the list's key and its own name.
           head = if isListItem && section.name != null then "${key} ${section.name}" else key;
         in
         lib.concatStringsSep "\n" (
@@ -79,7 +79,7 @@ in
       map (key: "${key} = ${settings.${key}}") versions ++ level "" (removeAttrs settings versions)
     );
 
-  # Around our texts stands what the module writes itself.
+  # The module writes the text around ours.
   nginx = services: ''
     pid /run/nginx-printed.pid;
     error_log ${services.logError};
@@ -98,7 +98,7 @@ in
       client_max_body_size 10m;
       server_tokens off;
       ${services.commonHttpConfig}
-      # A site of the operator's, which comes before ours.
+      # Another website of the operator, in front of ours.
       server {
         ${lib.concatMapStrings (
           l:

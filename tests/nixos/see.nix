@@ -1,4 +1,4 @@
-# What tests ask of an evaluated system, as plain data.
+# Extracts from an evaluated system what tests examine, as plain data.
 {
   lib,
   nixpkgs,
@@ -12,7 +12,7 @@ let
     in
     if attempt.success then attempt.value else null;
 
-  # Every option of a system that the stand-in declares, as { name; option; }.
+  # All options that the stand-in declares, as { name; option; }.
   isDeclaredHere =
     o: lib.hasPrefix (toString ./stand-in) (toString (lib.head o.option.declarations));
   declared =
@@ -45,18 +45,18 @@ rec {
     };
   directory = path: nixpkgs.lib.nixosSystem { modules = [ (repository + path) ]; };
 
-  # Columns of master.cf that nobody defined have no value; NixOS prints "-".
+  # Undefined columns of master.cf have no value; NixOS prints "-".
   master =
     system:
     let
       inherit (system.config.services.postfix.settings) master;
     in
     lib.mapAttrs (_: lib.mapAttrs (_: tried)) master;
-  # Likewise the one unit option that has no value of its own.
+  # Likewise for the only unit option without a value.
   units = lib.mapAttrs (_: u: u // { startLimitIntervalSec = tried u.startLimitIntervalSec; });
   services = system: units system.config.systemd.services;
 
-  # What a daemon would read: the texts that the container gets, made of what NixOS merged.
+  # The texts that the daemons read, as in the container, but from NixOS' merged settings.
   texts =
     system:
     let
@@ -77,7 +77,7 @@ rec {
       unbound = builtins.toJSON services.unbound.settings;
     };
 
-  # Everything that a setting could have an effect on.
+  # Everything that a setting can affect.
   outcome = system: {
     inherit (system) refusals;
     texts = texts system;
@@ -92,7 +92,7 @@ rec {
     inherit (system.config.users) users groups;
   };
 
-  # Names of the stand-in's options to which a file of modules/ or hosts/ gives a value in this system.
+  # The names of stand-in options that a file of modules/ or hosts/ defines in this system.
   setByUs =
     system:
     map (o: o.name) (

@@ -19,7 +19,7 @@ BOUNDARY = "18f2e3cb8fd1a4b1_boundary"
 MAX_SIZE = 31457280
 """The default of `message.maxSize`, in octets."""
 PHRASE = "the quick brown fox tells a secret"
-"""What the cleartext messages say, to look for it where it must not be."""
+"""The text of cleartext messages, to search for it where it must not be."""
 
 
 def new_id(sender: str) -> str:

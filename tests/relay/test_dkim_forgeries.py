@@ -186,7 +186,7 @@ BODY_END = b"--\r\n"
 NOW = int(time.time())
 
 ROWS = [
-    # Signatures of nobody, or of somebody else.
+    # Missing or foreign signatures.
     Row("none", NONE, lambda _, mail: mail),
     Row("misspelt-field", NONE, then(swap(b"DKIM-Signature:", b"DKIM-Signatur:"))),
     Row("empty-field", WRONG, lambda _, mail: b"DKIM-Signature: \r\n" + mail),

@@ -1,4 +1,4 @@
-"""What was counted."""
+"""Reads counters in tests."""
 
 from chatmaild.service.counters import Counters
 

@@ -73,7 +73,7 @@ def test_no_package_is_too_large() -> None:
 
 
 def test_every_import_is_a_dependency() -> None:
-    """What only the tests need is not part of a relay; the machine of these tests has both."""
+    """Packages that only tests need are not part of a relay; the tests' machine has both."""
     project = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text())["project"]
     distributions = {"dnspython": "dns", "markdown-it-py": "markdown_it"}
     part_of = {"markupsafe": "jinja2"}

@@ -1,5 +1,5 @@
-# A stand-in for nixpkgs, for evaluating modules/, hosts/ and flake.nix where nixpkgs cannot be fetched: nixpkgs' own lib, the
-# options that we set (modules/), and packages that have names and paths but no content (packages.nix).
+# A stand-in for nixpkgs, to evaluate modules/, hosts/ and flake.nix where nixpkgs cannot be fetched. It consists of nixpkgs' own
+# lib, the options that we set (modules/), and packages with names and paths but no content (packages.nix).
 { lib }:
 let
   packagesFor =
@@ -38,7 +38,7 @@ let
         in
         evaluated
         // {
-          # What NixOS does with `assertions` before it builds anything.
+          # NixOS evaluates `assertions` like this before it builds anything.
           refusals = map (a: a.message) (lib.filter (a: !a.assertion) evaluated.config.assertions);
         };
     };

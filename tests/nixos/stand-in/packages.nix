@@ -1,4 +1,4 @@
-# Packages without content, by the names that this repository uses and no others: a misspelt one is an error here as there.
+# Packages without content. Only the names that this repository uses exist, so a misspelt one is an error, as in nixpkgs.
 {
   lib,
   system,
@@ -16,7 +16,7 @@ let
     override = _: package name;
     overrideAttrs = _: package name;
   };
-  # A package that says what it was made of, for tests to look into.
+  # A package that records its inputs, for tests to examine.
   made = name: parts: package name // { inherit parts; };
 
   python = names: lib.genAttrs names package;
@@ -78,7 +78,7 @@ let
         inherit system;
         isAarch64 = system == "aarch64-linux";
       };
-      # Where nixpkgs' own test set-ups are.
+      # The directory of nixpkgs' own test set-ups.
       path = toString ./.;
       callPackage = lib.callPackageWith (self // { pkgs = self; });
       stdenvNoCC = {

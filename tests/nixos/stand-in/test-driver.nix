@@ -1,4 +1,4 @@
-# What pkgs.testers.runNixOSTest makes of a test: its nodes evaluated, its script as text.
+# Imitates pkgs.testers.runNixOSTest: evaluates a test's nodes, and returns its script as text.
 {
   lib,
   nixosSystem,

@@ -1,4 +1,4 @@
-# A certificate from an authority: pebble, in nixpkgs' own test set-up. It speaks RFC 8555 as Let's Encrypt does.
+# A certificate from an authority: pebble in nixpkgs' own test set-up, which implements RFC 8555 like Let's Encrypt.
 { pkgs, lib }:
 let
   common = "${pkgs.path}/nixos/tests/common/acme";
@@ -22,9 +22,9 @@ in
         inherit domain;
         certificate.email = "operator@example.test";
       };
-      # Every order is due, so that asking again renews.
+      # Every certificate is due for renewal, so another order renews it.
       security.acme.certs.${domain}.validMinDays = 999999;
-      # The machines know each other from /etc/hosts alone.
+      # The machines know each other only from /etc/hosts.
       services.unbound.enableRootTrustAnchor = false;
       virtualisation.memorySize = 1536;
     };
@@ -43,11 +43,11 @@ in
         )
 
 
-    with subtest("Every daemon starts, before any authority answered"):
+    with subtest("Every daemon starts before the authority has answered"):
         for port in [25, 80, 443, 465, 993]:
             relay.wait_for_open_port(port)
 
-    with subtest("The authority's certificate reaches them without a restart"):
+    with subtest("The daemons load the authority's certificate without a restart"):
         started = relay.succeed("systemctl show -P MainPID nginx dovecot postfix")
         relay.succeed("systemctl start acme-order-renew-${domain}.service")
         for port in [443, 465, 993]:
@@ -57,7 +57,7 @@ in
             )
         t.assertEqual(started, relay.succeed("systemctl show -P MainPID nginx dovecot postfix"))
 
-    with subtest("All three names are in it"):
+    with subtest("The certificate has all three names"):
         names = shown(443, "-ext subjectAltName")
         for name in ["${domain}", "www.${domain}", "mta-sts.${domain}"]:
             t.assertIn(f"DNS:{name}", names)

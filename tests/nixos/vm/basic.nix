@@ -1,4 +1,4 @@
-# Relays and their clients: the claims of tests/relay, unchanged, on NixOS machines.
+# Relays and their clients: runs the tests of tests/relay, unchanged, on NixOS machines.
 { pkgs, lib }:
 let
   lab = import ./lab.nix { inherit pkgs lib; };
@@ -35,15 +35,15 @@ in
         failed = one.succeed("systemctl --failed --no-legend --plain").strip()
         t.assertEqual(failed, "")
 
-    with subtest("The sandboxes hold"):
+    with subtest("The sandboxes are in effect"):
         for name in ["chatmail-filter", "chatmail-accounts", "chatmail-web"]:
             one.log(one.succeed(f"systemd-analyze security --no-pager {name}.service"))
 
-    with subtest("The operator's command is there"):
+    with subtest("The operator's command works"):
         one.succeed("chatmail status")
         t.assertIn("_one.test.", one.succeed("chatmail dns"))
 
-    with subtest("What tests/relay claims is true here"):
+    with subtest("The tests of tests/relay pass"):
         client.succeed("lab-claims relay", timeout=3000)
   '';
 }

@@ -1,4 +1,4 @@
-# Two relays that find each other through the DNS that each of them prints for its operator.
+# Two relays that find each other through the DNS records that they print for their operators.
 { pkgs, lib }:
 let
   lab = import ./lab.nix { inherit pkgs lib; };
@@ -27,10 +27,10 @@ in
         for port in [25, 465, 993]:
             relay.wait_for_open_port(port)
 
-    with subtest("People of two relays write to each other"):
+    with subtest("Users of two relays write to each other"):
         client.succeed("lab-claims nixos/inside/federation.py", timeout=900)
 
-    with subtest("A relay that was away gets what was sent meanwhile"):
+    with subtest("A relay that was down gets the mail sent meanwhile"):
         away = "lab-claims nixos/inside/away.py::test_{}"
         client.succeed(away.format("bob_has_an_address"))
         two.shutdown()

@@ -1,4 +1,4 @@
-# The lab of tests/harness as NixOS machines: the same addresses, the same name server, clients that run the same claims.
+# The lab of tests/harness as NixOS machines: the same addresses, the same name server, and clients that run the same tests.
 { pkgs, lib }:
 let
   address4 = number: "192.0.2.${toString number}";
@@ -34,20 +34,20 @@ rec {
     ${rootServer} 0 AAAA ${address6 numbers.dns}
   '';
 
-  # Names that unbound answers itself (RFC 6761, RFC 6303); in the lab they are names like others.
+  # Names that unbound answers itself (RFC 6761, RFC 6303); in the lab they are ordinary names.
   ownNames = [
     "test."
     "2.0.192.in-addr.arpa."
     "8.b.d.0.1.0.0.2.ip6.arpa."
   ];
 
-  # A resolver that asks the lab's root, and validates nothing: nobody signs zones here.
+  # A resolver that uses the lab's root and does not validate, because the lab's zones are not signed.
   resolver = {
     services.unbound = {
       enableRootTrustAnchor = false;
       settings.server = {
         root-hints = "${pkgs.writeText "lab.hints" hints}";
-        # A claim changes names within seconds.
+        # Tests change names within seconds.
         cache-max-ttl = 0;
         cache-max-negative-ttl = lib.mkForce 0;
         local-zone = map (name: ''"${name}" nodefault'') ownNames;
@@ -55,7 +55,7 @@ rec {
     };
   };
 
-  # A relay under test; sshd is how the harness reaches into it.
+  # A relay under test; the harness uses sshd to control it.
   relay = number: settings: {
     imports = [
       ../../../modules
@@ -72,7 +72,7 @@ rec {
     // settings;
     services.openssh.enable = true;
     networking.firewall.allowedTCPPorts = [ 22 ];
-    # Claims about faults speak with the daemons' sockets.
+    # Tests of faults talk to the daemons' sockets.
     environment.systemPackages = [ pkgs.python3 ];
     virtualisation = {
       memorySize = 1536;
@@ -80,7 +80,7 @@ rec {
     };
   };
 
-  # Knot with its configuration where harness/dns.py writes it.
+  # Knot, with its configuration where harness/dns.py writes it.
   dns = {
     imports = [ (on [ numbers.dns ]) ];
     services.openssh.enable = true;
@@ -104,7 +104,7 @@ rec {
         Type = "notify";
         User = "knot";
         AmbientCapabilities = [ "CAP_NET_BIND_SERVICE" ];
-        # As root: the directory is root's, the harness rewrites the file as root too.
+        # It runs as root, because root owns the directory and the harness rewrites the file as root.
         ExecStartPre = "+${pkgs.coreutils}/bin/cp --no-preserve=mode ${pkgs.writeText "knot.conf" ''
           server:
               listen: [ ${address4 numbers.dns}@53, ${address6 numbers.dns}@53 ]
@@ -118,7 +118,8 @@ rec {
     };
   };
 
-  # Where the claims run: the repository's tests, and relays.json, by which nixos/plugin.py finds the machines.
+  # The machine that runs the tests: it has the repository's tests, and relays.json, with which nixos/plugin.py finds the
+  # machines.
   client =
     relays:
     { nodes, ... }:
@@ -140,7 +141,7 @@ rec {
         ps.pytest-timeout
         ps.zxing-cpp
       ]);
-      # harness/deltachat.py looks for the server beside the interpreter.
+      # harness/deltachat.py expects the server beside the interpreter.
       programs = pkgs.linkFarm "clients" [
         {
           name = "bin/python";
@@ -184,7 +185,7 @@ rec {
       virtualisation.memorySize = 2048;
     };
 
-  # Python for the beginning of a test script: machines up, the client's key on all others.
+  # Python code for the beginning of a test script: it starts the machines and installs the client's ssh key.
   begin = others: ''
     start_all()
     for machine in [${lib.concatStringsSep ", " others}, client]:

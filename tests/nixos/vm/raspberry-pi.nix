@@ -1,10 +1,10 @@
-# The Raspberry Pi's way from chatmail.txt to a relay, on the Pi's configuration as a virtual machine. There is no network here to
-# rebuild a system from, so `nixos-rebuild` is one that switches to a relay built beforehand.
+# The Raspberry Pi's set-up by chatmail.txt, with the Pi's configuration in a virtual machine. There is no network to rebuild a
+# system, so `nixos-rebuild` here switches to a relay that was built before.
 { pkgs, lib }:
 {
   name = "chatmail-raspberry-pi";
   globalTimeout = 3600;
-  # The host names its platform itself.
+  # The host sets its platform itself.
   node.pkgsReadOnly = false;
 
   nodes.pi = {
@@ -13,7 +13,7 @@
       enable = true;
       domain = "_pi.test";
     };
-    # Ours instead of NixOS'.
+    # Replaces NixOS' own.
     system.tools.nixos-rebuild.enable = lib.mkForce false;
     environment.systemPackages = [
       (pkgs.writeShellApplication {
@@ -40,20 +40,20 @@
     pi.wait_for_unit("multi-user.target")
     pi.succeed("mkdir -p /boot/firmware")
 
-    with subtest("Without a text nothing runs and nothing is open"):
+    with subtest("Without a text nothing runs and no port is open"):
         t.assertIn("chatmail.txt is missing on the card", start())
         for port in [22, 25, 443, 993]:
             pi.wait_for_closed_port(port)
         pi.fail("systemctl cat postfix.service")
 
-    with subtest("A wrong text is told on the screen and in the journal, and changes nothing"):
+    with subtest("Errors are shown on the screen and in the journal, and nothing changes"):
         pi.succeed(f"echo 'domain = Chat' > {card}")
         for said in [start(), pi.succeed("journalctl -u chatmail-setup")]:
             t.assertIn("`domain` is", said)
             t.assertIn("`ssh-key` is missing", said)
         pi.fail("test -e /run/rebuilt-with")
 
-    with subtest("A right text makes the relay"):
+    with subtest("A correct text makes the relay"):
         key = "ssh-ed25519 " + "A" * 68
         pi.succeed(f"printf 'domain = _pi.test\\r\\nssh-key = {key}\\r\\n' > {card}")
         t.assertIn("This is now the relay _pi.test", start())

@@ -1,4 +1,4 @@
-# Switching to another configuration and back, and a reboot: accounts, the DKIM key and the queue are what they were.
+# Switches to another configuration and back, and reboots: accounts, the DKIM key and the queue must not change.
 { pkgs, lib }:
 let
   lab = import ./lab.nix { inherit pkgs lib; };
@@ -51,7 +51,7 @@ in
         }
 
 
-    with subtest("Somebody has an address, and a message waits for a relay that is away"):
+    with subtest("There is an account, and a message waits for a relay that is down"):
         relay.succeed("doveadm auth login abcdefghi@_one.test a-long-password")
         relay.succeed(
             "${pkgs.python3.interpreter} ${submit} abcdefghi@_one.test a-long-password somebody@_away.test ${message}"
@@ -66,12 +66,12 @@ in
         relay.wait_for_open_port(25)
         t.assertEqual(state(), before)
 
-    with subtest("Going back does too"):
+    with subtest("So does a rollback"):
         relay.succeed(switch.format(""))
         t.assertEqual(relay.succeed(size).strip(), str(30 * 1024 * 1024))
         t.assertEqual(state(), before)
 
-    with subtest("A reboot too, and every daemon returns by itself"):
+    with subtest("So does a reboot, and every daemon restarts by itself"):
         relay.shutdown()
         relay.start()
         for port in [25, 80, 143, 443, 465, 587, 993]:
@@ -80,7 +80,7 @@ in
         relay.succeed("doveadm auth login abcdefghi@_one.test a-long-password")
         relay.fail("doveadm auth login abcdefghi@_one.test another-password")
 
-    with subtest("A power cut too"):
+    with subtest("So does a power failure"):
         relay.crash()
         relay.start()
         relay.wait_for_open_port(993)

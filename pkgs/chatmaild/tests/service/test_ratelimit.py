@@ -1,4 +1,4 @@
-"""An account's burst passes at once, the rest at its rate, and nobody else's budget is touched."""
+"""The rate limiter: a burst passes at once, the rest at its rate, per account."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_a_rested_account_has_no_more_than_its_burst() -> None:
 
 
 def test_accounts_do_not_share_a_budget() -> None:
-    """Nobody can burn somebody else's."""
+    """An account cannot use up the budget of another."""
     limit = RateLimit(1, 1)
     limit.wait("alice", 0)
 

@@ -110,7 +110,7 @@ def test_reads_policies_as_people_write_them(body: bytes, by: str) -> None:
     ],
 )
 def test_refuses_invalid_policies(body: bytes, because: str) -> None:
-    """What is wanted is uncertain, no mail could be delivered, or it costs too much."""
+    """The policy is unclear, would block all mail, or costs too much."""
     with pytest.raises(StsError, match=because):
         sts.parse(body)
 

@@ -1,5 +1,5 @@
-# Declarations of those NixOS options that modules/ and hosts/ set or read, and no others, with nixpkgs' types, defaults and its
-# own definitions as far as they meet ours. `read` options are only read by us, or belong to the evaluation.
+# Declares the NixOS options that modules/ and hosts/ set or read, and no others, with the types and defaults of nixpkgs, and
+# those of its definitions that affect ours. `read` options are only read by us, or belong to the evaluation.
 {
   imports = [
     ./acme.nix

@@ -12,7 +12,7 @@ let
     section
   ];
   setting = types.nullOr (types.either scalar (types.nonEmptyListOf scalar));
-  # A section has a type and perhaps a name, from its key or from `_section`.
+  # A section has a type and optionally a name, from its key or from `_section`.
   section = types.submodule (
     { name, ... }:
     let

@@ -152,7 +152,7 @@ in
         alias_maps = [ "hash:/etc/postfix/aliases" ];
       };
 
-    # The stock services, as far as something of theirs could meet ours: same names, or columns at the same priority.
+    # Standard services that could conflict with ours: the same names, or columns with the same priority.
     services.postfix.settings.master = {
       smtp_inet = {
         name = "smtp";

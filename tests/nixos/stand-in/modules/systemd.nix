@@ -3,7 +3,7 @@
 let
   inherit (lib) mkOption types;
 
-  # A key of a unit file: equal values merge, lists concatenate, and a list takes single values in.
+  # A key of a unit file: equal values merge, lists are concatenated, and a list accepts single values.
   key = lib.mkOptionType {
     name = "systemd option";
     merge =

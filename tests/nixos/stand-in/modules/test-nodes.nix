@@ -1,4 +1,4 @@
-# What nodes of VM tests set besides: nixos/modules/virtualisation/qemu-vm.nix and options that no host of ours needs.
+# Options that only nodes of VM tests set: nixos/modules/virtualisation/qemu-vm.nix, and others that our hosts do not use.
 { lib, ... }:
 let
   inherit (lib) mkOption types;

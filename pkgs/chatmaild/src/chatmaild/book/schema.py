@@ -59,7 +59,7 @@ CREATE TABLE handed_out (
     until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX handed_out_invite ON handed_out (invite);
--- Deleted addresses, which nobody gets before `free_day`. Only a keyed hash of each is kept.
+-- Deleted addresses, reserved until `free_day`. Only a keyed hash of each is kept.
 CREATE TABLE deleted (
     hash BLOB PRIMARY KEY NOT NULL,
     free_day INTEGER NOT NULL

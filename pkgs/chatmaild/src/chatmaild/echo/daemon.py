@@ -99,7 +99,7 @@ def _serve(config: Config, echo: EchoConfig, rpc: Rpc) -> None:
     counters = Counters()
     events = rpc.get_queue(account.id)
     swept = time.monotonic()
-    _answer_new(account, bot, counters)  # what came while nobody was there
+    _answer_new(account, bot, counters)  # messages from before the start
     while True:
         with contextlib.suppress(Empty):
             event = events.get(timeout=pace.left())

@@ -21,7 +21,7 @@ CLOCK_SKEW_SECONDS = SECONDS_PER_DAY
 
 
 class Verdict(enum.Enum):
-    """What is done with a message."""
+    """The decision about a message."""
 
     KEEP = enum.auto()
     OLD = enum.auto()

@@ -1,1 +1,1 @@
-"""What every daemon needs: start-up, systemd, sockets, HTTP server and client, counters."""
+"""Common parts of all daemons: start-up, systemd, sockets, HTTP server and client, counters."""
