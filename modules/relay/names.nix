@@ -11,7 +11,7 @@ rec {
   # The part of mail addresses after the @. An IP address is in brackets there (RFC 5321 4.1.3).
   mailDomain = if isAddress then "[${host}]" else host;
 
-  # Public ports (WIRE contract: ports).
+  # Public ports (docs/wire.md, "Ports").
   ports = {
     smtp = 25;
     http = 80;

@@ -1,5 +1,5 @@
 # STUN and TURN for calls: coturn in a unit of its own, independent of a coturn that the host may run for something else.
-# chatmail-accounts makes the credentials on request (METADATA, WIRE contract 2.3), with a secret that both read from a file.
+# chatmail-accounts makes the credentials on request (docs/wire.md, "METADATA"), with a secret that both read from a file.
 {
   settings,
   platform,

@@ -9,8 +9,8 @@ let
   inherit (names) files users;
   own = settings.website.root;
   isSelfSigned = settings.certificate.source == "self-signed";
-  # Clients verify the certificate of such a name, and accept a self-signed one only if the login link says so (WIRE contract
-  # 2.5).
+  # Clients verify the certificate of such a name, and accept a self-signed one only if the login link says so
+  # (docs/wire.md, "Links").
   bySelf = isSelfSigned && builtins.substring 0 1 names.host != "_";
   root = if own == null then "${files.site}/current" else own;
 

@@ -173,7 +173,7 @@ def test_a_classic_server_and_a_relay_exchange_mail(near: Relay, classic: MailSe
     assert b"DKIM-Signature" in stored
 
 
-# WIRE contract 2.3: the fields that core fetches before it decides to download a message.
+# docs/wire.md, "What is changed": core reads these fields before it downloads a message.
 FETCHED_FIRST = (
     "Message-ID: <prefetched@{domain}>",
     "Date: Sat, 21 Nov 2026 04:00:00 +0000",

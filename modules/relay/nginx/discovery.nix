@@ -8,7 +8,7 @@ let
     { types = [ ]; }
     "default_type ${type}"
   ];
-  # core reads type, hostname, port, socketType and username (WIRE contract 2.6).
+  # core reads type, hostname, port, socketType and username (docs/wire.md, "Autoconfig").
   server = kind: port: socketType: ''
     <${if kind == "smtp" then "outgoingServer" else "incomingServer"} type="${kind}">
       <hostname>${host}</hostname>

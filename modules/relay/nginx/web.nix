@@ -32,7 +32,7 @@ in
       ]
     ];
 
-    # Mail from other relays (WIRE contract: mxdeliv). nginx streams it and does not write it to disk.
+    # Mail from other relays (docs/wire.md, "Mail over HTTPS"). nginx streams it and does not write it to disk.
     "= /mxdeliv" = [
       "client_max_body_size ${toString settings.message.maxSize}"
       "error_page 413 =413 @chatmail_too_large"

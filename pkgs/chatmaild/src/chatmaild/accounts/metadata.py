@@ -67,7 +67,7 @@ class NoTokens:
     Stores no device tokens, on a relay without push notifications.
 
     Setting a token nevertheless succeeds. Clients set tokens wherever they find other METADATA
-    (WIRE contract 2.3), and a refusal would look like a broken server.
+    (docs/wire.md, "METADATA"), and a refusal would look like a broken server.
     """
 
     async def add(self, _address: str, _token: str) -> bool:
