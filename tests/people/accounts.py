@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from harness.relay import Relay
 
 
-def ask(
+def new_address(
     relay: Relay, path: str = "/new", *, source: str = "", address: str = "", method: str = "POST"
 ) -> tuple[int, dict[str, Any]]:
     """Request an address as a client does, from the local IP address; return status and answer."""

@@ -1,4 +1,4 @@
-"""What a terminal shows, as a picture."""
+"""Draws the content of a terminal as a picture."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from cryptography import x509
 from harness.deltachat import Core, address_of, await_message
 from harness.process import wait_until
 from people import mailboxes, messages
-from people.accounts import ask, delete
+from people.accounts import delete, new_address
 from people.dialogue import Dialogue, insecure
 from people.people import Person, exists, imap_login, smtp_login
 from people.strangers import port_25
@@ -44,7 +44,7 @@ def alice(here: Relay) -> Person:
 def test_the_login_link_is_all_a_client_needs(core: Core, here: Relay) -> None:
     """It names the servers and accepts the certificate; a client could find out neither."""
     printed = here.chatmail("invite").out.splitlines()[0]
-    status, answer = ask(here)
+    status, answer = new_address(here)
     assert status == 200
     for link in (printed, answer["dclogin_url"]):
         account = core.deltachat.add_account()

@@ -13,7 +13,7 @@ import pytest
 
 from harness import network
 from people import https
-from people.accounts import ask
+from people.accounts import new_address
 from people.people import Person, exists, imap_login, smtp_login
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_an_invite_creates_an_account(invited: Relay) -> None:
     """The test goes from the operator's command through the link to the first and later logins."""
     _, path = invite(invited)
 
-    status, answer = ask(invited, path)
+    status, answer = new_address(invited, path)
 
     assert status == 200
     assert imap_login(invited, answer["email"], answer["password"]) == ""
@@ -64,7 +64,7 @@ def test_an_invite_creates_an_account(invited: Relay) -> None:
 def test_without_an_invite_there_is_no_account(invited: Relay) -> None:
     """Neither a request nor a login with a name of one's choice works."""
     for path in ("/new", "/new?t=", "/new?t=wrong", "/new?t=%00%ff", "/new?t=" + "x" * 3000):
-        status, answer = ask(invited, path)
+        status, answer = new_address(invited, path)
         assert status == 403, path
         assert answer["reason"].endswith(".")
 
@@ -77,7 +77,7 @@ def test_without_an_invite_there_is_no_account(invited: Relay) -> None:
 def test_each_reason_says_what_to_do(invited: Relay) -> None:
     """The app shows it to the user."""
     _, path = invite(invited)
-    answer = ask(invited, path)[1]
+    answer = new_address(invited, path)[1]
     imap_login(invited, answer["email"], answer["password"])
     expired, later = invite(invited, "--days", "1", "--uses", "5")
     book = invited.value.daemons["paths"]["accountBook"]
@@ -87,16 +87,16 @@ def test_each_reason_says_what_to_do(invited: Relay) -> None:
     )
     invited.machine.run(["python3", "-c", script, book, str(expired)])
 
-    assert "used up" in ask(invited, path)[1]["reason"]
-    assert "expired" in ask(invited, later)[1]["reason"]
-    assert "not valid" in ask(invited, "/new?t=AAAAAAAAAAAAAAAAAAAAAA")[1]["reason"]
-    assert "by invitation only" in ask(invited, "/new")[1]["reason"]
+    assert "used up" in new_address(invited, path)[1]["reason"]
+    assert "expired" in new_address(invited, later)[1]["reason"]
+    assert "not valid" in new_address(invited, "/new?t=AAAAAAAAAAAAAAAAAAAAAA")[1]["reason"]
+    assert "by invitation only" in new_address(invited, "/new")[1]["reason"]
 
 
 def test_an_invite_for_two_creates_two_accounts(invited: Relay) -> None:
     """Ten clients get a name and log in at the same moment, and two succeed."""
     _, path = invite(invited, "--uses", "2")
-    answers = [ask(invited, path) for _ in range(10)]
+    answers = [new_address(invited, path) for _ in range(10)]
     assert {status for status, _ in answers} == {200}
 
     with ThreadPoolExecutor(10) as pool:
@@ -106,7 +106,7 @@ def test_an_invite_for_two_creates_two_accounts(invited: Relay) -> None:
 
     assert said.count("") == 2
     assert sum(exists(invited, answer["email"]) for _, answer in answers) == 2
-    assert ask(invited, path)[0] == 403
+    assert new_address(invited, path)[0] == 403
 
 
 def test_opening_a_link_does_not_use_the_invite(invited: Relay) -> None:
@@ -116,20 +116,20 @@ def test_opening_a_link_does_not_use_the_invite(invited: Relay) -> None:
         response, _ = https.ask(invited, method, path)
         assert response.status == 200
 
-    _, answer = ask(invited, path)
+    _, answer = new_address(invited, path)
     assert imap_login(invited, answer["email"], answer["password"]) == ""
 
 
 def test_a_withdrawn_invite_is_invalid(invited: Relay) -> None:
     """The names handed out for it become invalid as well; existing accounts stay."""
     number, path = invite(invited, "--uses", "5", "--comment", "for the choir")
-    kept, lost = (ask(invited, path)[1] for _ in range(2))
+    kept, lost = (new_address(invited, path)[1] for _ in range(2))
     assert imap_login(invited, kept["email"], kept["password"]) == ""
     assert "for the choir" in invited.chatmail("invites", "list").out
 
     invited.chatmail("invites", "remove", str(number))
 
-    assert ask(invited, path)[0] == 403
+    assert new_address(invited, path)[0] == 403
     assert imap_login(invited, lost["email"], lost["password"]) != ""
     assert imap_login(invited, kept["email"], kept["password"]) == ""
     assert "for the choir" not in invited.chatmail("invites", "list").out
@@ -138,7 +138,7 @@ def test_a_withdrawn_invite_is_invalid(invited: Relay) -> None:
 def test_the_operator_sees_how_often_an_invite_was_used(invited: Relay) -> None:
     """Only the number is stored, not who used it."""
     number, path = invite(invited, "--uses", "3")
-    answer = ask(invited, path)[1]
+    answer = new_address(invited, path)[1]
     imap_login(invited, answer["email"], answer["password"])
 
     listed = json.loads(invited.chatmail("invites", "list", "--json").out)
@@ -175,7 +175,7 @@ def test_refuses_an_invalid_invite(invited: Relay, options: list[str]) -> None:
 
 def test_an_invite_works_on_an_open_relay_too(relay: Relay) -> None:
     """A poster with an invite still works after the operator has opened registration."""
-    assert ask(relay, "/new?t=from-an-old-poster")[0] == 200
+    assert new_address(relay, "/new?t=from-an-old-poster")[0] == 200
 
 
 @pytest.fixture
@@ -195,14 +195,14 @@ def test_the_stop_works_at_once_and_ends_at_once(relay: Relay) -> None:
 
     assert "yes: no new addresses" in relay.chatmail("registration", "stop").out
 
-    status, answer = ask(relay)
+    status, answer = new_address(relay)
     assert (status, "at the moment" in answer["reason"]) == (403, True)
     assert imap_login(relay, address, password) != ""
     assert imap_login(relay, person.address, person.password) == ""
 
     assert "yes" not in relay.chatmail("registration", "start").out
 
-    assert ask(relay)[0] == 200
+    assert new_address(relay)[0] == 200
     assert imap_login(relay, address, password) == ""
     assert relay.machine.run(["pgrep", "-f", "chatmail-(accounts|web)"]).out == pids
 
@@ -214,7 +214,7 @@ def test_the_stop_survives_a_restart_and_applies_to_invites(invited: Relay) -> N
     invited.chatmail("registration", "stop")
     invited.machine.run(["systemctl", "restart", "chatmail-accounts", "chatmail-web"])
 
-    assert ask(invited, path)[0] == 403
+    assert new_address(invited, path)[0] == 403
     assert json.loads(invited.chatmail("registration", "show", "--json").out) == {
         "registration": "invite",
         "stopped": True,
@@ -226,7 +226,7 @@ def test_addresses_per_network_are_limited(limited: Relay) -> None:
     """A class succeeds and a robot does not; another network is not affected."""
     first, other = (network.address4(number) for number in network.CLIENTS[:2])
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda _: ask(limited, source=first), range(AT_ONCE + 9)))
+        answers = list(pool.map(lambda _: new_address(limited, source=first), range(AT_ONCE + 9)))
 
     statuses = [status for status, _ in answers]
     refused = [answer for status, answer in answers if status == 429]
@@ -234,7 +234,7 @@ def test_addresses_per_network_are_limited(limited: Relay) -> None:
     # One more for every six seconds that the requests took.
     assert AT_ONCE <= statuses.count(200) <= AT_ONCE + 3
     assert "your network" in refused[0]["reason"]
-    assert ask(limited, source=other)[0] == 200
+    assert new_address(limited, source=other)[0] == 200
 
 
 def test_an_ipv6_network_counts_as_one(limited: Relay) -> None:
@@ -243,7 +243,9 @@ def test_an_ipv6_network_counts_as_one(limited: Relay) -> None:
     assert len({ipaddress.ip_network(f"{one}/64", strict=False) for one in sources}) == 1
 
     statuses = [
-        ask(limited, address=f"[{limited.address6}]", source=sources[turn % len(sources)])[0]
+        new_address(limited, address=f"[{limited.address6}]", source=sources[turn % len(sources)])[
+            0
+        ]
         for turn in range(AT_ONCE + 5)
     ]
 
@@ -254,10 +256,11 @@ def test_the_old_path_has_the_same_budget(limited: Relay) -> None:
     """Both paths are counted together."""
     source = network.address4(network.CLIENTS[12])
     for turn in range(AT_ONCE):
-        ask(limited, ("/new", "/cgi-bin/newemail.py")[turn % 2], source=source)
+        new_address(limited, ("/new", "/cgi-bin/newemail.py")[turn % 2], source=source)
 
     statuses = [
-        ask(limited, path, source=source)[0] for path in ("/new", "/cgi-bin/newemail.py") * 2
+        new_address(limited, path, source=source)[0]
+        for path in ("/new", "/cgi-bin/newemail.py") * 2
     ]
 
     assert 429 in statuses
@@ -271,7 +274,7 @@ def test_the_relays_limit_includes_first_logins(lab: Lab) -> None:
 
     assert "UNAVAILABLE" in imap_login(relay, address, password)
     assert not exists(relay, address)
-    status, answer = ask(relay)
+    status, answer = new_address(relay)
     assert (status, "too busy" in answer["reason"]) == (503, True)
     for person in people:
         assert imap_login(relay, person.address, person.password) == ""

@@ -35,5 +35,5 @@ def test_later_runs_go_by_the_last_complete_one(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize(("seconds", "text"), [(40.4, "40 seconds"), (880, "15 minutes")])
 def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
-    """Nobody wants to divide by sixty."""
+    """Minutes are easier to read than hundreds of seconds."""
     assert durations.spoken(seconds) == text

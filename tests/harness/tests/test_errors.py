@@ -1,4 +1,4 @@
-"""What went wrong is said in the words of its cause."""
+"""Error messages name the cause."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ from harness.errors import is_full
     ],
 )
 def test_a_full_disk_is_told_from_a_mirror_out_of_reach(said: str, *, full: bool) -> None:
-    """The remedies have nothing in common."""
+    """Each needs another remedy."""
     assert is_full(said) == full

@@ -104,7 +104,7 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_interrupted_up_leaves_nothing(tmp_path: Path, moment: str) -> None:
-    """Machines that nobody knew of made `down` and the next `up` fail."""
+    """Unrecorded machines made `down` and the next `up` fail."""
     log = tmp_path / "log"
     started = begin(log, "up", "--ports", "none")
     wait_until(lambda: MOMENTS[moment](log), moment, timeout=60, step=0.001)
@@ -137,7 +137,7 @@ def test_impatience_leaves_nothing(tmp_path: Path) -> None:
 def test_a_killed_up_is_handled_by_what_follows(
     tmp_path: Path, moment: str, following: str
 ) -> None:
-    """Not even SIGKILL needs a person who looks for processes."""
+    """Even after SIGKILL, no one has to look for processes."""
     log = tmp_path / "log"
     started = begin(log, "up", "--ports", "none")
     wait_until(lambda: MOMENTS[moment](log), moment, timeout=60, step=0.001)

@@ -129,7 +129,7 @@ with tempfile.TemporaryDirectory() as place, deltachat.core(Path(place)) as core
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_up_shows_a_link_that_works_on_this_host(own: Relay, theme: str) -> None:
-    """The invite that it showed named a host that only the lab can find."""
+    """The invite that it showed before named a host that only the lab can resolve."""
     ports = forward.start(own.machine, list(own.value.ports.values()), None)
     try:
         lines = show.usage(own, ports).splitlines()

@@ -1,4 +1,4 @@
-"""What a run did not test is told at its end."""
+"""A run lists the skipped tests at its end."""
 
 from __future__ import annotations
 
