@@ -1,7 +1,7 @@
 """
-Files with owner and mode, as the tar archive that puts them on a machine, running or not.
+Packs files with owner and mode into a tar archive, for a machine that is running or not.
 
-Owners travel by name and are looked up by the machine's own tar in the machine's own user list.
+The archive contains owners by name. The machine's own tar looks them up in the machine's users.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# --touch: a daemon that looks for changes (Knot) must see two within one second, which is all that
-# an archive can tell apart.
+# --touch sets new times: a daemon that checks for changes (Knot) must notice two within the same
+# second, which is an archive's resolution.
 UNPACK = [
     *("tar", "--extract", "--file=-", "--directory=/"),
     *("--preserve-permissions", "--same-owner", "--no-overwrite-dir", "--touch"),
@@ -22,7 +22,7 @@ UNPACK = [
 
 @dataclass(frozen=True)
 class File:
-    """A file as it shall be: `mode` as octal text ("0644")."""
+    """A file with owner and mode; `mode` is octal text ("0644")."""
 
     text: str | bytes
     mode: str = "0644"
@@ -36,7 +36,7 @@ class File:
 
 
 def pack(files: Mapping[str, File]) -> bytes:
-    """An archive of files by absolute path; missing parents come as root's, mode 0755."""
+    """Return an archive of files by absolute path; missing parents belong to root, mode 0755."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for parent in sorted(
@@ -54,14 +54,14 @@ def pack(files: Mapping[str, File]) -> bytes:
             entry = tarfile.TarInfo(path.lstrip("/"))
             entry.size, entry.mode = len(file.data), int(file.mode, 8)
             entry.uname, entry.gname = file.owner, file.group
-            # An owner the machine does not know must not quietly become root.
+            # An owner that the machine does not know must not silently become root.
             entry.uid = entry.gid = 0 if file.owner == "root" else 65534
             archive.addfile(entry, io.BytesIO(file.data))
     return buffer.getvalue()
 
 
 def tree(source: Path, target: str, pattern: str = "**/*") -> dict[str, File]:
-    """The files below `source` as they shall lie below `target`, executable where they were."""
+    """Return the files below `source` for installation below `target`, keeping the x bit."""
     return {
         f"{target}/{path.relative_to(source)}": File(
             path.read_bytes(), mode="0755" if path.stat().st_mode & 0o100 else "0644"

@@ -1,9 +1,8 @@
 """
-A real browser: Chromium without a window, driven over its DevTools pipe.
+A real browser: headless Chromium, controlled over its DevTools pipe.
 
-Nothing but Debian's package is needed (it is installed when a test first asks for a browser), and
-no port is opened: commands and events are JSON texts on two file descriptors
-(https://chromedevtools.github.io/devtools-protocol/).
+It needs only Debian's package, which is installed at first use. It opens no port: commands and
+events are JSON texts on two file descriptors (https://chromedevtools.github.io/devtools-protocol/).
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ PROGRAM = "chromium"
 ANSWER_SECONDS = 30
 # fmt: off
 OPTIONS = [
-    "--headless=new", "--no-sandbox",  # root has no other; the pages are our own
+    "--headless=new", "--no-sandbox",  # root has no sandbox; the pages are our own
     "--remote-debugging-pipe", "--ignore-certificate-errors", "--disable-gpu",
     "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
-    # Nothing of its own over the network, so that what is asked for was asked for by a page.
+    # Disable the browser's own requests, so that every request comes from a page.
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-default-apps", "--no-default-browser-check", "--metrics-recording-only",
 ]
@@ -55,7 +54,7 @@ PHONE = Device(360, 740, 2, mobile=True)
 
 @dataclass
 class Visit:
-    """What happened while a page was loaded: every URL asked for, statuses, what it complained."""
+    """The requests of a page load: every URL, the status codes, and the error messages."""
 
     requests: list[str] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
@@ -78,7 +77,7 @@ class Browser:
             self._call(f"{domain}.enable")
 
     def be(self, device: Device, *, dark: bool = False, language: str = "en") -> None:
-        """Show the next pages on this device, in this scheme, to somebody of this language."""
+        """Set device, colour scheme and language for the next pages."""
         self._call(
             "Emulation.setDeviceMetricsOverride",
             width=device.width,
@@ -91,29 +90,29 @@ class Browser:
         self._call("Network.setExtraHTTPHeaders", headers={"Accept-Language": language})
 
     def open(self, url: str) -> Visit:
-        """Load a page and everything it asks for."""
+        """Load a page with all of its resources."""
         self._visit = Visit()
         said = self._call("Page.navigate", url=url)
         if said.get("errorText"):
             raise LabError(f"{url}: {said['errorText']}")
         self._pump(lambda message: message.get("method") == "Page.loadEventFired", f"load of {url}")
-        # Whatever is still on its way is known by the time a command has been answered.
+        # All pending events have arrived by the time a command is answered.
         self.evaluate("document.readyState")
         return self._visit
 
     def evaluate(self, expression: str) -> Any:
-        """Evaluate JavaScript in the page (also where its own scripts are forbidden)."""
+        """Evaluate JavaScript in the page, even if the page may not run scripts."""
         said = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
         if "exceptionDetails" in said:
             raise LabError(f"{expression}: {said['exceptionDetails']['text']}")
         return said["result"].get("value")
 
     def scripts(self, *, enabled: bool) -> None:
-        """Let pages run scripts or not."""
+        """Allow or forbid scripts."""
         self._call("Emulation.setScriptExecutionDisabled", value=not enabled)
 
     def screenshot(self, path: Path) -> bytes:
-        """Write the whole page as PNG; returns it too."""
+        """Write the whole page as PNG; return it too."""
         said = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         picture = base64.b64decode(said["data"])
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +133,7 @@ class Browser:
         return result
 
     def _pump(self, wanted: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
-        """Take messages until the wanted one; events on the way are noted."""
+        """Read messages until the wanted one; record other events."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while True:
             message = self._next(deadline, what)
@@ -174,7 +173,7 @@ class Browser:
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """Run a browser among the clients; its package is installed on the host if it is missing."""
+    """Run a browser among the clients; install its package on the host if necessary."""
     if not shutil.which(PROGRAM):
         with progress.step("installing a browser (once)"):
             host.install([PROGRAM, "fonts-dejavu-core"])

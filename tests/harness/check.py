@@ -1,4 +1,4 @@
-"""Lint, formatting and types of everything, without starting anything."""
+"""Checks lint, formatting and types of all code, without starting anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.venv import venv
 
 
 def check() -> int:
-    """Run ruff, mypy and the reader of Nix files; 0 if they have nothing to say, else 1."""
+    """Run ruff, mypy and the checks of Nix files; return 0 if there are no complaints, else 1."""
     commands = [
         ["ruff", "check"],
         ["ruff", "format", "--check"],
@@ -32,7 +32,7 @@ def format_code() -> int:
 
 def _all(commands: list[list[str]]) -> int:
     tools = venv() / "bin"
-    # Not in the checkout, where root's could not be replaced by its owner.
+    # Outside of the checkout, where files of root could not be replaced by the owner.
     caches = cache() / "check"
     places = {"RUFF_CACHE_DIR": str(caches / "ruff"), "MYPY_CACHE_DIR": str(caches / "mypy")}
     environment = dict(os.environ, **places)

@@ -1,8 +1,9 @@
 """
 The command line of the lab: `tests/lab`.
 
-Exit status: 0 done, 1 it did not work (one sentence says why and what to do), 2 typed wrong, and
-that of the command for `run`, `enter`, `all`, `test`, `unit`, `bench`.
+Exit status: 0 for success, 1 for a failure (one sentence gives the reason and the remedy), 2 for a
+wrong command line. `run`, `enter`, `all`, `test`, `unit` and `bench` return the status of their
+command.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from harness import commands
 from harness.errors import LabError
 from harness.places import SUITES, cache, default_suite
 
-# The rest of the line belongs to another program, options and all.
+# The remaining arguments belong to another program, including options.
 PASSED_ON = ("all", "test", "unit", "bench")
 COMMAND_AFTER_DASHES = ("enter", "run")
 EXAMPLES = """\
@@ -32,7 +33,7 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of everything but what is passed on."""
+    """Return the parser for all arguments that are not passed on."""
     top = argparse.ArgumentParser(
         prog="tests/lab",
         description="Whole chatmail relays in Debian containers, and clients around them.",
@@ -53,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         choices=range(1, 9),
         default=1,
         metavar="N",
-        help="for all and test: labs that share the files of tests, at most one per processor",
+        help="for all and test: number of labs that share the test files, at most one per CPU",
     )
     add = top.add_subparsers(dest="command", required=True, metavar="COMMAND").add_parser
     up = add("up", help="boot relays and show two Delta Chat clients talking through each")
@@ -64,27 +65,27 @@ def parser() -> argparse.ArgumentParser:
         metavar="BASE",
         help="forward 127.0.0.1:BASE+25 and so on (default: 10000, 11000 … per relay), or none",
     )
-    add("down", help="take everything down")
+    add("down", help="stop and remove everything")
     add("list", help="list the machines")
-    enter = add("enter", help="a shell or a command on a machine")
+    enter = add("enter", help="open a shell or run a command on a machine")
     enter.add_argument("machine", metavar="MACHINE")
-    add("run", help="a shell or a command among the clients")
-    logs = add("logs", help="journal of one machine or of all")
+    add("run", help="open a shell or run a command among the clients")
+    logs = add("logs", help="show the journal of one machine or of all")
     logs.add_argument("machine", nargs="?", metavar="MACHINE")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until interrupted")
+    logs.add_argument("-f", "--follow", action="store_true", help="follow until interrupted")
     add("image", help="build the machine image if it is not in the cache")
-    add("prepare", help="install what the host lacks, build the image, install the test clients")
-    add("all", help="check, unit, test: everything there is")
-    add("test", help="run pytest among the clients, then take down what it started")
-    add("unit", help="run chatmaild's own tests in the machine image")
-    add("bench", help="run the benchmark among the clients, then take down what it started")
-    add("check", help="types, lint and formatting")
+    add("prepare", help="install missing packages, build the image, install the test clients")
+    add("all", help="run check, unit and test")
+    add("test", help="run pytest among the clients, then remove what it started")
+    add("unit", help="run chatmaild's unit tests in the machine image")
+    add("bench", help="run the benchmark among the clients, then remove what it started")
+    add("check", help="check types, lint and formatting")
     add("format", help="format the code")
     return top
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command of the lab; its exit status."""
+    """Run one command of the lab; return its exit status."""
     own, rest = _split(list(arguments))
     given = parser().parse_args(own)
     signal.signal(signal.SIGTERM, _terminated)
@@ -93,7 +94,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         suite = given.suite or default_suite()
         os.environ["SUITE"] = suite
-        # Nix only evaluates here, and would warn each time that root has no group of builders.
+        # Nix only evaluates here. Without this, it warns each time that root has no group of
+        # builders.
         os.environ.setdefault("NIX_CONFIG", "build-users-group =")
         return _dispatch(given, suite, rest)
     except LabError as problem:
@@ -120,7 +122,7 @@ def _dispatch(given: argparse.Namespace, suite: str, rest: list[str]) -> int:
         case "run":
             return commands.run(rest, suite)
         case "all" | "test" as name:
-            # What one keeps up for a look is found by the commands that follow.
+            # Machines that are kept for inspection must be found by later commands.
             labs = 1 if "--sit" in rest else min(given.labs, os.cpu_count() or 1)
             sharing = {"all": commands.everything, "test": commands.test}
             return sharing[name](rest, suite, labs)
@@ -140,7 +142,7 @@ def _dispatch(given: argparse.Namespace, suite: str, rest: list[str]) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Divide the line into what is ours and what is passed on."""
+    """Divide the arguments into ours and those that are passed on."""
     words = iter(enumerate(arguments))
     for index, word in words:
         if word in ("--suite", "--labs"):
@@ -156,5 +158,5 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:
-    """Let SIGTERM and SIGHUP take the way of ^C, so that what was started is taken down."""
+    """Treat SIGTERM and SIGHUP like ^C, so that everything is stopped."""
     raise KeyboardInterrupt

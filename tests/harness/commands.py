@@ -1,4 +1,4 @@
-"""What the commands of `tests/lab` do."""
+"""The commands of `tests/lab`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.relay import Relay
 from harness.venv import python, venv
 
 DEFAULT_DOMAIN = "_chat.test"
-# What a shell says of a command that ^C ended: 128 + SIGINT.
+# The shell's exit status of a command that ^C ended: 128 + SIGINT.
 INTERRUPTED = 130
 # Measured on two cores of 2023; the first run on a host also downloads and builds.
 ALL_TESTS = "about 15 minutes on two cores, and a few more the first time"
@@ -30,7 +30,7 @@ BENCHMARK = "many minutes; the next run says how long this one took"
 
 
 def prepare(suite: str) -> int:
-    """Install what the host lacks, build the image, install the clients' environment."""
+    """Install what the host lacks, build the image, and install the clients' environment."""
     host.prepare()
     machine_image(suite)
     venv()
@@ -38,14 +38,14 @@ def prepare(suite: str) -> int:
 
 
 def image(suite: str) -> int:
-    """Build the image and print where it is."""
+    """Build the image and print its path."""
     host.prepare()
     print(machine_image(suite))
     return 0
 
 
 def up(domains: Sequence[str], suite: str, ports: str | None) -> int:
-    """Boot relays, show them at work, say how to use them."""
+    """Boot relays, demonstrate them, and explain their use."""
     base = _base(ports)
     wanted = domains or [DEFAULT_DOMAIN]
     host.prepare()
@@ -86,7 +86,7 @@ def _up(domains: Sequence[str], suite: str, base: int | None, *, forwarding: boo
 
 
 def _booted(lab: Lab, domains: Sequence[str]) -> list[Relay]:
-    """Return running relays; if one fails, those that run stay up for a look."""
+    """Return running relays; if one fails, the running ones are kept for inspection."""
     relays: list[Relay] = []
     for domain in domains:
         try:
@@ -105,7 +105,7 @@ def _booted(lab: Lab, domains: Sequence[str]) -> list[Relay]:
 
 
 def down(_suite: str) -> int:
-    """Take everything down."""
+    """Stop and remove everything."""
     host.check_root()
     one_lab.down()
     return 0
@@ -123,7 +123,7 @@ def list_machines(_suite: str) -> int:
 
 
 def enter(name: str, command: Sequence[str]) -> int:
-    """Become a command on a machine."""
+    """Replace this process by a command on a machine."""
     host.check_root()
     whole = machine(name).command(list(command) or ["bash", "-l"])
     os.execvp(whole[0], whole)  # noqa: S606 (a list, and no shell is wanted)
@@ -157,9 +157,9 @@ def logs(name: str | None, *, follow: bool) -> int:
 
 def test(arguments: Sequence[str], suite: str, labs: int) -> int:
     """
-    Run pytest among the clients, and afterwards take down what that started.
+    Run pytest among the clients, and remove afterwards what it started.
 
-    With several labs, each runs the files of tests that no other has taken.
+    With several labs, each runs the test files that no other lab has taken.
     """
     if labs > 1:
         prepare(suite)
@@ -171,7 +171,7 @@ def test(arguments: Sequence[str], suite: str, labs: int) -> int:
 
 
 def everything(arguments: Sequence[str], suite: str, labs: int) -> int:
-    """Check the code, run the unit tests, then the tests among the clients; stop at a failure."""
+    """Check the code, run the unit tests, then the other tests; stop at a failure."""
     prepare(suite)
     name = f"all tests ({suite}, {labs} {'lab' if labs == 1 else 'labs'})"
     with durations.timed(name, ALL_TESTS) as run:
@@ -197,7 +197,7 @@ def unit(arguments: Sequence[str], suite: str) -> int:
 
 
 def check(_suite: str) -> int:
-    """Check types, lint and formatting, without root too."""
+    """Check types, lint and formatting; this works without root."""
     host.prepare_check()
     return code.check()
 
@@ -224,7 +224,7 @@ def _among_clients(arguments: Sequence[str], suite: str) -> int:
 
 
 def _take_down(suite: str, use: Use) -> None:
-    """Take down what nobody asked to keep; another ^C does not leave it half done."""
+    """Remove everything that is not kept; another ^C does not interrupt this."""
     if not use.alone():
         progress.say("· another command uses this lab; the last one takes it down")
         return

@@ -1,8 +1,8 @@
 """
-Distance: a TCP proxy that makes everything arrive later, for kernels without netem.
+Simulates latency: a TCP proxy that delays all data, for kernels without netem.
 
-What is read is written after the one-way delay, in order, however much is on its way: like a long
-cable, and unlike a slow one. A connection costs the round trip that its handshake would have cost.
+Data is written after the one-way delay, in order, and without limiting the throughput. A connection
+takes the additional round trip of its handshake.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 
 CHUNK = 256 * 1024
-# What may be on its way per direction; above delay times throughput of a virtual Ethernet (25 ms of
-# 10 Gbit/s: 31 MB).
+# The maximum amount of data in transit per direction. It exceeds delay times throughput of a
+# virtual Ethernet (25 ms of 10 Gbit/s: 31 MB).
 IN_FLIGHT = 64 * 1024 * 1024
 
 Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 
 
 class Cable:
-    """One direction of one connection: bytes leave `delay` seconds after they came."""
+    """One direction of one connection: data leaves `delay` seconds after it arrived."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float
@@ -36,7 +36,7 @@ class Cable:
         self._changed = asyncio.Event()
 
     async def take(self, not_before: float = 0) -> None:
-        """Read until the end; what comes before `not_before` (loop time) counts as come then."""
+        """Read until the end; data before `not_before` (loop time) counts as arrived then."""
         loop = asyncio.get_running_loop()
         while True:
             while self._bytes > IN_FLIGHT:
@@ -49,7 +49,7 @@ class Cable:
                 return
 
     async def give(self) -> None:
-        """Write what is due, and pass the end on."""
+        """Write the data that is due, and pass on the end."""
         loop = asyncio.get_running_loop()
         while True:
             while not self._flying:
@@ -71,7 +71,7 @@ class Cable:
 
 
 class Distance:
-    """Stands at the address `near` for a host `far`, as if `round_trip` seconds away."""
+    """Listens at the address `near` for a host `far`, as if `round_trip` seconds away."""
 
     def __init__(self, near: str, far: str, round_trip: float) -> None:
         self.near = near
@@ -81,7 +81,7 @@ class Distance:
 
     @contextlib.asynccontextmanager
     async def listening(self, ports: Sequence[int]) -> AsyncIterator[None]:
-        """Carry connections to these ports until the block ends, which cuts those still open."""
+        """Forward connections to these ports until the block ends, which closes open ones."""
         async with contextlib.AsyncExitStack() as stack:
             for port in ports:
                 serve = self._server(port)
@@ -107,8 +107,8 @@ class Distance:
     ) -> None:
         loop = asyncio.get_running_loop()
         one_way = self.round_trip / 2
-        # Over a real distance connect() returns after one round trip; the server accepts when the
-        # third packet arrives.
+        # Over a real distance, connect() returns after one round trip, and the server accepts when
+        # the third packet arrives.
         connected = loop.time() + self.round_trip
         streams = [writer]
         try:
@@ -129,7 +129,7 @@ class Distance:
                 stream.close()
                 await stream.wait_closed()
         except* OSError:
-            pass  # one side broke the connection; the other is told below
+            pass  # one side broke the connection; the other side is closed below
         finally:
             for stream in streams:
                 stream.transport.abort()
@@ -142,7 +142,7 @@ async def _main(near: str, far: str, milliseconds: float, ports: list[int]) -> N
 
 
 if __name__ == "__main__":
-    # NEAR FAR ROUND_TRIP_MS PORT…; says "ready" when it listens, ends with SIGTERM.
+    # NEAR FAR ROUND_TRIP_MS PORT…; prints "ready" when it listens, ends with SIGTERM.
     asyncio.run(
         _main(sys.argv[1], sys.argv[2], float(sys.argv[3]), [int(port) for port in sys.argv[4:]])
     )

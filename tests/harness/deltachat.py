@@ -1,7 +1,7 @@
 """
-Delta Chat core as a client of the lab: accounts that are online, and the first message of two.
+Delta Chat core as a client in the lab: online accounts, and the first messages of two users.
 
-It needs deltachat-rpc-client and -server from the clients' environment and must run among the
+It needs deltachat-rpc-client and -server from the clients' environment, and must run among the
 clients (`tests/lab run`), where the relays' names resolve.
 """
 
@@ -23,7 +23,7 @@ from harness.errors import DeadlineError
 from harness.network import is_address
 from harness.relay import Relay
 
-# Core accepts any certificate only when told so, except for domains that start with `_`.
+# Core accepts any certificate only if configured so, except for domains that start with `_`.
 ACCEPT_ANY_CERTIFICATE = "acceptInvalidCertificates"
 EVENT_SECONDS = 60
 
@@ -35,7 +35,7 @@ class Core:
         self.deltachat = deltachat
 
     def account(self, relay: Relay, name: str = "") -> Account:
-        """Return an online account that is new on the relay, its events so far dropped."""
+        """Return an online account that is new on the relay; its events so far are dropped."""
         address, password = relay.credentials()
         account = self.deltachat.add_account()
         if name:
@@ -45,7 +45,7 @@ class Core:
         return account
 
     def online(self, relay: Relay, count: int) -> list[Account]:
-        """Return several of them."""
+        """Return several online accounts."""
         return [self.account(relay) for _ in range(count)]
 
 
@@ -57,7 +57,7 @@ def address_of(account: Account) -> str:
 
 
 def login(relay: Relay, address: str, password: str) -> dict[str, Any]:
-    """Return the parameters of a login; servers with a name are found by autoconfig."""
+    """Return the parameters of a login; servers of a domain are found by autoconfig."""
     parameters = {"addr": address, "password": password}
     if is_address(relay.domain):
         parameters |= {"imapServer": relay.domain, "smtpServer": relay.domain}
@@ -68,7 +68,7 @@ def login(relay: Relay, address: str, password: str) -> dict[str, Any]:
 
 @contextmanager
 def core(directory: Path) -> Iterator[Core]:
-    """Run a core whose accounts live in `directory`; its log is `core.log` beside them."""
+    """Run core with its accounts in `directory`; its log is `core.log` beside them."""
     server = Path(sys.executable).with_name("deltachat-rpc-server")
     with (directory / "core.log").open("ab") as log:
         environment = {**os.environ, "RUST_LOG": "info"}
@@ -78,7 +78,7 @@ def core(directory: Path) -> Iterator[Core]:
             with rpc:
                 yield Core(DeltaChat(rpc))
         finally:
-            # What its own end leaves open.
+            # The client leaves this open at its end.
             assert rpc.process.stdout
             rpc.process.stdout.close()
             rpc.process.wait(timeout=EVENT_SECONDS)
@@ -91,9 +91,9 @@ def await_event(
     seconds: float = EVENT_SECONDS,
 ) -> AttrDict:
     """
-    Wait for the next event of a kind for which `wanted` is true; events before it are dropped.
+    Wait for the next event of a kind for which `wanted` is true; earlier events are dropped.
 
-    Raises DeadlineError with the kinds and warnings of what came instead.
+    Raises DeadlineError with the kinds and warnings that came instead.
     """
     queue = account.manager.rpc.get_queue(account.id)
     deadline = time.monotonic() + seconds
@@ -124,14 +124,14 @@ def await_message(account: Account, text: str, seconds: float = EVENT_SECONDS) -
 
 @dataclass(frozen=True)
 class Exchange:
-    """How long an encrypted message took from `send` to the other side's event, in seconds."""
+    """The time of an encrypted message from `send` to the other side's event, in seconds."""
 
     there: float
     back: float
 
 
 def exchange(alice: Account, bob: Account) -> Exchange:
-    """Let two online accounts write to each other once; ValueError if it was not encrypted."""
+    """Let two online accounts write to each other; raises ValueError if it was not encrypted."""
     chat = alice.create_chat(bob)
     bob.create_chat(alice)
     return Exchange(

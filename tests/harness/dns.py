@@ -1,10 +1,10 @@
 """
-The lab's DNS: a root zone of its own, every zone published, and a resolver for the clients.
+The lab's DNS: its own root zone, all published zones, and a resolver for the clients.
 
-Both servers run on one machine, Knot at 192.0.2.53 and unbound at 192.0.2.54. Relays resolve as
-they do in production, from the root down; only their root hints point here. What nobody published
-does not exist: NXDOMAIN, at once. Nobody in the lab keeps an answer, so that a test can change a
-name under a relay's feet.
+Both servers run on one machine, Knot at 192.0.2.53 and unbound at 192.0.2.54. Relays resolve names
+as in production, from the root down, but with the lab's root hints. Names that were not published
+do not exist: NXDOMAIN at once. Answers are not cached in the lab, so that a test can change a name
+at any time.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ MACHINE = "dns"
 ROOT_SERVER = "ns.root-servers.lab."
 ADDRESSES = f"{ROOT_SERVER} 0 A {address4(DNS)}\n{ROOT_SERVER} 0 AAAA {address6(DNS)}\n"
 HINTS = f". 0 NS {ROOT_SERVER}\n{ADDRESSES}"
-# unbound answers these names itself (RFC 6761, RFC 6303); in the lab they are names like others.
+# unbound answers these names itself (RFC 6761, RFC 6303); in the lab they are ordinary names.
 OWN_NAMES = ("test.", "2.0.192.in-addr.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa.")
-# A relay prints its zone with a TTL of an hour; a test changes names within seconds.
+# A relay prints its zone with a TTL of an hour, but tests change names within seconds.
 UNBOUND_IN_THE_LAB = "server:\n  cache-max-ttl: 0\n  cache-max-negative-ttl: 0\n" + "".join(
     f'  local-zone: "{name}" nodefault\n' for name in OWN_NAMES
 )
 RESOLV_CONF = f"nameserver {address4(RESOLVER)}\noptions timeout:2 attempts:2\n"
 
 ZONES = "/var/lib/knot/lab"
-# Whoever holds this key may change zones by RFC 2136, until they are published anew.
+# Clients with this key may change zones by RFC 2136, until the zones are published again.
 UPDATE_SECRET = "bGFiLXVwZGF0ZS1sYWItdXBkYXRlLWxhYi11cGRhdGUh"
 UPDATE_KEY = f'key "lab-update" {{ algorithm hmac-sha256; secret "{UPDATE_SECRET}"; }};\n'
 KNOT = f"""\
@@ -86,7 +86,7 @@ Record = tuple[str, str, str]
 
 
 class State(TypedDict):
-    """What survives from one command to the next."""
+    """The state that is kept between commands."""
 
     serial: int
     zones: dict[str, str]
@@ -101,10 +101,10 @@ class Dns:
 
     @classmethod
     def up(cls, image: Path) -> Dns:
-        """The lab's DNS, booted if it is not running."""
+        """Return the lab's DNS; boot it if necessary."""
         machine = machines().get(MACHINE)
         if machine and not machine.running():
-            # Its disk may be half made, and has nothing that is not in the lab's state.
+            # Its disk may be incomplete, and contains nothing that is not in the lab's state.
             machine.remove()
             machine = None
         booted = machine is not None
@@ -129,8 +129,9 @@ class Dns:
         """
         Replace a zone by these records: name, type, data.
 
-        "@" is the zone itself, the data of a TXT record the bare string. Returns when the server
-        answers from it. A `signed` zone has DNSSEC; who shall see that needs its `trust_anchor`.
+        "@" is the zone itself, and the data of a TXT record is the string without quotes. Returns
+        when the server answers with the new zone. A `signed` zone has DNSSEC; resolvers need its
+        `trust_anchor` to validate it.
         """
         lines = [
             f"{name} {kind} {_quoted(data) if kind == 'TXT' else data}"
@@ -142,15 +143,16 @@ class Dns:
         """
         Replace a zone by records in master file format (RFC 1035 5).
 
-        SOA and NS are added.
+        SOA and NS records are added.
         """
         self._change(zone, text, signed=signed)
 
     def trust_anchor(self, zone: str) -> str:
         """
-        The key-signing DNSKEY (RFC 4034 2) of a signed zone, as unbound takes it.
+        Return the key-signing DNSKEY (RFC 4034 2) of a signed zone, as unbound needs it.
 
-        The root above it is not signed. Not a DS by keymgr, which is not in every Debian's knot.
+        The root above it is not signed. keymgr's DS is not used, because some versions of Debian's
+        knot lack it.
         """
         apex = f"{zone.rstrip('.')}."
         said = self.machine.run(["knotc", "zone-read", apex, apex, "DNSKEY"]).out
@@ -159,11 +161,11 @@ class Dns:
         )
 
     def remove(self, zone: str) -> None:
-        """Make a zone unknown again."""
+        """Delete a zone."""
         self._change(zone, None)
 
     def zones(self) -> dict[str, str]:
-        """What is published: zone (without the last dot) -> text."""
+        """Return the published zones: zone (without trailing dot) -> text."""
         return self._state()["zones"]
 
     def _change(self, zone: str, text: str | None, *, signed: bool = False) -> None:
@@ -193,11 +195,11 @@ class Dns:
                 self._await_serial(changed, now["serial"])
 
     def _await_serial(self, zone: str, serial: int) -> None:
-        """`zone-read` reads from the server's memory, so it shows what is being answered."""
+        """`zone-read` reads the server's memory, so it shows what the server answers."""
 
         def answered() -> bool:
             soa = self.machine.run(["knotc", "zone-read", zone, "@", "SOA"]).out.split()
-            # Signing takes a serial of its own.
+            # Signing changes the serial.
             return serial <= int(soa[-5]) <= serial + 1
 
         wait_until(answered, f"the zone {zone} with serial {serial}", timeout=10)
@@ -213,7 +215,7 @@ class Dns:
         return {"serial": 1, "zones": {}, "signed": []}
 
     def _files(self) -> dict[str, File]:
-        """Knot's configuration and all zone files, from the lab's state."""
+        """Return Knot's configuration and all zone files, from the lab's state."""
         now = self._state()
         zones, serial = now["zones"], now["serial"]
         soa = f"@ 0 SOA {ROOT_SERVER} hostmaster.root-servers.lab. {serial} 3600 600 86400 0\n"
@@ -238,6 +240,6 @@ def _file(zone: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A TXT string in master file format, cut at 255 bytes (RFC 1035 3.3)."""
+    """Return a TXT string in master file format, split at 255 bytes (RFC 1035 3.3)."""
     parts = [text[start : start + 255] for start in range(0, len(text), 255)] or [""]
     return " ".join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)

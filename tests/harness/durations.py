@@ -1,4 +1,4 @@
-"""How long a whole run takes: said at its start, from the last one on this host."""
+"""Announces how long a run takes, based on the last one on this host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = "durations.json"
 
 @dataclass
 class Run:
-    """A run that is being timed; only one that says `complete` is remembered."""
+    """A timed run; only a `complete` one is remembered."""
 
     complete: bool = False
 
@@ -24,9 +24,9 @@ class Run:
 @contextmanager
 def timed(name: str, usual: str) -> Iterator[Run]:
     """
-    Say how long `name` takes, run it, and remember how long it took if it was complete.
+    Announce the duration of `name`, run it, and remember its duration if it was complete.
 
-    `usual` is said until there was such a run on this host.
+    `usual` is announced before the first such run on this host.
     """
     started = time.monotonic()
     before = _load().get(name)
@@ -42,7 +42,7 @@ def timed(name: str, usual: str) -> Iterator[Run]:
 
 
 def spoken(seconds: float) -> str:
-    """Return a duration as people say it."""
+    """Return a duration in words."""
     if seconds < 90:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes"

@@ -1,4 +1,4 @@
-"""The errors of the lab: each one sentence for the person at the terminal, remedy included."""
+"""The errors of the lab: each is one sentence for the user, with a remedy."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from pathlib import Path
 
 
 class LabError(Exception):
-    """Something the lab needs is missing or went wrong; `str()` is the sentence to show."""
+    """Something that the lab needs is missing or failed; `str()` is the sentence to show."""
 
 
 class DeadlineError(LabError):
-    """A deadline passed; the message says what was awaited, how long, and what was seen last."""
+    """A deadline passed; the message says what was expected, how long, and what was seen last."""
 
 
 class CommandFailedError(LabError):
-    """A command ended with another status than 0; the message carries the end of what it said."""
+    """A command failed; the message contains the end of its output."""
 
     def __init__(self, command: str, status: int, output: str) -> None:
         self.command = command
@@ -35,6 +35,6 @@ class FullDiskError(LabError):
 
 
 def is_full(output: str) -> bool:
-    """Whether a command said that a disk is full: in the words of the C library or of apt."""
+    """Return whether a command reported a full disk, in the words of the C library or of apt."""
     said = ("No space left on device", "Disk quota exceeded", "enough free space")
     return any(words in output for words in said)

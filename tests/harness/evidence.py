@@ -1,7 +1,7 @@
 """
-What a failed test leaves: the journal, units and mail queue of every machine, and transcripts.
+Saves evidence of a failed test: journal, units and mail queue of every machine, and transcripts.
 
-It lies in tests/evidence/<test id>/, and tests/evidence/last leads to the newest.
+It is in tests/evidence/<test id>/, and tests/evidence/last links to the newest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.errors import LabError
 from harness.machine import Machine, machines
 from harness.places import EVIDENCE
 
-# Exists in the lab's state directory while a failed test's machines are to be kept up.
+# This file in the lab's state directory means that a failed test's machines are kept.
 SIT = "sit"
 COMMANDS = {
     "journal.txt": ["journalctl", "--no-pager", "--output=short-precise"],
@@ -29,17 +29,17 @@ _transcripts: dict[str, Callable[[], str]] = {}
 
 
 def attach(name: str, text: Callable[[], str]) -> None:
-    """Have `text()` written beside the journals, as `name`, if the running test fails."""
+    """Save `text()` beside the journals, as `name`, if the running test fails."""
     _transcripts[name] = text
 
 
 def forget() -> None:
-    """Begin a new test: transcripts of the one before are not its own."""
+    """Start a new test without the transcripts of the previous one."""
     _transcripts.clear()
 
 
 def collect(test: str, report: str) -> Path:
-    """Write everything into the test's directory, and fail nothing a second time."""
+    """Write everything to the test's directory; errors in this are only recorded."""
     directory = EVIDENCE / re.sub(r"[^\w.\[\]-]+", "-", test).strip("-")[:150]
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)

@@ -1,8 +1,8 @@
 """
-Loopback ports of the host that lead to a machine, without any route between the two.
+Forwards loopback ports of the host to a machine, without a route between the two.
 
-A small process listens on 127.0.0.1 while it is still in the host's network, then moves into the
-clients' namespace and connects from there: to the machine it is one more client.
+A small process listens on 127.0.0.1 in the host's network, then moves to the clients' namespace and
+connects from there. For the machine it is another client.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ CHUNK_BYTES = 65536
 
 def start(machine: Machine, ports: list[int], base: int | None) -> dict[int, int]:
     """
-    Forward 127.0.0.1:(base + port) to each port of a machine; returns machine port -> host port.
+    Forward 127.0.0.1:(base + port) to each port of a machine; return machine port -> host port.
 
-    Forwards that run are kept. Without a base the first free thousand from 10000 on is taken.
+    Existing forwards are kept. Without a base, the first free thousand from 10000 on is used.
     """
     with locked(state() / "forwards.lock"):
         known = _load()
@@ -65,7 +65,7 @@ def start(machine: Machine, ports: list[int], base: int | None) -> dict[int, int
 
 
 def stop(name: str) -> None:
-    """End the forwards of a machine."""
+    """Stop the forwards of a machine."""
     with locked(state() / "forwards.lock"):
         known = _load()
         if name in known:
@@ -74,23 +74,23 @@ def stop(name: str) -> None:
 
 
 def stop_all() -> None:
-    """End every forward of this lab."""
+    """Stop all forwards of this lab."""
     for name in _load():
         stop(name)
 
 
 def running() -> dict[str, dict[int, int]]:
-    """Machine -> its port -> the host's port, for forwards that are there now."""
+    """Return the current forwards: machine -> its port -> the host's port."""
     return {name: ports for name, (process, ports) in _load().items() if process.alive()}
 
 
 def processes() -> set[Process]:
-    """Return the processes that forward; they are among the clients."""
+    """Return the forwarding processes, which are among the clients."""
     return {process for process, _ in _load().values()}
 
 
 def _free_base(ports: list[int], taken: set[int]) -> int:
-    """The first thousand in which nothing else on this host listens."""
+    """Return the first thousand in which no process on this host listens."""
     for base in range(BASE, LAST, STEP):
         if base not in taken:
             used = _used(ports, base)
@@ -101,7 +101,7 @@ def _free_base(ports: list[int], taken: set[int]) -> int:
 
 
 def _used(ports: list[int], base: int) -> int | None:
-    """The first of these ports that something on this host listens on."""
+    """Return the first of these ports on which a process of this host listens."""
     for port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

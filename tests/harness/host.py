@@ -1,7 +1,7 @@
 """
-What the lab needs of its host: root, Debian, a few packages, which are installed if missing.
+The host's requirements: root, Debian, and a few packages, which are installed if missing.
 
-Works on Debian 12 and 13, whatever PID 1 is and however the control groups are laid out.
+Works on Debian 12 and 13, with any init system and any layout of control groups.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness import progress
 from harness.errors import CommandFailedError, LabError
 from harness.process import execute, on_host
 
-# command -> the Debian package that has it
+# command -> Debian package
 COMMANDS = {
     "mmdebstrap": "mmdebstrap",
     "systemd-nspawn": "systemd-container",
@@ -35,7 +35,7 @@ APT_TIMEOUT_SECONDS = 900
 
 
 def check_root() -> None:
-    """Refuse to go on without root, in one sentence."""
+    """Raise LabError unless this runs as root."""
     if os.geteuid() != 0:
         raise LabError(
             "the lab makes network namespaces and mounts and so needs root; run it with sudo"
@@ -43,7 +43,7 @@ def check_root() -> None:
 
 
 def missing_packages() -> list[str]:
-    """Debian packages that must be installed before the lab can run."""
+    """Return the Debian packages that must be installed before the lab can run."""
     missing = {package for command, package in COMMANDS.items() if not shutil.which(command)}
     if not KEYRING.exists():
         missing.add("debian-archive-keyring")
@@ -53,7 +53,7 @@ def missing_packages() -> list[str]:
 
 
 def prepare() -> None:
-    """Check the host, install what is missing, raise the kernel's limits."""
+    """Check the host, install missing packages, and raise kernel limits."""
     check_root()
     if not shutil.which("apt-get"):
         raise LabError(
@@ -77,7 +77,7 @@ def prepare() -> None:
 
 
 def prepare_check() -> None:
-    """Install what `check` needs, or without root go on with what there is."""
+    """Install what `check` needs; without root, continue with what is installed."""
     if os.geteuid() == 0:
         prepare()
     elif "python3-venv" in missing_packages():
@@ -88,7 +88,7 @@ def prepare_check() -> None:
 
 
 def install(packages: list[str]) -> None:
-    """Install Debian packages without a question asked."""
+    """Install Debian packages non-interactively."""
     command = ["apt-get", "-q", "-o", f"DPkg::Lock::Timeout={APT_LOCK_SECONDS}"]
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", NEEDRESTART_SUSPEND="1")
     wanted = [*command, "install", "-y", "--no-install-recommends", *packages]
@@ -110,7 +110,7 @@ def install(packages: list[str]) -> None:
 
 
 def _apt(command: list[str], environment: dict[str, str]) -> None:
-    """Run apt-get; on ^C it ends by itself, with no package half installed."""
+    """Run apt-get; after ^C it ends by itself, without half-installed packages."""
     execute(
         on_host(command),
         timeout=APT_TIMEOUT_SECONDS,
@@ -120,7 +120,7 @@ def _apt(command: list[str], environment: dict[str, str]) -> None:
 
 
 def mirror() -> str:
-    """The Debian mirror this host itself uses, from apt's own reading of its sources."""
+    """Return the Debian mirror of this host, according to apt."""
     codename = _os_release("VERSION_CODENAME")
     for attempt in range(2):
         targets = execute(
@@ -149,7 +149,7 @@ def mirror() -> str:
 
 
 def proxy_options() -> list[str]:
-    """The host's own apt proxy settings, as mmdebstrap options."""
+    """Return the host's apt proxy settings as mmdebstrap options."""
     lines = execute(["apt-config", "dump"]).out.splitlines()
     return [
         f"--aptopt={line.strip()}"
@@ -159,7 +159,7 @@ def proxy_options() -> list[str]:
 
 
 def raise_limit(key: str, value: int) -> None:
-    """Raise a limit of the kernel, which machines share with the host; it is not put back."""
+    """Raise a kernel limit, which machines share with the host; it is not lowered again."""
     path = Path("/proc/sys") / key.replace(".", "/")
     if int(path.read_text()) < value:
         progress.say(

@@ -1,9 +1,9 @@
 """
 The machine image: a Debian root file system with every daemon that a relay may run.
 
-It is built once per suite and kept in the cache, in a directory named after a hash of everything
-that goes in, so a changed list of packages is a new image. Machines are overlays on it
-(`machine.py`); nothing ever writes to a finished image.
+It is built once per suite and cached in a directory that is named by a hash of its inputs, so a
+changed list of packages makes a new image. Machines are overlays on it (`machine.py`); a finished
+image never changes.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ PACKAGES = [
     "python3-hypothesis", "python3-h11", "coturn",
 ]
 
-# Packages start nothing by themselves: a machine runs what its owner enables.
+# Packages start no services; a machine runs what is enabled on it.
 PRESET = "disable *\n"
-# Of no use in a container, and each costs boot time.
+# These are not needed in a container, and each costs boot time.
 MASKED = [
     "console-getty.service", "getty@.service", "systemd-firstboot.service", "ldconfig.service",
     "systemd-journal-catalog-update.service", "systemd-update-done.service",
@@ -53,7 +53,7 @@ ENABLED_BY_PACKAGES = [
 JOURNAL = (
     "[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\nForwardToSyslog=no\nForwardToWall=no\n"
 )
-# invoke-rc.d(8) asks this program: 101 is no.
+# invoke-rc.d(8) asks this program: 101 forbids the action.
 NO_DAEMONS = (
     "printf '#!/bin/sh\\nexit 101\\n' > \"$1/usr/sbin/policy-rc.d\"; "
     'chmod 755 "$1/usr/sbin/policy-rc.d"'
@@ -62,7 +62,7 @@ BUILD_TIMEOUT_SECONDS = 1800
 
 
 def inputs(suite: str) -> dict[str, object]:
-    """Everything that decides what an image contains."""
+    """Return everything that determines the content of an image."""
     dovecot = [HARNESS / "dovecot.py", CHECKOUT / "pkgs" / "dovecot" / "notify-delay-ms"]
     return {
         "suite": suite,
@@ -78,7 +78,7 @@ def inputs(suite: str) -> dict[str, object]:
 
 
 def image(suite: str) -> Path:
-    """The root directory of the suite's image, built now if it is not in the cache."""
+    """Return the root directory of the suite's image; build it if it is not cached."""
     key = hashlib.sha256(json.dumps(inputs(suite), sort_keys=True).encode()).hexdigest()[:12]
     shelf = cache() / "images"
     wanted = shelf / f"{suite}-{key}"
@@ -104,19 +104,19 @@ def _build(suite: str, wanted: Path) -> None:
 
 
 def _install(suite: str, building: Path) -> None:
-    """Make a root file system of Debian's packages."""
+    """Create a root file system of Debian packages."""
     # fmt: off
     command = [
-        # In a process namespace that ends with unshare, so that ^C leaves no apt or dpkg behind.
+        # In a process namespace that ends with unshare, so that ^C leaves no apt or dpkg process.
         "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
         "mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
         '--aptopt=Acquire::Retries "3"', *host.proxy_options(),
-        # Users and units of packages are made in the chroot; daemons must not be started there.
+        # Users and units of packages are created in the chroot, but no daemons are started.
         f"--essential-hook={NO_DAEMONS}", '--customize-hook=rm "$1/usr/sbin/policy-rc.d"',
     ]
     # fmt: on
     if suite != "trixie":
-        # A testing suite's index expires within days on a mirror that lags behind.
+        # On a mirror that lags behind, the index of a testing suite expires within days.
         command.append('--aptopt=Acquire::Check-Valid-Until "false"')
     source = host.mirror()
     try:
@@ -133,7 +133,7 @@ def _install(suite: str, building: Path) -> None:
 
 
 def _furnish(root: Path) -> None:
-    """Make of bare packages a machine that boots quickly and as nobody in particular."""
+    """Turn bare packages into a machine that boots quickly and has no identity."""
     (root / "etc/systemd/system-preset").mkdir(parents=True, exist_ok=True)
     (root / "etc/systemd/system-preset/00-lab.preset").write_text(PRESET)
     (root / "etc/systemd/journald.conf.d").mkdir(parents=True, exist_ok=True)
@@ -150,11 +150,11 @@ def _furnish(root: Path) -> None:
     _chroot(root, "systemctl", "mask", "--quiet", *MASKED)
     _chroot(root, "systemctl", "set-default", "--quiet", "multi-user.target")
     for keys in (root / "etc/ssl/private").glob("ssl-cert-snakeoil.key"):
-        keys.unlink()  # the same on every machine: no daemon may come to lean on it
+        keys.unlink()  # the same on every machine, so no daemon may depend on it
 
 
 def _patched_dovecot(root: Path, suite: str) -> None:
-    """Let `harness.dovecot`, where present, put its own build of Dovecot in place of Debian's."""
+    """Replace Debian's Dovecot by that of `harness.dovecot`, if present."""
     if importlib.util.find_spec("harness.dovecot"):
         module = importlib.import_module("harness.dovecot")
         module.apply(root, suite, cache())
@@ -171,7 +171,7 @@ def _remove_unfinished(shelf: Path, suite: str) -> None:
 
 
 def _prune(shelf: Path, suite: str) -> None:
-    """Remove the suite's images that nobody has used for days and no machine stands on."""
+    """Remove the suite's images that were unused for days and have no machines."""
     machines = Path("/run/chatmail-lab").glob("*/machines/*.json")
     used = "".join(record.read_text() for record in machines)
     for old in shelf.glob(f"{suite}-*"):

@@ -1,9 +1,9 @@
 """
-Commands among the clients: the clients' network namespace, and names that resolve in the lab.
+Commands among the clients: the clients' network namespace, with names that resolve in the lab.
 
-resolv.conf and nsswitch.conf are replaced in a mount namespace of the command's own; the host keeps
-its. In LAB_HOST_PID the command finds the number of a process that stayed outside, by which the
-harness reaches the host from in there.
+The command has its own mount namespace with another resolv.conf and nsswitch.conf; the host's do
+not change. LAB_HOST_PID is the ID of a process outside, through which the harness reaches the host
+from inside.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.places import TESTS, default_suite, state
 from harness.process import HOST_PID_VARIABLE, host_path
 from harness.venv import venv
 
-# No resolver daemon of the host may answer for the lab: `dns` alone, and no nscd in front of it.
+# No resolver daemon of the host may answer for the lab: only `dns`, without nscd.
 NSSWITCH = """\
 passwd: files
 group: files
@@ -43,7 +43,7 @@ exec "$@"
 
 
 def prefix() -> list[str]:
-    """The beginning of a host command that runs among the clients."""
+    """Return the beginning of a host command that runs among the clients."""
     files = state() / "clients"
     where = host_path(files)
     where.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def prefix() -> list[str]:
                 f"this host has no {needed}, over which the lab lays its own; create an empty one"
             )
     link = network.clients()
-    # Slave: what the host mounts later is seen, what is mounted here is not.
+    # Slave propagation: later mounts of the host are visible here, but not the other way round.
     private = ["unshare", "--mount", "--propagation", "slave", "--"]
     return [
         "nsenter",
@@ -71,7 +71,7 @@ def prefix() -> list[str]:
 
 
 def environment(suite: str) -> dict[str, str]:
-    """What a command among the clients finds in its environment."""
+    """Return the environment of a command among the clients."""
     paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
@@ -79,16 +79,16 @@ def environment(suite: str) -> dict[str, str]:
         "LAB_CA": str(authority().certificate_file),
         "SUITE": suite,
         "PYTHONPATH": ":".join(dict.fromkeys(paths)),
-        # So that `run -- pytest` and `run -- python` are those that have the clients.
+        # So that `run -- pytest` and `run -- python` use the clients' environment.
         "PATH": f"{venv() / 'bin'}:{os.environ['PATH']}",
     }
 
 
 def run(command: Sequence[str], suite: str | None = None) -> int:
     """
-    Run a command among the clients on this terminal; its exit status.
+    Run a command among the clients on this terminal; return its exit status.
 
-    A command that a signal ended has status 128 + number, as in a shell.
+    A command that was ended by a signal has the status 128 + number, as in a shell.
     """
     if os.environ.get(HOST_PID_VARIABLE):
         raise LabError("this is already a command among the clients; run the command itself")
@@ -98,8 +98,8 @@ def run(command: Sequence[str], suite: str | None = None) -> int:
     if not shutil.which(command[0], path=variables["PATH"]):
         raise LabError(f"the command `{command[0]}` is not on this host")
     beginning = prefix()
-    # ^C belongs to the command, which has got it too; this process waits for what it makes of it.
-    # Not SIG_IGN, which the command would inherit.
+    # The command gets ^C too, and this process waits for its reaction. SIG_IGN cannot be used,
+    # because the command would inherit it.
     previous = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
         with subprocess.Popen([*beginning, *command], env=variables) as child:

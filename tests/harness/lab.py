@@ -1,4 +1,4 @@
-"""The lab: one network, its DNS and CA, the clients, and as many relays as asked for."""
+"""The lab: a network with its DNS and CA, the clients, and any number of relays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEPT = "kept"
 
 
 class Lab:
-    """What tests get: relays by domain and everything around them, booted when first asked for."""
+    """The tests' view: relays by domain with everything around them, booted at first use."""
 
     def __init__(self, suite: str | None = None) -> None:
         self.suite = suite or default_suite()
@@ -38,7 +38,7 @@ class Lab:
 
     @property
     def ca(self) -> Authority:
-        """The lab's certificate authority; machines trust it, clients find it as $LAB_CA."""
+        """The lab's certificate authority; machines trust it, and clients find it at $LAB_CA."""
         return authority()
 
     @property
@@ -55,7 +55,7 @@ class Lab:
         return self._dns
 
     def machine(self, name: str) -> Machine:
-        """Return a plain running machine of this name that is on the network and does nothing."""
+        """Return a running machine of this name on the network, without any service."""
         found = machines().get(name)
         if found is None:
             _ = self.dns
@@ -66,9 +66,10 @@ class Lab:
 
     def relay(self, domain: str, settings: Settings | None = None) -> Relay:
         """
-        Return the running relay of this domain and these settings.
+        Return the running relay of this domain with these settings.
 
-        One that runs is taken as it is if nothing that makes it has changed, else made anew, empty.
+        A running relay is reused if nothing about it has changed; otherwise it is created again,
+        empty.
         """
         dns = self.dns
         machine = machines().get(domain)
@@ -93,12 +94,12 @@ class Lab:
             running = Relay(domain, machine, dns, wanted, value)
             running.wait_ready()
             running.publish()
-            # Only now: one that never came up is not to be taken for a relay later.
+            # Only now, so that a relay that never came up is not reused later.
             machine.note("contents", relay.fingerprint(value, wanted))
         return running
 
     def relays(self) -> list[Relay]:
-        """Every relay that runs now, as it was last configured."""
+        """Return all running relays, as last configured."""
         return [
             Relay(found.name, found, self.dns, settings, evaluate(settings))
             for found in machines().values()
@@ -107,7 +108,7 @@ class Lab:
         ]
 
     def stop(self, running: Relay | Machine) -> None:
-        """Take a relay or machine away, its zone with it."""
+        """Remove a relay or machine, and its zone."""
         machine = running.machine if isinstance(running, Relay) else running
         forward.stop(machine.name)
         machine.remove()
@@ -115,11 +116,11 @@ class Lab:
             self.dns.remove(machine.name)
 
     def keep(self, machine: Machine) -> None:
-        """Leave a machine up when the tests that use it are over."""
+        """Keep a machine when the tests that use it are over."""
         machine.note(KEPT, "yes")
 
     def stop_all_but_kept(self) -> None:
-        """Take away every machine that nobody asked to keep; without any left, the whole lab."""
+        """Remove every machine that is not kept; if none is left, the whole lab."""
         every = machines()
         if not any(KEPT in machine.notes for machine in every.values()):
             down()
@@ -131,13 +132,13 @@ class Lab:
 
 
 def refuse(domain: str) -> None:
-    """Raise LabError if there can be no relay of this domain; nothing is started for it."""
+    """Raise LabError if a relay cannot have this domain; nothing is started."""
     numbers = refuse_name(domain) or (network.FIRST_MACHINE,)
     evaluate(relay.whole({}, domain, Link("", numbers)))
 
 
 def down() -> None:
-    """Take everything down that this checkout's lab has on this host; images and CA stay cached."""
+    """Remove everything of this checkout's lab; images and CA stay cached."""
     forward.stop_all()
     network.end_clients()
     for machine in machines().values():

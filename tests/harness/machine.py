@@ -1,8 +1,8 @@
 """
-A machine: an overlay on the image, systemd as its PID 1, an address on the lab's network.
+A machine: an overlay on the image, systemd as its PID 1, and an address on the lab's network.
 
-What is known about a machine stands in a record under the lab's state directory, so that one
-command can start it and another enter or stop it.
+A record in the lab's state directory describes a machine, so that one command can start it and
+another can enter or stop it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ POWEROFF_SECONDS = 60
 
 
 def records() -> Path:
-    """Where this lab's machines are recorded."""
+    """Return the directory of the machines' records."""
     return host_path(state() / "machines")
 
 
@@ -35,7 +35,7 @@ class Machine(Shell):
     """
     One machine of the lab.
 
-    `start` boots it; commands and files work while it is off too, on its disk alone.
+    `start` boots it. Commands and files also work while it is off, on its disk.
     """
 
     name: str
@@ -51,9 +51,9 @@ class Machine(Shell):
     @classmethod
     def create(cls, name: str, image: Path, numbers: tuple[int, ...] = ()) -> Machine:
         """
-        A new machine, switched off, with an empty disk and a place on the network.
+        Create a machine that is switched off, with an empty disk and an address.
 
-        `numbers` are the last octets of its addresses, chosen if empty.
+        `numbers` are the last octets of its addresses; chosen if empty.
         """
         refuse_name(name)
         with locked(state() / "machines.lock"):
@@ -99,14 +99,14 @@ class Machine(Shell):
 
     @property
     def console(self) -> Path:
-        """What it wrote to its console."""
+        """Its console output."""
         return self.disk / nspawn.CONSOLE
 
     def start(self) -> None:
         """
-        Boot it and wait until systemd says that start-up is finished.
+        Boot it and wait until systemd reports the end of the start-up.
 
-        Services may have failed nevertheless: `failed_units`.
+        Services may have failed nevertheless: see `failed_units`.
         """
         if self.running():
             return
@@ -115,7 +115,7 @@ class Machine(Shell):
         self._record()
 
     def poweroff(self) -> None:
-        """Shut it down in order, as `systemctl poweroff` inside would; its disk stays."""
+        """Shut it down in an orderly way; its disk stays."""
         if not self.running() or not self.leader or not self.nspawn:
             return
         # systemd(1), SIGNALS: SIGRTMIN+4 starts poweroff.target.
@@ -128,7 +128,7 @@ class Machine(Shell):
         self._ended()
 
     def kill(self) -> None:
-        """Pull the plug: every process in it dies at once; its disk stays as it is."""
+        """Simulate a power failure: all processes die at once, and the disk stays as it is."""
         if self.leader and self.leader.alive():
             os.kill(self.leader.pid, signal.SIGKILL)
         if self.nspawn and not self.nspawn.wait(10):
@@ -136,7 +136,7 @@ class Machine(Shell):
         self._ended()
 
     def remove(self) -> None:
-        """Kill it and forget it: disk, network place, record."""
+        """Kill it and delete its disk, network namespace and record."""
         self.kill()
         network.end_inside(self.link)
         network.detach(self.link)
@@ -144,7 +144,7 @@ class Machine(Shell):
         (records() / f"{self.name}.json").unlink(missing_ok=True)
 
     def note(self, key: str, text: str) -> None:
-        """Keep a remark about it in its record, for later commands (`notes`)."""
+        """Store a remark in its record, for later commands (`notes`)."""
         self.notes[key] = text
         self._record()
 
@@ -161,14 +161,14 @@ class Machine(Shell):
 
 
 def refuse_name(name: str) -> tuple[int, ...]:
-    """Raise LabError for what cannot name a machine; the number of one that is an address."""
+    """Raise LabError if this cannot be a machine's name; return the number of an IP address."""
     if not re.fullmatch(r"[a-z0-9_][a-z0-9_.-]{0,60}", name):
         raise LabError(f"{name!r} cannot name a machine; use a domain such as _chat.test")
     return network.number_of(name)
 
 
 def machines() -> dict[str, Machine]:
-    """Every machine this lab has, running or not, by name."""
+    """Return all machines of this lab by name, running or not."""
     found = {}
     for path in sorted(records().glob("*.json")):
         record = json.loads(path.read_text())
@@ -184,7 +184,7 @@ def machines() -> dict[str, Machine]:
 
 
 def machine(name: str) -> Machine:
-    """The machine of that name, or an error that lists those there are."""
+    """Return the machine of this name, or raise an error that lists all names."""
     known = machines()
     if name not in known:
         there = ", ".join(known) or "none; start one with: tests/lab up"

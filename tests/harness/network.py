@@ -1,9 +1,9 @@
 """
-The lab's network: an Ethernet of its own that leads nowhere.
+The lab's network: a separate Ethernet without a route outside.
 
-A bridge in its own namespace joins one veth pair per machine and one for the clients. Addresses
-come from the documentation ranges (RFC 5737: 192.0.2.0/24, RFC 3849: 2001:db8::/64); there is no
-route out, so what leaves the lab fails at once.
+A bridge in its own namespace joins one veth pair per machine and one for the clients. Addresses are
+from the documentation ranges (RFC 5737: 192.0.2.0/24, RFC 3849: 2001:db8::/64). There is no route
+outside, so connections to other addresses fail at once.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ NETNS = Path("/run/netns")
 DNS, RESOLVER = 53, 54
 FIRST_MACHINE, LAST_MACHINE = 10, 49
 RELAYS_AT_ADDRESSES = range(60, 80)
-CLIENTS = tuple(range(100, 116))  # several, because limits per client address are among the claims
+CLIENTS = tuple(range(100, 116))  # several, because tests need limits per client address
 
 
 def address4(number: int) -> str:
-    """The lab's IPv4 address with this last octet."""
+    """Return the lab's IPv4 address with this last octet."""
     return f"192.0.2.{number}"
 
 
 def address6(number: int) -> str:
-    """The IPv6 address of the same host, with the same digits."""
+    """Return the IPv6 address of the same host, with the same digits."""
     return f"2001:db8::{number}"
 
 
@@ -44,9 +44,9 @@ def is_address(domain: str) -> bool:
 
 def number_of(domain: str) -> tuple[int, ...]:
     """
-    Return the last octet of a domain that is an address of the lab's; () for a name.
+    Return the last octet of a domain that is an IP address of the lab, or () for a name.
 
-    Machines with names get theirs from elsewhere, so that one is free.
+    Machines with names use another range, so this address is free.
     """
     if not is_address(domain):
         return ()
@@ -58,20 +58,20 @@ def number_of(domain: str) -> tuple[int, ...]:
 
 
 def mac(number: int) -> str:
-    """Return the MAC address of the same host, one for documentation (RFC 9542 2.1.2)."""
+    """Return the MAC address of the same host, from the documentation range (RFC 9542 2.1.2)."""
     return f"00:00:5e:00:53:{number:02x}"
 
 
 @dataclass(frozen=True)
 class Link:
-    """One namespace's place on the Ethernet."""
+    """The connection of a namespace to the Ethernet."""
 
     namespace: str
     numbers: tuple[int, ...]
 
     @property
     def path(self) -> Path:
-        """The namespace's file, wherever the caller is."""
+        """The path of the namespace's file, valid inside and outside."""
         return host_path(NETNS / self.namespace)
 
     @property
@@ -86,17 +86,17 @@ class Link:
 
 
 def clients() -> Link:
-    """Where clients run: several addresses, one namespace."""
+    """Return the clients' namespace, which has several addresses."""
     return Link(namespace("clients"), CLIENTS)
 
 
 def up() -> None:
-    """Make the bridge and the clients' namespace if they are not there as a whole."""
+    """Create the bridge and the clients' namespace, unless both are complete."""
     whole = host_path(state() / "network")
     with locked(state() / "network.lock"):
         if whole.exists():
             return
-        # A command that was ended while it made them has left a part.
+        # An interrupted command may have left a part of them.
         down()
         bridge = namespace("bridge")
         _ip(["netns", "add", bridge])
@@ -107,18 +107,18 @@ def up() -> None:
 
 
 def attach(link: Link) -> None:
-    """Make a namespace and plug it into the bridge."""
+    """Create a namespace and connect it to the bridge."""
     bridge = namespace("bridge")
     port = _port(link)
     _ip(["netns", "add", link.namespace])
-    # A machine that takes over an address must be found at once: with a random MAC address others
-    # would send to the old one until their neighbour entry expires, up to a minute.
+    # A fixed MAC address, so that a machine that takes over an IP address is found at once.
+    # Otherwise others would use the old one until their neighbour entry expires, up to a minute.
     peer = f"peer name eth0 address {mac(link.numbers[0])} netns {link.namespace}"
     _batch([f"link add {port} netns {bridge} type veth {peer}"])
     _batch([f"link set {port} master lab", f"link set {port} up"], bridge)
-    # nodad: duplicate address detection would keep each IPv6 address unusable for a second or two.
+    # nodad: duplicate address detection would make each IPv6 address unusable for a second or two.
     addresses = [f"address add {address4(number)}/24 dev eth0" for number in link.numbers]
-    # preferred_lft 0: who does not choose speaks from the first.
+    # preferred_lft 0: by default, outgoing connections use the first address.
     addresses += [
         f"address add {address6(number)}/64 dev eth0 nodad"
         + ("" if number == link.numbers[0] else " preferred_lft 0")
@@ -128,34 +128,34 @@ def attach(link: Link) -> None:
 
 
 def detach(link: Link) -> None:
-    """Remove a namespace and its cable."""
+    """Remove a namespace and its veth pair."""
     if link.path.exists():
-        # The kernel empties a deleted namespace later; the cable must be gone now, for its number
-        # may be given to the next machine at once.
+        # The kernel removes a deleted namespace later, but the next machine may need the same veth
+        # name at once.
         host(["ip", "-n", namespace("bridge"), "link", "delete", _port(link)], check=False)
         _ip(["netns", "delete", link.namespace])
 
 
 def down() -> None:
-    """Remove every namespace of this lab, whatever made it."""
+    """Remove every namespace of this lab, whatever created it."""
     host_path(state() / "network").unlink(missing_ok=True)
     shelf = host_path(NETNS)
     for leftover in sorted(shelf.glob(namespace("*"))) if shelf.exists() else []:
         _ip(["netns", "delete", leftover.name])
     if shelf.exists() and not any(shelf.iterdir()):
-        # ip(8) makes this mount with its first namespace; after the last nobody needs it.
+        # ip(8) creates this mount with its first namespace; after the last it is not needed.
         host(["umount", str(NETNS)], check=False)
 
 
 def end_clients(spared: Collection[Process] = ()) -> None:
-    """End what is still running among the clients: without machines it has nobody to talk to."""
+    """End the remaining processes among the clients, because no machines are left."""
     for process in _inside(clients()):
         if process not in spared:
             process.end()
 
 
 def end_inside(link: Link) -> None:
-    """Kill what is left in a machine's namespace, in whatever control group it is."""
+    """Kill the remaining processes in a machine's namespace, in any control group."""
     processes = _inside(link)
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
@@ -165,7 +165,7 @@ def end_inside(link: Link) -> None:
 
 
 def _inside(link: Link) -> list[Process]:
-    """Return the processes in a namespace, but not this one."""
+    """Return the processes in a namespace, except this one."""
     found = []
     try:
         inside = link.path.stat().st_ino
@@ -180,7 +180,7 @@ def _inside(link: Link) -> list[Process]:
 
 
 def free_number(taken: set[int]) -> int:
-    """An address for one more machine."""
+    """Return an unused number for another machine."""
     for number in range(FIRST_MACHINE, LAST_MACHINE + 1):
         if number not in taken:
             return number
@@ -190,7 +190,7 @@ def free_number(taken: set[int]) -> int:
 
 
 def _port(link: Link) -> str:
-    """The bridge's end of the cable."""
+    """Return the bridge's end of the veth pair."""
     return f"p{link.numbers[0]}"
 
 

@@ -1,8 +1,8 @@
 """
-The habits of nixfmt that can be seen without it, and that every Nix file can be read at all.
+Checks the parts of nixfmt's style that need no nixfmt, and that every Nix file can be parsed.
 
-nixfmt is not packaged for every Debian. Where it is installed it decides; elsewhere this notices
-what a reviewer would: tabs, blanks at line ends, odd indentation, names from nowhere (`with lib;`).
+nixfmt is not packaged for every Debian release. If it is installed, it decides. Otherwise these
+checks find tabs, spaces at line ends, odd indentation, and `with lib;`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HABITS = (
     (re.compile(r"\t"), "a tab"),
     (re.compile(r"[ \t]+$"), "blanks at the end of the line"),
     (re.compile(r"^\s*with lib;"), "`with lib;`: nobody can see where a name comes from"),
-    # A string is one line however long it is: nixfmt does not break it either.
+    # A string is one line of any length, as nixfmt does not break it either.
     (re.compile(rf'^[^"]{{{MAX_COLUMNS + 1},}}$'), f"more than {MAX_COLUMNS} columns"),
 )
 
@@ -37,7 +37,7 @@ def files() -> list[Path]:
 
 
 def complaints(path: Path) -> list[str]:
-    """Say what is wrong with a file, each with its line."""
+    """Return the errors in a file, with line numbers."""
     text = path.read_text()
     found = [
         f"{path}:{number}: {what}"
@@ -66,13 +66,13 @@ def check() -> int:
 
 
 def _parse(paths: list[Path]) -> int:
-    """Let Nix read every file; its exit status, or 1 if there is no Nix."""
+    """Let Nix parse every file; return its exit status, or 1 without Nix."""
     if not shutil.which("nix-instantiate"):
         print(
             "the Nix files were not parsed, because nix-instantiate is missing; install it with: "
             "sudo apt-get install nix-bin"
         )
         return 1
-    # No store: an ordinary user could not open the system's.
+    # Without a store, because an ordinary user cannot open the system's.
     command = ["nix-instantiate", "--store", "dummy://", "--parse", *map(str, paths)]
     return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode

@@ -1,8 +1,8 @@
 """
-How a root file system becomes a running machine: overlay, control group, systemd-nspawn.
+Turns a root file system into a running machine: overlay, control group, systemd-nspawn.
 
-The overlay is mounted in a mount namespace that only nspawn lives in, so nothing is left to unmount
-when it ends, however it ends.
+The overlay is mounted in a mount namespace that only nspawn uses, so nothing remains mounted when
+nspawn ends, for whatever reason.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.process import Process, host, host_path, spawn, undisturbed, wait_u
 BOOT_SECONDS = 60
 CONSOLE = "console.log"
 
-# $1 control group or empty, $2 overlay options, $3 root; then the command that follows.
+# $1 control group or empty, $2 overlay options, $3 root; then the command.
 MOUNT = """
 set -e
 if [ -n "$1" ]; then mkdir -p "$1"; echo $$ > "$1/cgroup.procs"; fi
@@ -30,13 +30,13 @@ mount -t overlay overlay -o "$2" "$3"
 root=$3
 shift 3
 """
-# /proc, because systemctl looks for it; the machine is off, so nobody else mounts it.
+# systemctl needs /proc; the machine is off, so no other process mounts it.
 OFFLINE = MOUNT + 'mount -t proc proc "$root/proc"; exec chroot "$root" "$@"'
 BOOT = MOUNT + 'exec systemd-nspawn --directory="$root" "$@"'
 
 
 def in_overlay(script: str, image: Path, disk: Path, control_group: str = "") -> list[str]:
-    """The beginning of a command that finds the machine's root mounted, for itself alone."""
+    """Return the beginning of a command that has the machine's root mounted for itself."""
     layers = f"lowerdir={image},upperdir={disk / 'upper'},workdir={disk / 'work'}"
     private = ["unshare", "--mount", "--propagation", "private", "--"]
     return [*private, "sh", "-c", script, "sh", control_group, layers, str(disk / "root")]
@@ -44,10 +44,10 @@ def in_overlay(script: str, image: Path, disk: Path, control_group: str = "") ->
 
 def boot(name: str, image: Path, disk: Path, namespace: Path) -> tuple[Process, Process]:
     """
-    Start a machine and wait for its systemd to be ready: (nspawn, the machine's PID 1).
+    Start a machine and wait until systemd is ready; return (nspawn, the machine's PID 1).
 
-    Raises LabError with the end of its console when it does not come up. However it ends, either
-    the machine is up or nothing of it is left.
+    Raises LabError with the end of its console if it does not come up. Afterwards either the
+    machine is up, or nothing of it is left.
     """
     end_group(name)
     notify = state() / f"ready-{namespace.name}"
@@ -65,13 +65,13 @@ def boot(name: str, image: Path, disk: Path, namespace: Path) -> tuple[Process, 
         "--resolv-conf=off",
         "--timezone=off",
         "--notify-ready=yes",
-        # A sandbox with PrivateNetwork= brings up the loopback of its own namespace.
+        # A sandbox with PrivateNetwork= brings up the loopback interface of its own namespace.
         "--capability=CAP_NET_ADMIN",
         f"--network-namespace-path={namespace}",
         "--boot",
     ]
-    # A machine gets its host's layout of control groups unless told otherwise, and systemd 257
-    # refuses the old one.
+    # A machine gets its host's layout of control groups by default, and systemd 257 refuses the old
+    # one.
     environment = dict(os.environ, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="1", NOTIFY_SOCKET=str(notify))
     with (
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
@@ -100,7 +100,7 @@ def boot(name: str, image: Path, disk: Path, namespace: Path) -> tuple[Process, 
 
 
 def _await_ready(ready: socket.socket, nspawn: Process, timeout: float) -> Process:
-    """Follow nspawn's notifications (sd_notify(3)) until the machine says it has started."""
+    """Read nspawn's notifications (sd_notify(3)) until the machine has started."""
     watch = os.pidfd_open(nspawn.pid)
     leader: Process | None = None
     try:
@@ -120,7 +120,7 @@ def _await_ready(ready: socket.socket, nspawn: Process, timeout: float) -> Proce
 
 
 def _escaped(name: str) -> str:
-    """A domain as the part of a machine's name; `_chat.test` and `chat.test` stay different."""
+    """Return a domain for use in a machine's name; `_chat.test` and `chat.test` stay distinct."""
     return re.sub(r"[^a-z0-9.-]", lambda odd: f"x{ord(odd[0]):02x}", name.lower())
 
 
@@ -129,7 +129,7 @@ def _systemd_host() -> bool:
 
 
 def _scope(name: str) -> list[str]:
-    """Where systemd runs the host, ask it for a control group; it execs, so the PID stays."""
+    """On a host with systemd, request a control group from it; it execs, so the PID stays."""
     if not _systemd_host():
         return []
     return [
@@ -146,9 +146,10 @@ def _scope(name: str) -> list[str]:
 
 def control_group(name: str) -> str:
     """
-    The directory of a machine's own control group; "" where systemd runs the host and gives one.
+    Return a machine's control group directory; "" on a host with systemd, which creates one.
 
-    Two machines in one group would share their services: stopping one's would kill the other's.
+    Two machines in one group would share their services: stopping a service of one would kill the
+    other's.
     """
     if _systemd_host():
         return ""
@@ -161,12 +162,12 @@ def control_group(name: str) -> str:
 
 def end_group(name: str) -> None:
     """
-    Kill everything in a machine's control group, also what no record knows of, and remove it.
+    Kill all processes in a machine's control group, even unrecorded ones, and remove it.
 
-    A command that was killed while a machine booted has left one there.
+    They may be left by a command that was killed while it booted a machine.
     """
     if _systemd_host():
-        # The scope goes with its last process. There is none after an orderly end.
+        # The scope ends with its last process. After an orderly end there is none.
         host(["systemctl", "kill", "--signal=KILL", f"{_group(name)}.scope"], check=False)
         return
     if top := control_group(name):

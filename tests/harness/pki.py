@@ -1,8 +1,8 @@
 """
-The lab's certificate authority; kept in the cache, so that a browser need trust it only once.
+The lab's certificate authority; it is cached, so that a browser has to trust it only once.
 
-Leaves are what today's clients accept: ECDSA P-256, subjectAltName, key identifiers (RFC 5280
-4.2.1.1 to 4.2.1.6).
+Certificates have what current clients require: ECDSA P-256, subjectAltName, key identifiers (RFC
+5280 4.2.1.1 to 4.2.1.6).
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Authority:
         self, *names: str, days: int = LEAF_DAYS, key: str | None = None
     ) -> tuple[str, str]:
         """
-        A certificate for DNS names or IP addresses: (full chain, key), both PEM.
+        Return a certificate for DNS names or IP addresses: (full chain, key), both PEM.
 
-        Negative `days` give one that has expired. A given `key` (PEM) is kept, as by a renewal.
+        Negative `days` make an expired one. A given `key` (PEM) is kept, as in a renewal.
         """
         kinds = ",".join(("IP:" if _is_address(name) else "DNS:") + name for name in names)
         extensions = [
@@ -90,7 +90,7 @@ class Authority:
 
 
 def authority() -> Authority:
-    """The lab's CA, made on first use."""
+    """Return the lab's CA; create it at first use."""
     directory = cache() / "ca"
     with locked(cache() / "ca.lock"):
         if not (directory / "ca.pem").exists():
@@ -114,7 +114,7 @@ def authority() -> Authority:
 
 
 def _serial() -> str:
-    """64 random bits: RFC 5280 4.1.2.2 wants a positive number."""
+    """Return 64 random bits: RFC 5280 4.1.2.2 requires a positive number."""
     return "4" + secrets.token_hex(8)
 
 

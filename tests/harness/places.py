@@ -1,8 +1,8 @@
 """
-Where things are: the checkout, the cache, the run-time state of this checkout's lab.
+Paths: the checkout, the cache, and the run-time state of this checkout's lab.
 
-Two checkouts have two labs: every namespace, process and directory carries `lab_id()`. One checkout
-has several when `LAB_NUMBER` tells them apart.
+Two checkouts have two labs: the names of all namespaces, processes and directories contain
+`lab_id()`. `LAB_NUMBER` distinguishes several labs of one checkout.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ RELAY_VALUE = CHECKOUT / "modules" / "relay"
 CHATMAILD = CHECKOUT / "pkgs" / "chatmaild"
 EVIDENCE = TESTS / "evidence"
 
-# What nobody has used for so long leaves the cache when something new comes in: longer than any
-# test run, for another checkout may want other clients and packages at the same time.
+# Cached files that were unused for this long are removed when something new is cached. It is longer
+# than any test run, because another checkout may need other clients and packages at the same time.
 UNUSED_SECONDS = 3 * 86400
 
 SUITES = ("trixie", "forky")
@@ -34,7 +34,7 @@ SHARED_VARIABLE = "LAB_SHARED"
 
 
 def default_suite() -> str:
-    """The Debian suite of the machines: `$SUITE`, or trixie."""
+    """Return the Debian suite of the machines: `$SUITE`, or trixie."""
     suite = os.environ.get("SUITE") or SUITES[0]
     if suite not in SUITES:
         raise LabError(f"there is no suite {suite}; the lab knows {' and '.join(SUITES)}")
@@ -42,7 +42,7 @@ def default_suite() -> str:
 
 
 def cache() -> Path:
-    """Images, the CA, the clients' venv: what may be deleted whenever no lab runs."""
+    """Return the directory for images, CA and the clients' venv; deletable while no lab runs."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     path = Path(base) / "chatmail-lab"
     path.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def cache() -> Path:
 
 
 def lab_id() -> str:
-    """Five characters that tell this lab from every other one on the same host."""
+    """Return five characters that distinguish this lab from others on the host."""
     whole = f"{CHECKOUT}{os.environ.get(NUMBER_VARIABLE, '')}"
     return hashlib.sha256(whole.encode()).hexdigest()[:5]
 
@@ -61,17 +61,17 @@ def namespace(name: str) -> str:
 
 
 def state() -> Path:
-    """Run-time state of this lab; on a tmpfs, so a rebooted host has no lab."""
+    """Return the run-time state of this lab; it is on a tmpfs, so a reboot removes it."""
     return Path("/run/chatmail-lab") / lab_id()
 
 
 def disks() -> Path:
-    """The writable layers of this lab's machines; on a disk, because durability is tested too."""
+    """Return the machines' writable layers; they are on disk, because tests check durability."""
     return cache() / "disks" / lab_id()
 
 
 class Use:
-    """Being one of the commands that need this lab up; the kernel forgets one that died."""
+    """Marks a command that needs this lab; the kernel removes the mark of a dead one."""
 
     def __enter__(self) -> Self:
         disks().parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class Use:
         self._file.close()
 
     def alone(self) -> bool:
-        """True when no other command needs the lab; from then on new ones wait."""
+        """Return whether no other command needs the lab; from then on new ones wait."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -93,7 +93,7 @@ class Use:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path`; the kernel frees it when its owner dies."""
+    """Hold an exclusive lock on `path`; the kernel releases it when its owner dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

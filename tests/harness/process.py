@@ -1,9 +1,9 @@
 """
-Commands on the host, waiting with deadlines, and processes that outlive their command.
+Runs commands on the host, waits with deadlines, and starts processes that outlive their command.
 
-Tests run inside the clients' network namespace and a mount namespace of their own (`inside.py`).
-`LAB_HOST_PID` then names a process that stayed outside, and every host command is taken there
-first, so a fixture can boot machines from within.
+Tests run in the clients' network namespace and in a mount namespace (`inside.py`). `LAB_HOST_PID`
+then is the ID of a process outside, and every host command moves there first, so that fixtures can
+boot machines from inside.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished command left behind."""
+    """The result of a finished command."""
 
     command: str
     status: int
@@ -40,7 +40,7 @@ class Result:
 
 
 def on_host(command: Sequence[str]) -> list[str]:
-    """The same command, run in the host's network and mount namespaces wherever the caller is."""
+    """Return the command in the host's network and mount namespaces, wherever the caller is."""
     outside = os.environ.get(HOST_PID_VARIABLE)
     if not outside:
         return list(command)
@@ -49,7 +49,7 @@ def on_host(command: Sequence[str]) -> list[str]:
 
 
 def host_path(path: Path) -> Path:
-    """A path of the host's own tree, reachable from inside the clients' mount namespace too."""
+    """Return a path of the host's file system, valid in the clients' mount namespace too."""
     outside = os.environ.get(HOST_PID_VARIABLE)
     return Path(f"/proc/{outside}/root{path}") if outside else path
 
@@ -66,11 +66,11 @@ def execute(
     """
     Run a command where the caller is and wait for it, at most `timeout` seconds.
 
-    ^C ends it and everything that it started with the signal `ending`. After another signal than
-    SIGKILL the command is waited for, because it has something to put in order.
+    ^C ends it and all of its children with the signal `ending`. After a signal other than SIGKILL
+    this waits for the command, because it has to clean up.
 
-    Raises CommandFailedError for a status other than 0 (unless `check` is off), DeadlineError when
-    the deadline passes.
+    Raises CommandFailedError for a status other than 0 (unless `check` is off), and DeadlineError
+    when the deadline passes.
     """
     shown = shlex.join(command)
     data = stdin.encode() if isinstance(stdin, str) else stdin
@@ -81,7 +81,7 @@ def execute(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
-            # ^C is for this process, which ends the command and everything that it started.
+            # This process handles ^C: it ends the command and all of its children.
             start_new_session=True,
         ) as child:
             try:
@@ -110,9 +110,9 @@ def execute(
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """
-    Hold ^C, SIGTERM and SIGHUP back until the end of the block, for steps that must not be halved.
+    Block ^C, SIGTERM and SIGHUP until the end of the block, for steps that must be completed.
 
-    Only the main thread gets signals, so in others this does nothing.
+    Only the main thread gets signals, so in other threads this has no effect.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -138,7 +138,7 @@ def host(
     check: bool = True,
     timeout: float = 60,
 ) -> Result:
-    """Like `execute`, but in the host's own namespaces (see the module's text)."""
+    """Like `execute`, but in the host's own namespaces (see the module's docstring)."""
     return execute(on_host(command), stdin=stdin, check=check, timeout=timeout)
 
 
@@ -146,11 +146,11 @@ def wait_until(
     probe: Callable[[], Answer | None], what: str, *, timeout: float, step: float = 0.05
 ) -> Answer:
     """
-    Ask until the answer is true, and return it; the one place of the harness that polls.
+    Call `probe` until the result is true, and return it; the only polling of the harness.
 
-    Where an event can be awaited (a machine's READY, a process' end) it is. `step` is the pause
-    between questions in seconds. A LabError or OSError raised by the probe counts as "not yet" and
-    is quoted when the deadline passes.
+    Events are awaited where possible (a machine's READY, the end of a process). `step` is the pause
+    between calls in seconds. A LabError or OSError raised by the probe counts as "not yet" and is
+    quoted when the deadline passes.
     """
     deadline = time.monotonic() + timeout
     seen: object = None
@@ -169,26 +169,26 @@ def wait_until(
 
 @dataclass(frozen=True)
 class Process:
-    """A process known by number and start time, never mistaken for the number's next owner."""
+    """A process identified by ID and start time, so that a reused ID is not mistaken for it."""
 
     pid: int
     started: int
 
     @classmethod
     def of(cls, pid: int) -> Process:
-        """The process that has this number now."""
+        """Return the process that has this ID now."""
         stat = _stat(pid)
         if stat is None:
             raise LabError(f"process {pid} ended before it could be recorded")
         return cls(pid, stat[1])
 
     def alive(self) -> bool:
-        """True while it runs; a zombie does not."""
+        """Whether it runs; a zombie does not."""
         stat = _stat(self.pid)
         return stat is not None and stat[1] == self.started and stat[0] not in "ZX"
 
     def wait(self, timeout: float) -> bool:
-        """Wait for its end; False when `timeout` seconds pass first."""
+        """Wait for its end; return False after `timeout` seconds."""
         try:
             fd = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -202,7 +202,7 @@ class Process:
         return ended
 
     def end(self, grace: float = 5) -> None:
-        """SIGTERM, then after `grace` seconds SIGKILL."""
+        """Send SIGTERM, then after `grace` seconds SIGKILL."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             if not self.alive():
                 break
@@ -213,7 +213,7 @@ class Process:
 
 
 def _stat(pid: int) -> tuple[str, int] | None:
-    """State letter and start time (clock ticks since boot) of a process, proc(5)."""
+    """Return state letter and start time (clock ticks since boot) of a process, see proc(5)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -222,7 +222,7 @@ def _stat(pid: int) -> tuple[str, int] | None:
 
 
 def _reap(pid: int) -> None:
-    """Collect the status of a process if it is our own child."""
+    """Collect the exit status of a process if it is a child of this one."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 
@@ -230,7 +230,7 @@ def _reap(pid: int) -> None:
 def spawn(
     command: Sequence[str], log: IO[bytes], environment: dict[str, str] | None = None
 ) -> Process:
-    """Start a host command that outlives this one, in a session of its own, its output in `log`."""
+    """Start a host command that outlives this one, in its own session, with its output in `log`."""
     started = subprocess.Popen(
         on_host(command),
         stdin=subprocess.DEVNULL,
@@ -240,6 +240,6 @@ def spawn(
         env=environment,
     )
     process = Process.of(started.pid)
-    # It is meant to outlive its Popen object, which would otherwise warn of a child still running.
+    # It should outlive its Popen object, which would otherwise warn about a running child.
     started.returncode = 0
     return process

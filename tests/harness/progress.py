@@ -1,4 +1,4 @@
-"""Progress lines for people: what is being done, and how long it took."""
+"""Progress messages: what is being done, and how long it took."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SIGN_OF_LIFE_SECONDS = 15
 
 
 def say(text: str) -> None:
-    """One line for the person at the terminal; standard output belongs to the command."""
+    """Print a line for the user on standard error; standard output belongs to the command."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Announce a step, give a sign of life while it lasts, and say how long it took."""
+    """Announce a step, print signs of life while it lasts, and print how long it took."""
     start = time.monotonic()
     done = threading.Event()
     say(f"· {text}")

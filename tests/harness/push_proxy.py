@@ -1,8 +1,8 @@
 """
-A push proxy for the lab: an HTTPS server among the clients that keeps what it is told.
+A push proxy for the lab: an HTTPS server among the clients that records its requests.
 
-It answers as it is set: 200, 410 for dead tokens, errors, or nothing at all for as long as it
-stalls. Its certificate comes from the lab's CA, which the machines trust, or from nobody.
+It answers as configured: 200, 410 for invalid tokens, errors, or nothing while it stalls. Its
+certificate is from the lab's CA, which the machines trust, or self-signed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LAST_CLIENT = network.CLIENTS[-1]
 
 @dataclass(frozen=True)
 class Notification:
-    """One request: when it had arrived (`time.monotonic`), its path and its body."""
+    """One request: its time of arrival (`time.monotonic`), its path and its body."""
 
     at: float
     path: str
@@ -40,7 +40,7 @@ class Notification:
 
 @dataclass
 class PushProxy:
-    """A running proxy; `url` is what a relay's `push.proxy` is set to."""
+    """A running proxy; `url` is the value for a relay's `push.proxy`."""
 
     url: str
     answer: int = HTTPStatus.OK
@@ -52,19 +52,19 @@ class PushProxy:
         self._open.set()
 
     def tokens(self) -> list[str]:
-        """What was told so far, in the order of arrival, whatever was answered."""
+        """Return all received tokens in the order of arrival, whatever the answers."""
         return [one.token for one in self.told]
 
     def count(self, token: str) -> int:
-        """How often a token was told."""
+        """Return how often a token was received."""
         return self.tokens().count(token)
 
     def last(self, token: str) -> float:
-        """When a token was told last, 0 if never (`time.monotonic`)."""
+        """Return when a token was received last, or 0 (`time.monotonic`)."""
         return max((one.at for one in self.told if one.token == token), default=0)
 
     def wait_for(self, token: str, count: int = 1, timeout: float = 20) -> list[Notification]:
-        """Wait until a token was told so often; all of its notifications."""
+        """Wait until a token was received this often; return all of its notifications."""
         wait_until(
             lambda: self.count(token) >= count,
             f"the push proxy is told a token {count} times",
@@ -75,14 +75,14 @@ class PushProxy:
 
     @contextmanager
     def failing(self, answer: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> Iterator[None]:
-        """Answer with an error for the length of a block."""
+        """Answer with an error until the end of the block."""
         before, self.answer = self.answer, answer
         yield
         self.answer = before
 
     @contextmanager
     def stalling(self) -> Iterator[None]:
-        """Take requests and answer none for the length of a block."""
+        """Answer no requests until the end of the block."""
         self._open.clear()
         try:
             yield
@@ -90,11 +90,11 @@ class PushProxy:
             self._open.set()
 
     def let_go(self) -> None:
-        """Answer what was kept waiting."""
+        """Answer the waiting requests."""
         self._open.set()
 
     def take(self, path: str, body: bytes) -> int:
-        """Keep one request; the status to answer with."""
+        """Record one request; return the status to answer with."""
         token = body.decode("ascii", "replace")
         self.told.append(Notification(time.monotonic(), path, token))
         self._open.wait(STALL_SECONDS)
@@ -102,7 +102,7 @@ class PushProxy:
 
 
 def publish(lab: Lab, domain: str = "push.test", number: int = LAST_CLIENT) -> None:
-    """Give the proxy its name, whether it runs or not."""
+    """Publish the proxy's name, whether it runs or not."""
     if domain not in lab.dns.zones():
         lab.dns.publish(domain, [("@", "A", network.address4(number))])
 
@@ -150,11 +150,11 @@ class _Server(http.server.ThreadingHTTPServer):
                 super().finish_request(secure, client_address)
                 self._connections.discard(secure)
         except OSError:
-            pass  # a relay that does not like the certificate, or was restarted
+            pass  # a relay that refuses the certificate, or was restarted
 
     def server_close(self) -> None:
         super().server_close()
-        # A relay keeps connections open for its next notification.
+        # A relay keeps connections open for further notifications.
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

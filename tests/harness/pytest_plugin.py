@@ -1,10 +1,10 @@
 """
 The lab in pytest: fixtures `lab` and `relay`, evidence of failures, `--sit`.
 
-`tests/lab test` loads it; another project's suite does by `-p harness.pytest_plugin`.
+`tests/lab test` loads it; other projects' test suites can use `-p harness.pytest_plugin`.
 
-What a file of tests boots goes when the next file begins: a lab has room for some forty machines,
-and each takes memory. Machines of fixtures with scope "session" stay for all.
+Machines that a test file booted are removed when the next file begins, because a lab has room for
+some forty machines and each takes memory. Machines of fixtures with scope "session" stay.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from harness.process import HOST_PID_VARIABLE, host_path
 from harness.relay import Relay
 
 pytest_plugins = ["harness.sharing", "harness.skips"]
-# A failed assertion of theirs says what it compared, as one in a test module does.
+# Failed assertions in these modules show the compared values, as in test modules.
 pytest.register_assert_rewrite("people")
 
 DOMAIN = "_one.test"
@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--sit",
         action="store_true",
-        help="stop at the first failure, keep everything up and say how to walk in",
+        help="stop at the first failure, keep everything up and explain how to enter",
     )
     group.addoption(
         "--suite", choices=SUITES, default=None, help="Debian suite of the machines ($SUITE)"
@@ -46,13 +46,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Say which Debian the machines are."""
+    """Show the Debian release of the machines."""
     return f"lab: machines are Debian {config.getoption('--suite') or default_suite()}"
 
 
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest) -> Lab:
-    """The lab; machines are booted when first asked for, and reused by later tests."""
+    """The lab; it boots machines at first use, and later tests reuse them."""
     if not os.environ.get(HOST_PID_VARIABLE):
         pytest.fail(
             "this test is a client of the lab; run it with: tests/lab test PATH", pytrace=False
@@ -73,7 +73,7 @@ def relay(lab: Lab) -> Relay:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """Note which machines are for all tests."""
+    """Record which machines all tests share."""
     staying = request.config.stash.get(STAYING, None)
     if staying is None or fixturedef.scope != "session":
         return (yield)
@@ -87,7 +87,7 @@ def pytest_fixture_setup(
 def pytest_runtest_teardown(
     item: pytest.Item, nextitem: pytest.Item | None
 ) -> Generator[None, None, None]:
-    """Take away what only this file's tests used."""
+    """Remove the machines of this file's tests."""
     yield
     lab = item.config.stash.get(LAB, None)
     if lab is None or nextitem is None or nextitem.path == item.path or item.session.shouldstop:
@@ -98,7 +98,7 @@ def pytest_runtest_teardown(
 
 
 def pytest_runtest_setup() -> None:
-    """Begin with no transcripts."""
+    """Start without transcripts."""
     evidence.forget()
 
 
@@ -108,7 +108,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Collect evidence while the machines are as the failure left them."""
     report = yield
-    # A test that never met the lab says nothing about it.
+    # A test that has not used the lab has no evidence.
     if report.failed and machines() and {"lab", "relay"} & set(getattr(item, "fixturenames", ())):
         place = evidence.collect(item.nodeid, report.longreprtext)
         report.sections.append(("evidence", f"journals and transcripts: {place}"))
@@ -121,7 +121,7 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """With --sit, say how to enter what was kept."""
+    """With --sit, print how to enter the kept machines."""
     if config.getoption("--sit") and host_path(state() / SIT).exists():
         terminalreporter.section("the lab is still up")
         for name, machine in machines().items():

@@ -1,4 +1,4 @@
-"""A relay under test: the value of some settings, put on a machine and booted."""
+"""A relay under test: a relay's value, installed on a machine and booted."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Relay:
     """
     A running relay.
 
-    `domain` is the setting, and so its host name, or its address if it has no name. `address` and
-    `address6` are where clients reach it, `machine` is what it runs on.
+    `domain` is the setting: the host name, or the IP address of a relay without one. `address` and
+    `address6` are where clients reach it, and `machine` is the machine on which it runs.
     """
 
     domain: str
@@ -56,11 +56,11 @@ class Relay:
 
     @property
     def mail_domain(self) -> str:
-        """What stands right of the @: the domain, or the address in brackets."""
+        """The part after the @: the domain, or the IP address in brackets."""
         return str(self.value.daemons["domain"])
 
     def credentials(self) -> tuple[str, str]:
-        """Return a new address and password; the account comes into being at first login."""
+        """Return a new address and password; the first login creates the account."""
         accounts = self.value.daemons["accounts"]
         alphabet = string.ascii_lowercase + string.digits
         name = "".join(secrets.choice(alphabet) for _ in range(accounts["nameMaxLength"]))
@@ -72,13 +72,13 @@ class Relay:
         return self.machine.run(["chatmail", *arguments], check=check, timeout=timeout)
 
     def publish(self) -> None:
-        """Publish the zone that the relay itself prints for its operator; an address has none."""
+        """Publish the zone that the relay prints, if it has a domain."""
         if is_address(self.domain):
             return
         self.dns.publish_zone_text(self.domain, self.chatmail("dns").out)
 
     def wait_ready(self) -> None:
-        """Wait until every public port answers; a unit that failed is named with its journal."""
+        """Wait until every public port answers; report failed units with their journals."""
         for port in sorted(self.value.ports.values()):
             try:
                 self.machine.wait_for_port(port, timeout=READY_SECONDS)
@@ -89,9 +89,10 @@ class Relay:
 
     def reconfigure(self, settings: Settings) -> None:
         """
-        Make it the relay of these settings; accounts, mail and the DKIM key stay.
+        Change its settings; accounts, mail and the DKIM key stay.
 
-        What changed is written and the units that read it restarted, as a NixOS switch would.
+        Changed files are written, and the units that read them are restarted, as a NixOS switch
+        would do.
         """
         wanted = whole(settings, self.domain, self.machine)
         value = evaluate(wanted)
@@ -113,7 +114,7 @@ class Relay:
         self.machine.note("settings", json.dumps(wanted))
         self.machine.note("contents", fingerprint(value, wanted))
         at_boot = stale.intersection(value.units)
-        # What a timer or a socket starts is restarted only if it runs.
+        # Units started by a timer or a socket are restarted only if they run.
         for verb, names in (("restart", at_boot), ("try-restart", stale - at_boot)):
             if names:
                 self.machine.run(["systemctl", verb, *sorted(names)], timeout=READY_SECONDS)
@@ -133,17 +134,17 @@ def readers(paths: Iterable[str], *values: Value) -> set[str]:
         unit
         for value in values
         for unit, read in value.reads.items()
-        # An instance of a template reads them when its time comes.
+        # An instance of a template reads them when it is started.
         if not unit.endswith("@.service") and not set(read).isdisjoint(paths)
     }
 
 
 def whole(settings: Settings, domain: str, place: Machine | Link) -> dict[str, Any]:
     """
-    Settings with what a lab adds where nothing is said: addresses, a certificate by its CA.
+    Return the settings with the lab's defaults: addresses, and a certificate from its CA.
 
-    The load average is that of the host, where tests may be the smaller part of what goes on. All
-    clients of a lab are one network, in which hundreds of people come into being.
+    The load average is that of the host, which may do more than these tests. All clients of a lab
+    are in one network, in which hundreds of accounts are created.
     """
     complete = {
         "addresses": {"ipv4": place.address, "ipv6": place.address6},
@@ -167,13 +168,13 @@ def whole(settings: Settings, domain: str, place: Machine | Link) -> dict[str, A
 
 
 def contents(value: Value) -> dict[str, File]:
-    """Every file that makes a plain machine this relay, but for the certificate and its key."""
+    """Return all files that make a plain machine this relay, except the certificate and its key."""
     client = software.deltachat() if value.daemons["echo"] else {}
     return plain(value.host) | software.files() | client | value.files
 
 
 def plain(name: str) -> dict[str, File]:
-    """What any machine of the lab needs to know of itself and the world."""
+    """Return the files that every machine of the lab needs."""
     return {
         "/etc/hostname": File(f"{name}\n"),
         "/etc/hosts": File("127.0.0.1 localhost\n::1 localhost\n"),
@@ -182,7 +183,7 @@ def plain(name: str) -> dict[str, File]:
 
 
 def fingerprint(value: Value, settings: Settings) -> str:
-    """One string that changes with anything that makes the relay."""
+    """Return a string that changes with everything that determines the relay."""
     digest = hashlib.sha256()
     for path, file in sorted(contents(value).items()):
         digest.update(repr((path, file)).encode())
@@ -191,7 +192,7 @@ def fingerprint(value: Value, settings: Settings) -> str:
 
 
 def install(machine: Machine, value: Value, settings: Settings) -> None:
-    """Put a relay on a machine that is switched off."""
+    """Install a relay on a machine that is switched off."""
     for key, limit in value.sysctl.items():
         host.raise_limit(key, limit)
     files = contents(value)

@@ -1,12 +1,11 @@
 """
-One run of tests by several labs: each takes the next file that no other has taken.
+Shares one test run between several labs: each takes the next file that no other lab has taken.
 
-The labs are processes of pytest that collect the same tests. `LAB_SHARED` names a directory in
-which a file of tests is claimed by a file; what a lab that dies had claimed nobody else runs, and
-the status of the whole says that it died.
+The labs are pytest processes that collect the same tests. `LAB_SHARED` names a directory in which
+each lab claims test files. If a lab dies, no other lab runs its claimed files, and the exit status
+of the run reports this.
 
-Tests marked `alone` measure time: their files come last, one after the other, when nothing else
-runs.
+Tests marked `alone` measure time: their files run last, one after the other, without other tests.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ ALONE = "alone"
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Run what no other lab has taken; without other labs, pytest's own loop does."""
-    # What the tests start is no part of this.
+    """Run the tests that no other lab has taken; without other labs, pytest's own loop does."""
+    # Programs that the tests start must not take part.
     place = os.environ.pop(SHARED_VARIABLE, None)
     if not place or session.testsfailed or session.config.option.collectonly:
         return None
@@ -36,7 +35,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         items = claimed(session.items, Path(place))
         item = next(items, None)
         while item is not None:
-            # Claimed before this one is run: what a file has set up goes with its last test.
+            # The next file is claimed before this one runs, because a file's fixtures end with its
+            # last test.
             following = next(items, None)
             if shared and is_alone(item):
                 fcntl.flock(running, fcntl.LOCK_EX)
@@ -51,7 +51,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def claimed(items: Sequence[pytest.Item], place: Path) -> Iterator[pytest.Item]:
-    """Claim file after file and hand over its tests, those that are to be alone at the end."""
+    """Claim file after file and yield its tests, with `alone` files at the end."""
     files = [list(group) for _, group in groupby(items, key=lambda item: item.path)]
     for number, file in sorted(enumerate(files), key=lambda numbered: is_alone(numbered[1][0])):
         try:
@@ -62,5 +62,5 @@ def claimed(items: Sequence[pytest.Item], place: Path) -> Iterator[pytest.Item]:
 
 
 def is_alone(item: pytest.Item) -> bool:
-    """Whether nothing else may run beside the tests of its file."""
+    """Return whether the file of this test must run alone."""
     return item.get_closest_marker(ALONE) is not None

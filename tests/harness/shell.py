@@ -1,4 +1,4 @@
-"""What can be asked of a machine: commands, files, journal, and waiting for what happens in it."""
+"""Operations on a machine: commands, files, journal, and waiting for events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENVIRONMENT = {
 
 
 class Shell:
-    """The questions and orders that a `Machine` understands; its life is told in machine.py."""
+    """The operations of a `Machine` while it exists; machine.py creates and boots it."""
 
     name: str
     image: Path
@@ -34,11 +34,11 @@ class Shell:
         raise NotImplementedError
 
     def running(self) -> bool:
-        """True while its PID 1 lives."""
+        """Whether its PID 1 is alive."""
         return self.leader is not None and self.leader.alive()
 
     def command(self, command: Sequence[str], user: str = "root") -> list[str]:
-        """The host command that runs `command` in the running machine."""
+        """Return the host command that runs `command` in the running machine."""
         if not self.running() or not self.leader:
             raise LabError(f"machine {self.name} is not running")
         environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
@@ -73,8 +73,8 @@ class Shell:
         """
         Run a command in it (a string goes to its shell) and wait, at most `timeout` seconds.
 
-        While the machine is off, the command runs on its disk alone, with no daemon beside it.
-        Raises CommandFailedError for a status other than 0 unless `check` is off.
+        While the machine is off, the command runs on its disk without any daemons. Raises
+        CommandFailedError for a status other than 0 unless `check` is off.
         """
         words = ["sh", "-c", command] if isinstance(command, str) else list(command)
         if self.running():
@@ -96,7 +96,7 @@ class Shell:
         self.run(UNPACK, input=pack(files))
 
     def read(self, path: str) -> str:
-        """The text of a file."""
+        """Return the text of a file."""
         return self.run(["cat", path]).out
 
     def write(
@@ -113,7 +113,7 @@ class Shell:
     def journal(
         self, unit: str | None = None, *, since: str | None = None, after: str | None = None
     ) -> str:
-        """Its journal, of one unit if named, from a time (journalctl(1)) or a `cursor()` on."""
+        """Return its journal, optionally of one unit, since a time or a `cursor()`."""
         command = ["journalctl", "--no-pager", "--quiet", "--output=short-iso-precise"]
         command += [f"--unit={unit}"] if unit else []
         command += [f"--since={since}"] if since else []
@@ -121,18 +121,18 @@ class Shell:
         return self.run(command).out if self.running() else ""
 
     def cursor(self) -> str:
-        """Where the journal ends now, for `journal(after=…)`."""
+        """Return the current end of the journal, for `journal(after=…)`."""
         self.run(["journalctl", "--sync"])
         shown = self.run(["journalctl", "--lines=1", "--show-cursor", "--quiet"])
         return shown.out.rpartition("-- cursor: ")[2].strip()
 
     def failed_units(self) -> list[str]:
-        """Units that systemd counts as failed."""
+        """Return the units that systemd counts as failed."""
         listed = self.run(["systemctl", "--failed", "--no-legend", "--plain"]).out
         return [line.split()[0] for line in listed.splitlines() if line.strip()]
 
     def wait_for_unit(self, unit: str, timeout: float = 30) -> None:
-        """Wait until a unit is active; one that failed raises at once, with its journal's end."""
+        """Wait until a unit is active; if it fails, raise at once with the end of its journal."""
 
         def active() -> bool:
             said = self.run(["systemctl", "is-active", unit], check=False).out.strip()
@@ -152,7 +152,7 @@ class Shell:
             raise LabError(f"{self.name}: {unit} {why}; its journal ends with:\n{end}") from None
 
     def wait_for_port(self, port: int, timeout: float = 30, address: str | None = None) -> None:
-        """Wait until something accepts TCP connections, on its IPv4 address if none is given."""
+        """Wait until a TCP port accepts connections, on its IPv4 address by default."""
         where = address or self.link.address
         wait_until(
             lambda: sockets.answers(self.link.path, where, port),
@@ -161,11 +161,11 @@ class Shell:
         )
 
     def wait_until(self, command: Sequence[str] | str, timeout: float = 30) -> Result:
-        """Run a command again and again until it succeeds; returns its last result."""
+        """Repeat a command until it succeeds; return its last result."""
         return wait_until(
             lambda: self.run(command), f"{self.name}: {command}", timeout=timeout, step=0.1
         )
 
 
 class _UnitFailedError(Exception):
-    """Not a LabError, so that waiting ends at once."""
+    """A failed unit. Not a LabError, so that waiting ends at once."""

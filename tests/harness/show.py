@@ -1,8 +1,8 @@
 """
-What `up` shows: two accounts of Delta Chat core talking through the relay, then how to use it.
+The demonstration of `up`: two Delta Chat accounts write to each other; then how to use the relay.
 
-The demonstration runs among the clients, in the clients' Python environment, as a command of its
-own: `python -m harness.show DOMAIN…`.
+It runs among the clients, in the clients' Python environment, as a separate command: `python -m
+harness.show DOMAIN…`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from harness.relay import Relay
 
 
 def talk(relay: Relay) -> None:
-    """Let two new accounts exchange a message each way and print how long each took."""
+    """Let two new accounts exchange a message each way, and print the times."""
     from harness import deltachat
 
     with tempfile.TemporaryDirectory() as place, deltachat.core(Path(place)) as core:
@@ -45,9 +45,9 @@ def main(domains: list[str]) -> int:
 
 def local_login(relay: Relay, ports: dict[int, int]) -> str:
     """
-    Return a `dclogin:` link to a new address that works on this host, which has the ports.
+    Return a `dclogin:` link to a new address that works on this host with its forwarded ports.
 
-    `ic=3` accepts any certificate, because none is for 127.0.0.1.
+    `ic=3` accepts any certificate, because none is valid for 127.0.0.1.
     """
     address, password = relay.credentials()
     here = {
@@ -65,7 +65,7 @@ def local_login(relay: Relay, ports: dict[int, int]) -> str:
 
 
 def usage(relay: Relay, ports: dict[int, int]) -> str:
-    """Say how a person uses the relay: invite, ports, entering, logs, taking down."""
+    """Explain how to use the relay: invite, ports, entering, logs, taking down."""
     name = relay.machine.name
     lines = []
     if ports:

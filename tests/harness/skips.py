@@ -1,8 +1,8 @@
 """
-The tests that a run of pytest skipped: each reason with its count, as the last thing it prints.
+Prints the skipped tests at the end of a pytest run: each reason with its count.
 
-With several labs each leaves its counts in the directory they share, and `team.py` prints the sum.
-This module does without pytest, because the lab's command has none before it is prepared.
+With several labs, each leaves its counts in the shared directory, and `team.py` prints the sum.
+This module does not import pytest, because the lab's command has none before it is prepared.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _shared: list[str] = []
 
 
 def pytest_configure() -> None:
-    """Note where counts go, before `sharing` takes the variable out of the environment."""
+    """Read where counts go, before `sharing` removes the variable from the environment."""
     _shared[:] = [place for place in [os.environ.get(SHARED_VARIABLE)] if place]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was skipped, or leave it for the lab that prints it all."""
+    """Print the skipped tests, or leave them for the lab that prints the sum."""
     counts = Counter(
         reason(report.longrepr) for report in terminalreporter.stats.get("skipped", ())
     )
@@ -49,7 +49,7 @@ def reason(longrepr: object) -> str:
 
 
 def left_in(place: Path) -> Counter[str]:
-    """Return the sum of what the labs left in the directory they shared."""
+    """Return the sum of the counts in the shared directory."""
     counts: Counter[str] = Counter()
     for file in sorted(place.glob(f"{PREFIX}*")):
         counts.update(json.loads(file.read_text()))
@@ -57,7 +57,7 @@ def left_in(place: Path) -> Counter[str]:
 
 
 def lines(counts: Counter[str]) -> Iterable[str]:
-    """Yield lines that tell a person which tests did not run, the largest group first."""
+    """Yield the lines of the summary, the largest group first."""
     if counts:
         yield f"not run: {counts.total()} tests (tests/README.md tells how to run them)"
     for text, count in counts.most_common():

@@ -1,8 +1,8 @@
 """
-Sockets inside another network namespace, without a process there.
+Opens sockets in another network namespace, without a process there.
 
-setns(2) moves one thread; a socket belongs to the namespace it was made in for ever after. So a
-thread goes there, makes the socket, and hands it back.
+setns(2) moves a single thread, and a socket always belongs to the namespace in which it was
+created. So a thread moves there, creates the socket, and returns it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def enter(namespace: Path) -> None:
 
 
 def inside(namespace: Path, make: Callable[[], Made]) -> Made:
-    """Call `make` in a network namespace and return what it returned."""
+    """Call `make` in a network namespace and return its result."""
     made: list[Made] = []
     problems: list[Exception] = []
 
@@ -50,12 +50,12 @@ def inside(namespace: Path, make: Callable[[], Made]) -> Made:
 
 
 def connect(namespace: Path, address: str, port: int, timeout: float = 5) -> socket.socket:
-    """A TCP connection from within a network namespace. Raises OSError; `timeout` in seconds."""
+    """Return a TCP connection from a network namespace. Raises OSError; `timeout` is in seconds."""
     return inside(namespace, lambda: socket.create_connection((address, port), timeout=timeout))
 
 
 def answers(namespace: Path, address: str, port: int) -> bool:
-    """True when something accepts TCP connections there."""
+    """Return whether a TCP port accepts connections from there."""
     try:
         connect(namespace, address, port, timeout=2).close()
     except OSError:

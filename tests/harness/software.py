@@ -1,4 +1,4 @@
-"""The relay's own software as files, laid as a Debian package of chatmaild would lay them."""
+"""The relay's own software as files, with the layout of a Debian package."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ sys.exit({function}())
 
 
 def deltachat() -> dict[str, File]:
-    """Delta Chat core and its Python client, which no Debian package has, as pip laid them."""
-    # Among the clients this interpreter is the one that has them.
+    """Return Delta Chat core and its Python client as installed by pip; Debian has no package."""
+    # Among the clients, this interpreter has them.
     inside = importlib.util.find_spec(CORE[0])
     environment = Path(sys.prefix) if inside else venv()
     packages = next((environment / "lib").glob("python3*/site-packages"))
@@ -37,7 +37,7 @@ def deltachat() -> dict[str, File]:
 
 
 def files() -> dict[str, File]:
-    """Every file of chatmaild, launchers in /usr/bin included."""
+    """Return all files of chatmaild, including launchers in /usr/bin."""
     project = tomllib.loads((CHATMAILD / "pyproject.toml").read_text())["project"]
     launchers = {}
     for name, entry in project["scripts"].items():

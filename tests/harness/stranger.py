@@ -1,9 +1,9 @@
 """
-A stranger's mail server: a classic Postfix with nothing of ours, well kept or badly.
+A stranger's mail server: a classic Postfix without our software, well or badly maintained.
 
-It takes mail for everybody at its domain into one maildir, refuses where the first letters of the
-recipient say so (`unknown…`, `refused…`, `busy…`), and sends what `sendmail` on it is given, signed
-by OpenDKIM if it signs at all.
+It accepts mail for every name at its domain into one maildir. It refuses recipients whose names
+begin with certain words (`unknown…`, `refused…`, `busy…`). `sendmail` on it sends mail, optionally
+signed by OpenDKIM.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REPLIES = """\
 
 @dataclass(frozen=True)
 class MailServer:
-    """A running server for the addresses of a domain."""
+    """A running server for all addresses of a domain."""
 
     domain: str
     machine: Machine
@@ -53,7 +53,7 @@ class MailServer:
         records: tuple[Record, ...] = (),
     ) -> MailServer:
         """
-        Boot one and publish its zone, `records` included.
+        Boot a server and publish its zone with `records`.
 
         `signing` is OpenDKIM's canonicalization (header/body), or None for a server that does not
         sign.
@@ -73,7 +73,7 @@ class MailServer:
         run = server.machine.run
         run(["install", "-d", "-o", "mail", "-g", "mail", str(Path(MAILDIR).parent)])
         run(["install", "-d", "-o", "opendkim", "-g", "opendkim", "/run/opendkim"])
-        # Debian's master.cf runs its services in a chroot, where neither names nor keys are found.
+        # Debian's master.cf runs its services in a chroot, where they find neither names nor keys.
         run("postconf -F '*/*/chroot=n'")
         if signing:
             run(["systemctl", "restart", "opendkim"])
@@ -89,26 +89,26 @@ class MailServer:
         return server
 
     def send(self, message: bytes, sender: str, *recipients: str) -> None:
-        """Queue a message on it, as a program on that server would; it is signed on the way."""
-        # sendmail(1) wants the system's line ends.
+        """Queue a message, as a program on that server would; it gets signed."""
+        # sendmail(1) expects the system's line ends.
         plain = message.replace(b"\r\n", b"\n")
         self.machine.run(["sendmail", "-i", "-f", sender, "--", *recipients], input=plain)
 
     def sign_as(self, canonicalization: str) -> None:
-        """Sign from now on with this canonicalization (header/body; RFC 6376 3.4)."""
+        """Sign with this canonicalization from now on (header/body; RFC 6376 3.4)."""
         text = _opendkim(self.domain, canonicalization)
         self.machine.unpack({"/etc/opendkim.conf": File(text)})
         self.machine.run(["systemctl", "restart", "opendkim"])
         self.machine.wait_for_port(8891, address="127.0.0.1")
 
     def received(self) -> list[bytes]:
-        """Every message it took, with the line ends it came with."""
+        """Return all messages that it has received, with their line ends."""
         listed = self.machine.run(["find", MAILDIR, "-path", "*/new/*", "-type", "f"], check=False)
         texts = [self.machine.read(path) for path in sorted(listed.out.split())]
         return [text.replace("\n", "\r\n").encode() for text in texts]
 
     def wait_for(self, message_id: str, seconds: float = 30) -> bytes:
-        """Wait until it has taken the message of this id (with its brackets)."""
+        """Wait until it has received the message of this ID (with its brackets)."""
         found: list[bytes] = []
 
         def came() -> bool:
@@ -120,7 +120,7 @@ class MailServer:
 
 
 def dkim_key(bits: int = 2048) -> tuple[str, str]:
-    """A new RSA key for DKIM: (private, PEM; public, base64 for p=)."""
+    """Return a new RSA key for DKIM: (private, PEM; public, base64 for p=)."""
     with tempfile.TemporaryDirectory() as place:
         file = f"{place}/key"
         execute(["openssl", "genrsa", "-out", file, str(bits)])
@@ -138,7 +138,7 @@ def _pair(lab: Lab, name: str, kind: Certificate) -> tuple[str, str]:
 
 
 def self_signed(name: str) -> tuple[str, str]:
-    """A certificate that only its own key vouches for: (certificate, key), both PEM."""
+    """Return a self-signed certificate: (certificate, key), both PEM."""
     with tempfile.TemporaryDirectory() as place:
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "30"]
         command += ["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", f"/CN={name}"]
@@ -191,7 +191,7 @@ def _opendkim(domain: str, canonicalization: str) -> str:
         "Selector": SELECTOR,
         "KeyFile": DKIM_KEY,
         "Socket": "inet:8891@127.0.0.1",
-        # Without it systemd starts the daemon again for ever.
+        # Without it systemd would restart the daemon forever.
         "PidFile": "/run/opendkim/opendkim.pid",
         "OversignHeaders": "From",
     }

@@ -17,9 +17,9 @@ from harness.places import NUMBER_VARIABLE, SHARED_VARIABLE
 
 def run(arguments: Sequence[str], labs: int) -> int:
     """
-    Run `tests/lab` with these arguments in so many labs; the worst exit status.
+    Run `tests/lab` with these arguments in this many labs; return the worst exit status.
 
-    The first has the terminal; what the others say comes when all are done.
+    The first lab uses the terminal; the output of the others is printed when all have finished.
     """
     with ExitStack() as stack:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="chatmail-lab-"))
@@ -34,7 +34,7 @@ def run(arguments: Sequence[str], labs: int) -> int:
         try:
             return max(_status(member.wait()) for member in members)
         except KeyboardInterrupt:
-            # ^C has reached them too, SIGTERM has not; each takes down its own lab.
+            # They have received ^C too, but not SIGTERM. Each takes down its own lab.
             for member in members:
                 member.terminate()
             for member in members:
@@ -60,5 +60,5 @@ def _start(
 
 
 def _status(returned: int) -> int:
-    """Of a process that a signal ended, 128 + number, as in a shell."""
+    """Return 128 + number for a process ended by a signal, as in a shell."""
     return returned if returned >= 0 else 128 - returned

@@ -1,7 +1,7 @@
 """
-chatmaild's own tests in a throw-away view of the machine image: a relay's very libraries.
+chatmaild's unit tests in a temporary view of the machine image, with a relay's libraries.
 
-The image and the repository are read-only in there, and there is no network but a loopback.
+The image and the repository are read-only there, and the only network is loopback.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ chroot "$root" "$@"
 
 
 def run(suite: str, arguments: Sequence[str]) -> int:
-    """Run pytest over pkgs/chatmaild in the suite's image; its exit status."""
+    """Run pytest for pkgs/chatmaild in the suite's image; return its exit status."""
     with tempfile.TemporaryDirectory() as place:
         root = image(suite)
         separate = ["unshare", "--mount", "--net", "--pid", "--ipc", "--fork", "--kill-child", "--"]

@@ -1,9 +1,9 @@
 """
-A relay as a value: settings in, everything a machine must hold and run out.
+A relay as a value: settings go in, and everything that a machine must contain and run comes out.
 
-`modules/relay` is evaluated by the host's Nix in restricted mode: no NIX_PATH, no network, nothing
-of the host but that directory. What only a laboratory has otherwise than a Debian host (root
-servers of its own) goes in as the value's `override`.
+The host's Nix evaluates `modules/relay` in restricted mode: no NIX_PATH, no network, and no other
+files of the host. Differences of the lab from a Debian host (its own root servers) are passed as
+the value's `override`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LAB_PEERS = [
 HINTS_FILE = "/etc/unbound/lab.hints"
 OVERRIDE = {
     "unbound": {"rootHints": HINTS_FILE, "trustAnchorFile": None},
-    # The lab's own network has addresses of documentation, which nobody calls from elsewhere.
+    # The lab's network uses documentation addresses, which do not exist elsewhere.
     "turn": {"allowedPeers": LAB_PEERS},
 }
 EXPRESSION = """
@@ -48,11 +48,11 @@ else {
 @dataclass(frozen=True)
 class Value:
     """
-    What the harness takes from a relay's value.
+    The parts of a relay's value that the harness uses.
 
-    `host` is its name or its address, `daemons` the content of chatmaild.json, `units` what is
-    enabled at boot: the relay's own units and Debian's that belong to a relay. `reads` names, for
-    each unit, the files that it reads when it starts. Ports are by service name.
+    `host` is its name or IP address, `daemons` the content of chatmaild.json, and `units` what is
+    enabled at boot: the relay's own units, and Debian's that belong to a relay. `reads` names the
+    files that each unit reads when it starts. Ports are by service name.
     """
 
     host: str
@@ -68,7 +68,7 @@ def evaluate(settings: Settings) -> Value:
     """
     Evaluate the relay of these settings.
 
-    Raises LabError with the value's own sentences when it has `problems`.
+    Raises LabError with the value's own messages if there are `problems`.
     """
     given = json.dumps({"settings": settings, "override": OVERRIDE})
     command = ["nix-instantiate", "--eval", "--strict", "--json"]
@@ -96,7 +96,7 @@ def evaluate(settings: Settings) -> Value:
 
 
 def _lab_files(files: Mapping[str, File]) -> dict[str, File]:
-    """Make the relay's resolver ask the lab's root, also about names it would answer itself."""
+    """Make the relay's resolver use the lab's root, even for names that it would answer itself."""
     unbound = files["/etc/unbound/unbound.conf"]
     return {
         "/etc/unbound/unbound.conf": File(f"{unbound.text!s}{UNBOUND_IN_THE_LAB}"),

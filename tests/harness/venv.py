@@ -1,4 +1,4 @@
-"""The Python environment of the clients: what tests/requirements.txt pins, in the cache."""
+"""The clients' Python environment: the pinned packages of tests/requirements.txt, in the cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSTALL_SECONDS = 900
 
 
 def venv() -> Path:
-    """Return the environment's directory, made now if it is not in the cache."""
+    """Return the environment's directory; create it if it is not cached."""
     inputs = [sys.version, sys.prefix, REQUIREMENTS.read_text()]
     key = hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:12]
     shelf = cache() / "venvs"
@@ -39,7 +39,7 @@ def python() -> Path:
 
 
 def _prune(shelf: Path) -> None:
-    """Remove environments of which nothing can be running any more, and unfinished ones."""
+    """Remove environments that no process can be using any more, and unfinished ones."""
     for old in shelf.iterdir():
         used = old / "finished"
         if old.is_dir() and not (

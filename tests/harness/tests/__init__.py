@@ -1,1 +1,1 @@
-"""The harness' own tests: machines, network, DNS, CA, without any relay."""
+"""Tests of the harness itself: machines, network, DNS and CA, without a relay."""

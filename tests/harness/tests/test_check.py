@@ -1,4 +1,4 @@
-"""`tests/lab check` for somebody who is not root."""
+"""`tests/lab check` without root."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOBODY = "65534"
 
 @pytest.fixture
 def checkout() -> Iterator[Path]:
-    """Copy what is needed to where anybody can read it."""
+    """Copy the checkout to where every user can read it."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         for name in ("modules", "tests/harness"):
@@ -45,7 +45,7 @@ def check(checkout: Path, path: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_nix_files_are_checked_without_root(checkout: Path) -> None:
-    """Nix' own store belongs to root, and the files are read without it."""
+    """Root owns Nix' own store, which is not needed to parse files."""
     good = check(checkout, os.environ["PATH"])
     (checkout / "modules" / "default.nix").write_text("{ ]\n")
     bad = check(checkout, os.environ["PATH"])
@@ -55,8 +55,8 @@ def test_nix_files_are_checked_without_root(checkout: Path) -> None:
     assert "syntax error" in bad.stderr
 
 
-def test_a_missing_nix_is_one_sentence(checkout: Path) -> None:
-    """The rest is checked all the same, and the result is not called good."""
+def test_a_missing_nix_is_reported_in_one_sentence(checkout: Path) -> None:
+    """Everything else is still checked, and the result is a failure."""
     done = check(checkout, "/nonexistent")
 
     assert done.returncode == 1

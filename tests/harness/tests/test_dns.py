@@ -12,7 +12,7 @@ from harness.lab import Lab
 
 
 def addresses(name: str) -> set[str]:
-    """What the client's own resolver says, as every client of the lab asks it."""
+    """Return the answer of the clients' own resolver."""
     return {str(entry[4][0]) for entry in socket.getaddrinfo(name, 25, type=socket.SOCK_STREAM)}
 
 
@@ -25,7 +25,7 @@ def test_a_published_name_resolves_among_the_clients_at_once(lab: Lab) -> None:
 
 
 def test_a_change_is_seen_at_once(lab: Lab) -> None:
-    """Nothing between the server and a client keeps an answer, nor a "no such name"."""
+    """No cache between server and client keeps an answer, not even a negative one."""
     lab.dns.remove("_change.test")
     with pytest.raises(socket.gaierror):
         addresses("_change.test")
@@ -38,7 +38,7 @@ def test_a_change_is_seen_at_once(lab: Lab) -> None:
 
 
 def test_machines_resolve_as_clients_do(lab: Lab) -> None:
-    """A machine without a resolver of its own asks the lab's."""
+    """A machine without its own resolver uses the lab's."""
     lab.dns.publish("_names.test", [("@", "A", "192.0.2.77")])
     machine = lab.machine("asking.test")
 
@@ -48,15 +48,15 @@ def test_machines_resolve_as_clients_do(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", ["nobody.test", "example.com", "delta.chat"])
-def test_what_nobody_published_does_not_exist(lab: Lab, name: str) -> None:
-    """NXDOMAIN from the lab's own root, not a time-out on the way to the real one."""
+def test_unpublished_names_do_not_exist(lab: Lab, name: str) -> None:
+    """The answer is NXDOMAIN from the lab's root, not a time-out on the way to the real root."""
     _ = lab.dns
 
     with pytest.raises(dns.resolver.NXDOMAIN):
         dns.resolver.resolve(name, "A", lifetime=5)
 
 
-def test_a_long_txt_record_arrives_whole(lab: Lab) -> None:
+def test_a_long_txt_record_is_complete(lab: Lab) -> None:
     """A DKIM key is longer than the 255 bytes of one string."""
     text = 'k="\\' + "x" * 600
     lab.dns.publish("_txt.test", [("key._domainkey", "TXT", text)])
@@ -67,7 +67,7 @@ def test_a_long_txt_record_arrives_whole(lab: Lab) -> None:
 
 
 def test_a_broken_zone_is_refused_and_the_old_one_stays(lab: Lab) -> None:
-    """The error says which zone, and Knot's reason."""
+    """The error names the zone and Knot's reason."""
     lab.dns.publish("_names.test", [("@", "A", "192.0.2.77")])
 
     with pytest.raises(LabError, match=r"_names\.test could not be published: .*address"):

@@ -1,7 +1,7 @@
 """
 A lab that is interrupted, killed or refused leaves nothing that the next command cannot handle.
 
-The commands run as a person runs them, in another lab of this checkout.
+The commands run as from a shell, in another lab of this checkout.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ def test_it(lab):
 
 @pytest.fixture(autouse=True)
 def other_lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Look at another lab than the one that runs the tests."""
+    """Inspect another lab than the one that runs the tests."""
     monkeypatch.setenv(NUMBER_VARIABLE, OTHER_LAB)
     yield
     assert lab("down").returncode == 0
 
 
 def command(*arguments: str) -> list[str]:
-    """Return the host command that is `tests/lab` with these arguments in the other lab."""
-    # Not the Python of the clients, which runs this.
+    """Return the host command `tests/lab` with these arguments, in the other lab."""
+    # Not the clients' Python, which runs this test.
     own = str(Path(sys.executable).parent)
     path = ":".join(place for place in os.environ["PATH"].split(":") if place != own)
     without = [f"--unset={name}" for name in (HOST_PID_VARIABLE, "PYTHONPATH", "PYTEST_VERSION")]
@@ -60,7 +60,7 @@ def lab(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def begin(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a command of the lab as a shell does, in a process group of its own."""
+    """Start a command of the lab as a shell does, in its own process group."""
     with log.open("wb") as output:
         return subprocess.Popen(
             command(*arguments), stdout=output, stderr=output, start_new_session=True
@@ -68,7 +68,7 @@ def begin(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def left() -> list[str]:
-    """Return what there is of the other lab."""
+    """Return the remains of the other lab."""
     names = [path.name for path in host_path(NETNS).glob(namespace("*"))]
     groups = nspawn.control_group("")
     if groups:
@@ -115,7 +115,7 @@ def test_interrupted_up_leaves_nothing(tmp_path: Path, moment: str) -> None:
     assert left() == []
 
 
-def test_impatience_leaves_nothing(tmp_path: Path) -> None:
+def test_repeated_interrupts_leave_nothing(tmp_path: Path) -> None:
     """People press ^C more than once."""
     log = tmp_path / "log"
     started = begin(log, "up", "--ports", "none")
@@ -134,7 +134,7 @@ def test_impatience_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("moment", "following"), [("the name server boots", "up"), ("a relay boots", "down")]
 )
-def test_a_killed_up_is_handled_by_what_follows(
+def test_later_commands_clean_up_after_a_killed_up(
     tmp_path: Path, moment: str, following: str
 ) -> None:
     """Even after SIGKILL, no one has to look for processes."""
@@ -154,7 +154,7 @@ def test_a_killed_up_is_handled_by_what_follows(
 
 @pytest.mark.parametrize("moment", ["boots", "is used"])
 def test_interrupted_tests_leave_nothing(tmp_path: Path, moment: str) -> None:
-    """Pytest is interrupted, and the lab goes down after it."""
+    """Pytest is interrupted, and then the lab is removed."""
     tmp_path.chmod(0o755)
     (tmp_path / "test_slow.py").write_text(SLOW)
     log = tmp_path / "log"
@@ -170,7 +170,7 @@ def test_interrupted_tests_leave_nothing(tmp_path: Path, moment: str) -> None:
 
 
 def test_an_interrupted_benchmark_leaves_nothing(tmp_path: Path) -> None:
-    """It is one of the commands that run longest."""
+    """It is one of the longest commands."""
     log = tmp_path / "log"
     started = begin(log, "bench", "--quick", "--only", "push")
     wait_until(lambda: MOMENTS["a relay boots"](log), "a relay boots", timeout=60, step=0.001)
@@ -191,8 +191,8 @@ def test_a_refused_domain_starts_nothing(domain: str) -> None:
     assert left() == []
 
 
-def test_a_full_disk_is_called_full() -> None:
-    """It was taken for a mirror that cannot be reached."""
+def test_a_full_disk_is_reported() -> None:
+    """It was reported as an unreachable mirror."""
     with tempfile.TemporaryDirectory() as place:
         host(["mount", "-t", "tmpfs", "-o", "size=64k", "none", place])
         try:

@@ -1,4 +1,4 @@
-"""Where the code of the tests is: claims in test modules, what they share beside them."""
+"""Rules for the tests' code: tests are in test modules, and shared code is beside them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from harness.places import CHATMAILD, CHECKOUT, TESTS
 
-# Not the module ast: chatmaild's Python may be newer than the one that runs this.
+# The module ast is not used, because chatmaild's Python may be newer than this interpreter.
 IMPORT = re.compile(r"^[ ]*(?:from [\w.]+ import (?:\([^)]*\)|.*)|import .*)$", re.MULTILINE)
-# What people write, and not what tests leave behind.
+# Source files, without what tests leave behind.
 OURS = {".py", ".nix", ".md"}
 WORD = re.compile(r"\w+")
 
@@ -22,7 +22,7 @@ def modules() -> list[Path]:
 
 
 def borrowed(source: str) -> set[str]:
-    """Return the test modules of ours that a module imports."""
+    """Return the test modules that a module imports."""
     ours = {path.stem for path in modules() if path.stem.startswith("test_")}
     return {word for statement in IMPORT.findall(source) for word in WORD.findall(statement)} & ours
 
@@ -37,7 +37,7 @@ def borrowed(source: str) -> set[str]:
         "def f():\n    from .test_imap import logged_in",
     ],
 )
-def test_the_next_test_sees_an_import_of_any_form(line: str) -> None:
+def test_the_next_test_recognises_all_imports(line: str) -> None:
     """Otherwise it could not fail."""
     assert borrowed(line) == {"test_imap"}
 
@@ -50,8 +50,8 @@ def test_no_test_module_is_imported() -> None:
     assert found == {}
 
 
-def test_claims_about_a_relay_are_all_there_is_in_their_directory() -> None:
-    """A newcomer finds claims in tests/relay, and the code that they share in tests/people."""
+def test_tests_relay_contains_only_tests() -> None:
+    """Shared code is in tests/people."""
     others = {
         path.name for path in (TESTS / "relay").glob("*.py") if not path.name.startswith("test_")
     }
@@ -60,7 +60,7 @@ def test_claims_about_a_relay_are_all_there_is_in_their_directory() -> None:
 
 
 def other_notations(text: str) -> list[str]:
-    """Return references to RFCs that are not written as RFC 5321 4.5.1."""
+    """Return references to RFCs in another form than RFC 5321 4.5.1."""
     return re.findall(r"RFC ?\d+,?\s*(?:[Ss]ection|[Aa]ppendix|§|c\.)|RFC \d+, ?\d|RFC\d{4}", text)
 
 
@@ -76,13 +76,13 @@ def other_notations(text: str) -> list[str]:
         ("RFC822.SIZE", False),
     ],
 )
-def test_the_next_test_sees_other_notations(text: str, *, found: bool) -> None:
+def test_the_next_test_recognises_other_notations(text: str, *, found: bool) -> None:
     """Otherwise it could not fail."""
     assert bool(other_notations(text)) == found
 
 
 def test_rfcs_are_cited_in_one_notation() -> None:
-    """One search finds every place that follows from a section."""
+    """So one search finds every place that implements a section."""
     places = [CHECKOUT / name for name in ("docs", "hosts", "modules", "pkgs", "tests")]
     files = [path for place in places for path in place.rglob("*.*") if path.suffix in OURS]
     found = {

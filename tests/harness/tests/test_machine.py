@@ -1,4 +1,4 @@
-"""Machines and the network between them."""
+"""Tests of machines and the network between them."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ def second(lab: Lab) -> Iterator[Machine]:
 
 
 def test_start_up_ends_without_a_failed_unit(first: Machine) -> None:
-    """A machine counts as started when systemd in it says so."""
+    """A machine counts as started when its systemd reports this."""
     assert first.run(["systemctl", "is-system-running"]).out.strip() == "running"
     assert first.failed_units() == []
 
 
 @pytest.mark.parametrize("family", ["address", "address6"])
-def test_machines_see_each_other(first: Machine, second: Machine, family: str) -> None:
-    """Over IPv4 and IPv6: a refused connection is an answer of the other's kernel."""
+def test_machines_reach_each_other(first: Machine, second: Machine, family: str) -> None:
+    """They use IPv4 and IPv6; a refused connection is an answer of the other kernel."""
     answer = first.run(["python3", "-c", TRY, getattr(second, family)], check=False)
 
     assert "ConnectionRefusedError" in answer.err
 
 
 @pytest.mark.parametrize("family", ["address", "address6"])
-def test_clients_see_machines(first: Machine, family: str) -> None:
+def test_clients_reach_machines(first: Machine, family: str) -> None:
     """The test process itself is a client."""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((getattr(first, family), 9), timeout=3)
 
 
 @pytest.mark.parametrize("outside", ["1.1.1.1", "2606:4700:4700::1111", "10.0.0.1"])
-def test_nothing_leads_outside(first: Machine, outside: str) -> None:
-    """Neither a machine nor a client can reach the world: there is no route at all."""
+def test_there_is_no_route_outside(first: Machine, outside: str) -> None:
+    """Neither a machine nor a client can reach the Internet."""
     said = first.run(["python3", "-c", TRY, outside], check=False).err
 
     assert "Network is unreachable" in said
@@ -69,7 +69,7 @@ def test_nothing_leads_outside(first: Machine, outside: str) -> None:
 
 
 def test_services_of_one_machine_are_not_those_of_another(first: Machine, second: Machine) -> None:
-    """Each machine has a control group of its own: killing a unit in one spares the other's."""
+    """Each machine has its own control group, so killing a unit in one does not affect others."""
     for machine in (first, second):
         machine.run(["systemd-run", "--unit=same-name", "sleep", "1000"])
 
@@ -80,7 +80,7 @@ def test_services_of_one_machine_are_not_those_of_another(first: Machine, second
 
 
 def test_files_arrive_with_owner_and_mode(first: Machine) -> None:
-    """Owners go by name, as the machine knows them."""
+    """Owners are names, as the machine knows them."""
     first.write("/srv/deep/down/secret", "text\n", mode="0640", owner="postfix", group="adm")
 
     assert first.read("/srv/deep/down/secret") == "text\n"
@@ -88,14 +88,14 @@ def test_files_arrive_with_owner_and_mode(first: Machine) -> None:
     assert listed.splitlines() == ["postfix:adm 640", "root:root 755"]
 
 
-def test_a_failed_command_says_which_and_why(first: Machine) -> None:
-    """The error names the machine, the command and its last words."""
+def test_a_failed_command_is_explained(first: Machine) -> None:
+    """The error names the machine and the command, and quotes its last output."""
     with pytest.raises(CommandFailedError, match=r"(?s)first\.test: .*ended with status 3.*words"):
         first.run("echo last words >&2; exit 3")
 
 
 def test_the_journal_can_be_read_from_a_cursor_on(first: Machine) -> None:
-    """A claim about what is logged looks only at what came after it began."""
+    """A test of log lines reads only those after its start."""
     first.run(["logger", "before"])
     cursor = first.cursor()
     first.run(["logger", "afterwards"])
@@ -107,8 +107,8 @@ def test_the_journal_can_be_read_from_a_cursor_on(first: Machine) -> None:
     assert "before" not in journal
 
 
-def test_a_disk_outlives_power_off_and_a_pulled_plug(lab: Lab) -> None:
-    """And files can be read and written while the machine is off."""
+def test_a_disk_survives_power_off_and_a_power_failure(lab: Lab) -> None:
+    """Files can also be read and written while the machine is off."""
     machine = lab.machine("third.test")
     machine.run("echo kept > /srv/kept; sync")
 
@@ -125,7 +125,7 @@ def test_a_disk_outlives_power_off_and_a_pulled_plug(lab: Lab) -> None:
 
 
 def test_a_removed_machine_leaves_nothing(lab: Lab) -> None:
-    """No process, no namespace, no mount, no control group, no directory."""
+    """No process, namespace, mount, control group or directory remains."""
     machine = lab.machine("gone.test")
     leader, spawned = machine.leader, machine.nspawn
     group, place = nspawn.control_group(machine.name), machine.link.path
@@ -144,14 +144,14 @@ def test_a_removed_machine_leaves_nothing(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", "-x", "UPPER"])
-def test_a_name_that_is_no_host_name_is_refused(lab: Lab, name: str) -> None:
+def test_an_invalid_name_is_refused(lab: Lab, name: str) -> None:
     """It becomes a file name and a host name."""
     with pytest.raises(LabError, match="cannot name a machine"):
         Machine.create(name, lab.image)
 
 
 def test_clients_have_several_addresses(lab: Lab) -> None:
-    """Limits per client address need more than one client."""
+    """Tests of limits per client address need more than one client."""
     for number in lab.clients.numbers[:3]:
         for address in (network.address4(number), network.address6(number)):
             family = socket.AF_INET6 if ":" in address else socket.AF_INET

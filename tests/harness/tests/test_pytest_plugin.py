@@ -1,4 +1,4 @@
-"""What `tests/lab test` adds to pytest."""
+"""Tests of what `tests/lab test` adds to pytest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.lab import Lab
 from harness.machine import machines
 
 pytest_plugins = ["pytester"]
-# pytester has a home of its own, in which there would be no image.
+# pytester sets another home directory, which has no image.
 HOME = Path.home()
 
 FIXTURES = """
@@ -37,10 +37,10 @@ def test_finds(lab):
 """
 
 
-def test_the_machines_of_a_file_go_with_it(
+def test_the_machines_of_a_file_are_removed_after_it(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, lab: Lab
 ) -> None:
-    """With all of them up at once the lab was full before the last file began."""
+    """With all of them, the lab was full before the last file began."""
     monkeypatch.setenv("HOME", str(HOME))
     lab.machine("before.test")
     pytester.makeconftest(FIXTURES)

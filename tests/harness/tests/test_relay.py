@@ -1,4 +1,4 @@
-"""The harness' way with relays: reuse, change, several at once, forwards, evidence."""
+"""Tests of relays in the lab: reuse, change, several at once, forwards, evidence."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ DOMAIN = "_harness.test"
 
 @pytest.fixture
 def own(lab: Lab) -> Relay:
-    """A relay that only these tests use."""
+    """A relay for this module."""
     return lab.relay(DOMAIN)
 
 
 def announced_size(relay: Relay) -> int:
-    """The largest message that the relay says it takes, in bytes (RFC 1870)."""
+    """Return the relay's message size limit in bytes (RFC 1870)."""
     with smtplib.SMTP(relay.address, 25, timeout=10) as smtp:
         smtp.ehlo("client.test")
         return int(smtp.esmtp_features["size"])
 
 
-def test_a_relay_that_has_not_changed_is_taken_as_it_is(lab: Lab, own: Relay) -> None:
-    """So that a hundred tests boot it once."""
+def test_an_unchanged_relay_is_reused(lab: Lab, own: Relay) -> None:
+    """So a hundred tests boot it once."""
     assert lab.relay(DOMAIN).machine.leader == own.machine.leader
 
 
 def test_other_settings_make_another_relay(lab: Lab, own: Relay) -> None:
-    """Asking for other settings boots it anew, empty."""
+    """With other settings it is booted again, empty."""
     other = lab.relay(DOMAIN, {"message": {"maxSize": 1_000_000}})
 
     assert other.machine.leader != own.machine.leader
     assert announced_size(other) == 1_000_000
 
 
-def test_a_reconfigured_relay_goes_on_with_its_key_and_accounts(own: Relay) -> None:
-    """What changed is written and read; the machine stays what it was."""
+def test_a_reconfigured_relay_keeps_its_key_and_accounts(own: Relay) -> None:
+    """Changed files are written and read; the machine stays the same."""
     before = own.chatmail("dns").out
 
     own.reconfigure({"message": {"maxSize": 2_000_000}})
@@ -57,8 +57,8 @@ def test_a_reconfigured_relay_goes_on_with_its_key_and_accounts(own: Relay) -> N
     assert own.chatmail("dns").out == before
 
 
-def test_settings_that_make_no_relay_are_refused_with_the_value_s_own_words(lab: Lab) -> None:
-    """And leave no machine behind."""
+def test_invalid_settings_are_refused_with_the_values_message(lab: Lab) -> None:
+    """No machine is left behind."""
     with pytest.raises(LabError, match="typo"):
         lab.relay("_wrong.test", {"typo": 1})
 
@@ -66,8 +66,8 @@ def test_settings_that_make_no_relay_are_refused_with_the_value_s_own_words(lab:
     assert "_wrong.test" not in lab.dns.zones()
 
 
-def test_a_relay_without_a_domain_is_at_the_address_it_is_named_by(lab: Lab) -> None:
-    """It has no zone; and an address that may be another machine's is refused."""
+def test_a_relay_without_a_domain_has_its_ip_address(lab: Lab) -> None:
+    """It has no zone; an address that may belong to another machine is refused."""
     relay = lab.relay("192.0.2.70")
 
     assert relay.address == relay.domain
@@ -79,8 +79,8 @@ def test_a_relay_without_a_domain_is_at_the_address_it_is_named_by(lab: Lab) -> 
             lab.relay(elsewhere)
 
 
-def test_two_relays_run_at_once_and_know_each_other_by_name(lab: Lab, own: Relay) -> None:
-    """Each resolves the other's published zone through its own resolver, from the root down."""
+def test_two_relays_find_each_other_by_name(lab: Lab, own: Relay) -> None:
+    """Each finds the other's zone with its own resolver, from the root down."""
     other = lab.relay("_other.test")
 
     for here, there in ((own, other), (other, own)):
@@ -90,8 +90,8 @@ def test_two_relays_run_at_once_and_know_each_other_by_name(lab: Lab, own: Relay
     lab.stop(other)
 
 
-def test_a_relay_not_named_with_an_underscore_has_a_certificate_of_the_lab_s_ca(lab: Lab) -> None:
-    """Its clients verify it, as they would in the world."""
+def test_a_relay_with_an_ordinary_name_has_a_certificate_of_the_labs_ca(lab: Lab) -> None:
+    """Its clients verify it, as on the Internet."""
     relay = lab.relay("verified.test")
 
     said = relay.machine.run(
@@ -104,7 +104,7 @@ def test_a_relay_not_named_with_an_underscore_has_a_certificate_of_the_lab_s_ca(
 
 
 def test_a_forwarded_port_of_the_host_leads_to_the_relay(own: Relay) -> None:
-    """The forwarder connects from among the clients, so it is one to the relay."""
+    """The forwarder connects from among the clients, so it looks like one."""
     ports = forward.start(own.machine, [25], None)
     try:
         host_network = Path(f"/proc/{os.environ[HOST_PID_VARIABLE]}/ns/net")
@@ -149,7 +149,7 @@ def test_up_shows_a_link_that_works_on_this_host(own: Relay, theme: str) -> None
 def test_evidence_has_the_journal_the_queue_and_the_transcripts(
     own: Relay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And `last` leads to the newest."""
+    """`last` links to the newest."""
     monkeypatch.setattr(evidence, "EVIDENCE", tmp_path)
     evidence.attach("dialogue.txt", lambda: "< 220\n")
 

@@ -1,4 +1,4 @@
-"""Several labs share one run of tests."""
+"""Tests of several labs that share one test run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.process import wait_until
 pytest_plugins = ["pytester"]
 
 PLUGIN = ("-p", "harness.sharing")
-# Each test notes its name.
+# Each test records its name.
 NOTING = """
 import pathlib, pytest
 {mark}
@@ -40,14 +40,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def files(
     pytester: pytest.Pytester, notes: Path, *names: str, mark: str = "", wanted: str = "True"
 ) -> None:
-    """Make files of three tests each."""
+    """Create files with three tests each."""
     for name in names:
         text = NOTING.format(mark=mark, notes=str(notes), wanted=wanted)
         pytester.makepyfile(**{name: text})
 
 
 def test_every_test_is_run_once(pytester: pytest.Pytester, place: Path, tmp_path: Path) -> None:
-    """By one lab or by another, whole files at a time."""
+    """One lab or another runs it, whole files at a time."""
     notes = tmp_path / "notes"
     files(pytester, notes, *(f"test_{letter}" for letter in "abcdefgh"))
     files(pytester, notes, "test_y", "test_z", mark=MARK)
@@ -62,10 +62,10 @@ def test_every_test_is_run_once(pytester: pytest.Pytester, place: Path, tmp_path
     assert len(list(place.glob("[0-9]*"))) == 10
 
 
-def test_what_another_lab_has_taken_is_its(
+def test_files_taken_by_another_lab_are_not_run(
     pytester: pytest.Pytester, place: Path, tmp_path: Path
 ) -> None:
-    """Also when it is the first file, or the last."""
+    """It may be the first file, or the last."""
     notes = tmp_path / "notes"
     files(pytester, notes, "test_a", "test_b", "test_c")
     for number in "02":
@@ -76,8 +76,8 @@ def test_what_another_lab_has_taken_is_its(
     assert {line.partition(":")[0] for line in notes.read_text().split()} == {"test_b.py"}
 
 
-def test_a_failure_is_told(pytester: pytest.Pytester, place: Path, tmp_path: Path) -> None:
-    """The status of the run is that of the worst lab."""
+def test_a_failure_is_reported(pytester: pytest.Pytester, place: Path, tmp_path: Path) -> None:
+    """The exit status is the worst of all labs."""
     assert place
     files(pytester, tmp_path / "notes", "test_a", wanted="number != 1")
 
@@ -87,17 +87,17 @@ def test_a_failure_is_told(pytester: pytest.Pytester, place: Path, tmp_path: Pat
     assert done.ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_what_measures_time_waits_for_the_others(
+def test_tests_that_measure_time_wait_for_the_others(
     pytester: pytest.Pytester, place: Path, tmp_path: Path
 ) -> None:
-    """Another lab's relays would take the processor from it."""
+    """Another lab's relays would use the CPU."""
     notes, done = tmp_path / "notes", tmp_path / "done"
     files(pytester, notes, "test_a", mark=MARK, wanted=f"pathlib.Path({str(done)!r}).exists()")
     files(pytester, notes, "test_b")
     with (place / "running").open("a") as running:
         fcntl.flock(running, fcntl.LOCK_SH)
         lab = pytester.popen([*pytester._getpytestargs(), *PLUGIN])  # noqa: SLF001
-        # proc_locks(5): `->` stands before a lock that is waited for.
+        # proc_locks(5): `->` marks a lock that is waited for.
         waiting = f":{os.fstat(running.fileno()).st_ino} "
         wait_until(
             lambda: any(

@@ -33,8 +33,8 @@ def test_runs():
 """
 
 
-def test_each_reason_is_said_once_with_its_count(pytester: pytest.Pytester) -> None:
-    """134 tests were skipped, and nothing said why."""
+def test_each_reason_is_printed_once_with_its_count(pytester: pytest.Pytester) -> None:
+    """134 tests were skipped without a printed reason."""
     pytester.makepyfile(test_one=TESTS, test_two=TESTS)
 
     done = pytester.runpytest_subprocess(*PLUGIN)
@@ -44,7 +44,7 @@ def test_each_reason_is_said_once_with_its_count(pytester: pytest.Pytester) -> N
 
 
 def test_a_module_that_is_skipped_as_a_whole_counts(pytester: pytest.Pytester) -> None:
-    """It is one report, of the collection."""
+    """Its single report comes from the collection."""
     pytester.makepyfile('import pytest\npytest.importorskip("absent", reason="no camera")')
 
     done = pytester.runpytest_subprocess(*PLUGIN)
@@ -55,7 +55,7 @@ def test_a_module_that_is_skipped_as_a_whole_counts(pytester: pytest.Pytester) -
 def test_labs_that_share_a_run_leave_their_counts(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The sum is printed once, after the last of them."""
+    """The last lab prints the sum once."""
     monkeypatch.setenv(SHARED_VARIABLE, str(tmp_path))
     (tmp_path / f"{skips.PREFIX}other").write_text(json.dumps({"no Nix": 2}))
     pytester.makepyfile(TESTS)
@@ -67,8 +67,8 @@ def test_labs_that_share_a_run_leave_their_counts(
     assert list(skips.lines(skips.left_in(tmp_path)))[1:] == ["     6  no Nix", "     1  no camera"]
 
 
-def test_a_run_without_skips_says_nothing(pytester: pytest.Pytester) -> None:
-    """No line that a reader has to understand."""
+def test_a_run_without_skips_prints_nothing(pytester: pytest.Pytester) -> None:
+    """Readers need no line to understand."""
     pytester.makepyfile("def test_it():\n    pass")
 
     assert "not run" not in pytester.runpytest_subprocess(*PLUGIN).stdout.str()
