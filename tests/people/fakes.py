@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from people import openpgp
 from people.messages import (
     BOUNDARY,
@@ -62,6 +64,54 @@ def compressed_packet(sender: str, recipient: str) -> bytes:
     return pgp_mime(sender, recipient, armor)
 
 
+def _packet_of(data: bytes, *, keys: bool = True) -> Builder:
+    """Put other octets in the place of the encrypted data."""
+
+    def build(sender: str, recipient: str) -> bytes:
+        *real, _ = packets_for(sender, recipient)
+        head = b"".join(openpgp.packet(*key) for key in real) if keys else b""
+        armor = openpgp.armored(head + openpgp.packet(openpgp.ENCRYPTED, data))
+        return pgp_mime(sender, recipient, armor)
+
+    return build
+
+
+def readable_data(sender: str, recipient: str) -> bytes:
+    """Encrypted data that is plain ASCII."""
+    return _packet_of(b"\x01" + PHRASE.encode() * 20)(sender, recipient)
+
+
+def data_without_version(sender: str, recipient: str) -> bytes:
+    """Encrypted data that is nothing but a sentence."""
+    return _packet_of(PHRASE.encode() * 20)(sender, recipient)
+
+
+def empty_data(sender: str, recipient: str) -> bytes:
+    """Encrypted data without a single octet."""
+    return _packet_of(b"")(sender, recipient)
+
+
+def no_session_key(sender: str, recipient: str) -> bytes:
+    """Encrypted data that nobody has a key for."""
+    return _packet_of(b"\x01" + os.urandom(700), keys=False)(sender, recipient)
+
+
+def readable_session_key(sender: str, recipient: str) -> bytes:
+    """A session key that is a sentence, before truly encrypted data."""
+    *_, data = packets_for(sender, recipient)
+    sentence = openpgp.packet(1, b"\x03" + PHRASE.encode())
+    return pgp_mime(sender, recipient, openpgp.armored(sentence + openpgp.packet(*data)))
+
+
+def short_first_chunk(sender: str, recipient: str) -> bytes:
+    """Encrypted data whose first partial length is one octet (RFC 9580 4.2.1.4)."""
+    *keys, (_, data) = packets_for(sender, recipient, "hello " * 500)
+    head = b"".join(openpgp.packet(*key) for key in keys)
+    rest = openpgp.packet(openpgp.ENCRYPTED, data[1:])[1:]
+    chunked = bytes([0xC0 | openpgp.ENCRYPTED, 0xE0]) + data[:1] + rest
+    return pgp_mime(sender, recipient, openpgp.armored(head + chunked))
+
+
 def public_key_block(sender: str, recipient: str) -> bytes:
     """OpenPGP, but not a message."""
     return pgp_mime(sender, recipient, openpgp.public_key(sender))
@@ -88,22 +138,8 @@ def two_armors(sender: str, recipient: str) -> bytes:
     return pgp_mime(sender, recipient, f"{armor_for(sender, recipient)}\n{readable}")
 
 
-def sentence_header(sender: str, recipient: str) -> bytes:
-    """A sentence in an armor header line with an unknown name."""
-    armor = openpgp.armored(
-        openpgp.dearmored(armor_for(sender, recipient)), headers=f"Text: {PHRASE}\n"
-    )
-    return pgp_mime(sender, recipient, armor)
-
-
 def _real_parts(sender: str, recipient: str) -> tuple[str, str]:
     return control_part(), data_part(armor_for(sender, recipient))
-
-
-def wrong_multipart(sender: str, recipient: str) -> bytes:
-    """The right parts in a multipart/mixed."""
-    content = parted(*_real_parts(sender, recipient))
-    return compose(sender, recipient, content, content_type=multipart("mixed"))
 
 
 def wrong_control_type(sender: str, recipient: str) -> bytes:
@@ -119,8 +155,8 @@ def wrong_data_type(sender: str, recipient: str) -> bytes:
 
 
 def wrong_version(sender: str, recipient: str) -> bytes:
-    """A first part that contains more than the version."""
-    parts = control_part(f"Version: 1\n{PHRASE}"), data_part(armor_for(sender, recipient))
+    """A first part that says something else than the version."""
+    parts = control_part(PHRASE), data_part(armor_for(sender, recipient))
     return compose(sender, recipient, parted(*parts), content_type=ENCRYPTED_TYPE)
 
 
@@ -145,28 +181,9 @@ def nested(sender: str, recipient: str) -> bytes:
     return compose(sender, recipient, content, content_type=multipart("mixed"))
 
 
-def preamble(sender: str, recipient: str) -> bytes:
-    """A sentence above the first part, which old clients displayed (RFC 2046 5.1.1)."""
-    content = parted(*_real_parts(sender, recipient), preamble=f"{PHRASE}\n")
-    return compose(sender, recipient, content, content_type=ENCRYPTED_TYPE)
-
-
-def epilogue(sender: str, recipient: str) -> bytes:
-    """A sentence below the last part."""
-    content = parted(*_real_parts(sender, recipient), epilogue=f"{PHRASE}\n")
-    return compose(sender, recipient, content, content_type=ENCRYPTED_TYPE)
-
-
 def two_content_types(sender: str, recipient: str) -> bytes:
     """A second Content-Type: readers disagree about which one counts."""
     return encrypted(sender, recipient, fields=("Content-Type: text/plain",))
-
-
-def part_field(sender: str, recipient: str) -> bytes:
-    """A sentence in the header of a part."""
-    control, data = _real_parts(sender, recipient)
-    content = parted(f"Subject: {PHRASE}\n{control}", data)
-    return compose(sender, recipient, content, content_type=ENCRYPTED_TYPE)
 
 
 FAKES: tuple[Builder, ...] = (
@@ -177,22 +194,23 @@ FAKES: tuple[Builder, ...] = (
     signed_only,
     unprotected_packet,
     compressed_packet,
+    readable_data,
+    data_without_version,
+    empty_data,
+    no_session_key,
+    readable_session_key,
+    short_first_chunk,
     public_key_block,
     empty_armor,
     text_after_armor,
     text_before_armor,
     two_armors,
-    sentence_header,
-    wrong_multipart,
     wrong_control_type,
     wrong_data_type,
     wrong_version,
     third_part,
     only_data_part,
     nested,
-    preamble,
-    epilogue,
     two_content_types,
-    part_field,
 )
 """Looks encrypted to somebody, and can be read by everybody."""

@@ -20,11 +20,15 @@ def secure_join(
     extra: tuple[str, ...] = (),
 ) -> bytes:
     """Request a key, which cannot be encrypted yet; `text` and `extra` parts abuse it."""
-    content_text = f"secure-join: {step}" if text is None else text
-    part = f'Content-Type: text/plain; charset="utf-8"\n\n{content_text}\n'
-    fields = (f"Secure-Join: {step}", "Secure-Join-Invitenumber: HrbIJRHYHkj")
+    content_text = f"Secure-Join: {step}" if text is None else text
+    fields = 'Content-Type: text/plain; charset="utf-8"\nContent-Transfer-Encoding: 7bit\n'
+    part = f"{fields}\n{content_text}"
     return compose(
-        sender, recipient, parted(part, *extra), content_type=multipart("mixed"), fields=fields
+        sender,
+        recipient,
+        parted(part, *extra),
+        content_type=multipart("mixed"),
+        fields=(f"Secure-Join: {step}", "Secure-Join-Invitenumber: HrbIJRHYHkj"),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from people import fakes, handshakes, messages, openpgp
+from people import dressed, fakes, handshakes, messages, openpgp
 from people.people import Person
 
 if TYPE_CHECKING:
@@ -39,10 +39,31 @@ def test_sends(alice: Person, bob: Person, build: Builder) -> None:
     assert messages.body(bob.wait_for(message)) == messages.body(message)
 
 
+@pytest.mark.parametrize("build", dressed.DRESSED, ids=named)
+def test_sends_what_others_write_in_a_dress_of_its_own(
+    alice: Person, bob: Person, build: Builder
+) -> None:
+    """The packets arrive, and not a word of what stood around them."""
+    message = build(alice.address, bob.address)
+    alice.send(message, bob.address)
+
+    arrived = bob.wait_for(message)
+    assert_dressed_anew(arrived, bob)
+
+
+def assert_dressed_anew(arrived: bytes, reader: Person) -> None:
+    """Check that a message can be read by whom it is for, and that nothing else can be."""
+    assert "hello" in openpgp.decrypt(dressed.armor_in(arrived), reader.address)
+    words = messages.PHRASE.encode()
+    assert words not in arrived
+    assert words.replace(b" ", b"-") not in arrived
+    (kind,) = messages.header(arrived, "Content-Type")
+    assert messages.body(arrived).startswith(b"\r\n--" + kind.rpartition('="')[2][:-1].encode())
+    assert max(map(len, arrived.split(b"\r\n"))) <= 998
+
+
 @pytest.mark.parametrize(
-    "build",
-    [messages.cleartext, messages.version_header, *fakes.FAKES, *handshakes.ABUSED_JOINS],
-    ids=named,
+    "build", [messages.cleartext, *fakes.FAKES, *handshakes.ABUSED_JOINS], ids=named
 )
 def test_refuses_to_send(alice: Person, bob: Person, build: Builder) -> None:
     """Readable mail, however it is disguised, would be a way to send spam."""
@@ -122,13 +143,22 @@ def test_what_arrives_can_be_decrypted(alice: Person, bob: Person) -> None:
     assert text in openpgp.decrypt(armor.replace("\r\n", "\n"), bob.address)
 
 
+@pytest.mark.parametrize("build", dressed.DRESSED, ids=named)
+def test_a_strict_relay_takes_in_what_others_write(
+    strict_bob: Person, stranger: Stranger, build: Builder
+) -> None:
+    """Its people see what was judged, and no text beside it that nobody encrypted."""
+    message = build(stranger.address(), strict_bob.address)
+    stranger.deliver(strict_bob.relay, message, strict_bob.address)
+
+    assert_dressed_anew(strict_bob.wait_for(message), strict_bob)
+
+
 @pytest.mark.parametrize(
-    "build",
-    [*messages.ENCRYPTED, *handshakes.JOINS, messages.version_header, handshakes.report],
-    ids=named,
+    "build", [*messages.ENCRYPTED, *handshakes.JOINS, handshakes.report], ids=named
 )
 def test_a_strict_relay_accepts(strict_bob: Person, stranger: Stranger, build: Builder) -> None:
-    """It accepts messages of chat clients, harmless variants of other programs, and bounces."""
+    """It accepts messages of chat clients, and bounces."""
     author = stranger.address("mailer-daemon" if build is handshakes.report else "someone")
     message = build(author, strict_bob.address)
     envelope = "" if build is handshakes.report else author

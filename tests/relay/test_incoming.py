@@ -70,6 +70,21 @@ def test_offers_no_login(relay: Relay) -> None:
         assert session.docmd("AUTH", "PLAIN AGEAYg==")[0] in (502, 503)
 
 
+@pytest.mark.parametrize("length", [998, 999, 5_000, 70_000])
+def test_a_line_of_any_length_arrives_whole(bob: Person, stranger: Stranger, length: int) -> None:
+    """A newsletter is often one line of HTML; broken into many it arrived damaged."""
+    html = "<p>" + "newsletter " * (length // 11 + 1)
+    message = messages.compose(
+        stranger.address(),
+        bob.address,
+        f"first\n{html[:length]}\nlast\n",
+        content_type="text/html; charset=utf-8",
+    )
+    stranger.deliver(bob.relay, message, bob.address)
+
+    assert messages.body(bob.wait_for(message)) == messages.body(message)
+
+
 def test_accepts_mail_signed_by_the_authors_domain(bob: Person, stranger: Stranger) -> None:
     """A valid signature of exactly the domain in From is enough, whatever the envelope."""
     first = messages.encrypted(stranger.address(), bob.address)

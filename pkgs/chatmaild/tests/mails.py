@@ -1,6 +1,7 @@
 """Builds mails and OpenPGP packets piece by piece, so that a test can make one piece wrong."""
 
 import base64
+import random
 import textwrap
 
 Header = tuple[bytes, bytes]
@@ -18,14 +19,25 @@ def packet(kind: int, body: bytes, *, partial: tuple[int, ...] = ()) -> bytes:
     return out + b"\xff" + len(body).to_bytes(4) + body
 
 
-PKESK = packet(1, b"\x03" + b"k" * 93)
-SKESK = packet(3, b"\x04\x09\x03\x08saltsalt\x60")
-SEIPD = packet(18, b"\x01" + b"\x5a" * 700)
+noise = random.Random(9580).randbytes  # noqa: S311 - not for keys
+"""As good as ciphertext, and the same in each run."""
+
+
+def pkesk(names: bytes = b"\x03" + noise(8), wrapped: int = 48) -> bytes:
+    """Build the session key of a recipient with a Curve25519 key, as Delta Chat does."""
+    point = b"\x12\x01\x07\x40" + noise(32)
+    body = names + point + bytes([wrapped]) + noise(wrapped)
+    return bytes([0xC1, len(body)]) + body
+
+
+PKESK = pkesk()
+SKESK = packet(3, b"\x04\x09\x03\x08" + noise(8) + b"\x60")
+SEIPD = packet(18, b"\x01" + noise(700))
 PACKETS = PKESK + PKESK + SEIPD
 
 
-def armor(packets: bytes = PACKETS, *, headers: str = "", checksum: str = "=agR5\n") -> bytes:
-    """Build armor with LF line ends; `headers` are whole lines."""
+def armor(packets: bytes = PACKETS, *, headers: str = "", checksum: str = "") -> bytes:
+    """Build armor with LF line ends; `headers` and `checksum` are whole lines."""
     data = textwrap.fill(base64.b64encode(packets).decode(), 64)
     return (
         f"-----BEGIN PGP MESSAGE-----\n{headers}\n{data}\n{checksum}-----END PGP MESSAGE-----\n"
@@ -68,16 +80,26 @@ def header(
     ).encode()
 
 
+BOUNDARY = "18ed090f355ef38b_6d98da386014cb0b_d6e1fb61bb8c1af5"
+CONTROL = (
+    'Content-Type: application/pgp-encrypted; charset="utf-8"\n'
+    "Content-Transfer-Encoding: 7bit\n\nVersion: 1\n"
+)
+DATA_HEADER = (
+    'Content-Type: application/octet-stream; charset="utf-8"\nContent-Transfer-Encoding: 7bit\n'
+)
+
+
 def encrypted_body(
     data: bytes | None = None,
     *,
-    control: str = "Content-Type: application/pgp-encrypted\n\nVersion: 1\n",
-    data_header: str = 'Content-Type: application/octet-stream; name="encrypted.asc"\n',
+    control: str = CONTROL,
+    data_header: str = DATA_HEADER,
     before: str = "\n",
     after: str = "\n",
-    boundary: str = "b1",
+    boundary: str = BOUNDARY,
 ) -> bytes:
-    """Build a multipart/encrypted body, LF line ends."""
+    """Build a multipart/encrypted body, LF line ends; unchanged it is in canonical form."""
     data = armor() if data is None else data
     return (
         f"{before}--{boundary}\n{control}\n--{boundary}\n{data_header}\n".encode()
@@ -86,7 +108,8 @@ def encrypted_body(
     )
 
 
-ENCRYPTED = 'multipart/encrypted; protocol="application/pgp-encrypted";\n\tboundary="b1"'
+ENCRYPTED = f'multipart/encrypted; protocol="application/pgp-encrypted";\n boundary="{BOUNDARY}"'
+MIXED = f'multipart/mixed;\n boundary="{BOUNDARY}"'
 
 
 def encrypted(**header_fields: str) -> bytes:
@@ -94,15 +117,12 @@ def encrypted(**header_fields: str) -> bytes:
     return header(ENCRYPTED, **header_fields) + b"\n" + encrypted_body()
 
 
-def secure_join(step: str = "vc-request", text: str = "secure-join: vc-request") -> bytes:
-    """Build the first message of a Secure-Join."""
-    return (
-        header(
-            'multipart/mixed; boundary="b1"',
-            extra=f"Secure-Join: {step}\nSecure-Join-Invitenumber: RANDOM-TOKEN\n",
-        )
-        + (f"\n\n--b1\nContent-Type: text/plain; charset=utf-8\n\n{text}\n\n\n--b1--\n\n").encode()
-    )
+def secure_join(step: str = "vc-request", text: str = "Secure-Join: vc-request") -> bytes:
+    """Build the first message of a Secure-Join; unchanged it is in canonical form."""
+    fields = f"Secure-Join: {step}\nSecure-Join-Invitenumber: RANDOM-TOKEN\n"
+    part = 'Content-Type: text/plain; charset="utf-8"\nContent-Transfer-Encoding: 7bit\n'
+    body = f"\n--{BOUNDARY}\n{part}\n{text}\n--{BOUNDARY}--\n"
+    return header(MIXED, extra=fields) + f"\n{body}".encode()
 
 
 def setup_message(**header_fields: str) -> bytes:

@@ -17,6 +17,7 @@ SKIP_UNKNOWN = {b"p"}  # SMFIR_PROGRESS
 NO_COMMAND = {b"C": 0x1, b"H": 0x2, b"M": 0x4, b"R": 0x8, b"B": 0x10, b"L": 0x20, b"N": 0x40}
 NO_REPLY = {b"L": 0x80, b"C": 0x1000, b"M": 0x4000, b"R": 0x8000, b"B": 0x80000}
 TIMEOUT_SECONDS = 20.0
+MAX_CHUNK = 65_535
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Result:
     recipients: dict[str, str] = field(default_factory=dict)
     sender: str | None = None
     """The envelope sender that the filter put in place of the first, if it did."""
+    body: bytes | None = None
+    """The body that the filter put in place of the first, if it did."""
 
     def values(self, name: bytes) -> list[bytes]:
         """Get the values of all fields of that name, unfolded and stripped."""
@@ -86,13 +89,16 @@ class MilterClient:
             return result
         for name, value in result.headers:
             self.command(b"L", name + b"\0" + value + b"\0")
-        for at in range(0, len(body), 65535):
-            self.command(b"B", body[at : at + 65535])
+        for at in range(0, len(body), MAX_CHUNK):
+            self.command(b"B", body[at : at + MAX_CHUNK])
         self._send(b"E", b"")
         while True:
             command, data = self._receive()
             if command in (b"i", b"m"):
                 self._edit(result.headers, command, data)
+            elif command == b"b":
+                assert 0 < len(data) <= MAX_CHUNK
+                result.body = (result.body or b"") + data
             elif command == b"e":
                 result.sender = data.split(b"\0")[0].decode()
             elif command not in SKIP_UNKNOWN:

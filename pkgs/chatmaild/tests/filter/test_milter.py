@@ -53,6 +53,39 @@ def test_every_key_is_made_and_those_sign_that_shall(
     assert len(signatures) == 2
     assert selectors == {b"opendkim", b"now"}
     assert keys.read(tmp_path / "next.pem", "ed25519")
+def test_what_others_write_leaves_in_the_relays_own_dress_and_signed(running: Filter) -> None:
+    """Postfix gets a new body and its Content-Type, and the signature is over these."""
+    mail = mails.header(mails.ENCRYPTED, extra="Content-Description: a secret\n") + (
+        b"\n" + mails.encrypted_body(before="a secret\n", data=mails.armor(headers="Comment: x\n"))
+    )
+    result = running.submit(mail)
+
+    assert result.reply == "accept"
+    assert result.body is not None
+    assert result.values(b"Content-Description") == []
+    (kind,) = result.values(b"Content-Type")
+    assert result.body.split(b"\r\n")[1].removeprefix(b"--") in kind
+    delivered = b"".join(name + b":" + value + b"\n" for name, value in result.headers)
+    record = keys.dns_record(keys.read(running.directory / "dkim.pem")).encode()
+    raw = crlf(delivered) + b"\r\n" + result.body
+    assert b"secret" not in raw.lower().replace(b"[...]", b"")
+    assert dkim.verify(raw, dnsfunc=lambda _name, timeout: record)
+
+
+def test_what_chat_clients_write_is_not_touched(running: Filter) -> None:
+    """A new body costs Postfix a second copy."""
+    assert running.submit(mails.encrypted()).body is None
+    assert running.receive(*sign(mails.encrypted(author=f"<{BOB}>"))).body is None
+
+
+def test_what_others_write_arrives_in_the_relays_own_dress(running: Filter) -> None:
+    """After its signature was verified over the old one."""
+    mail = mails.encrypted(author=f"<{BOB}>").replace(b"\n\n\n--", b"\n\nin MIME format\n--", 1)
+    result = running.receive(*sign(mail))
+
+    assert result.reply == "accept"
+    assert result.body is not None
+    assert b"format" not in result.body
 
 
 def test_incoming_mail_is_verified_and_loses_its_history(running: Filter) -> None:

@@ -1,5 +1,7 @@
 """Which mail may pass, in both directions, and what the others are told."""
 
+import base64
+import quopri
 import time
 from pathlib import Path
 
@@ -11,7 +13,19 @@ import mails
 from chatmaild.filter import policy
 from chatmaild.filter.policy import Accept, Envelope, Kind, Refuse, Role, Verdict
 from chatmaild.message.addresses import parse_path
-from mails import ALICE, BOB, PACKETS, PKESK, SEIPD, armor, crlf, encrypted_body, packet, split
+from mails import (
+    ALICE,
+    BOB,
+    BOUNDARY,
+    PACKETS,
+    PKESK,
+    SEIPD,
+    armor,
+    crlf,
+    encrypted_body,
+    packet,
+    split,
+)
 
 
 def submit(
@@ -61,21 +75,12 @@ FAKES = {
     "session keys only": pgp_mime(data=armor(PKESK)),
     "text before armor": pgp_mime(data=b"hello\n\n" + armor()),
     "text after armor": pgp_mime(data=armor() + b"hello\n"),
-    "armor header": pgp_mime(data=armor(headers="Subject: hello\n")),
-    "preamble": pgp_mime(before="hello\n"),
-    "epilogue": pgp_mime(after="hello\n"),
-    "part header": pgp_mime(data_header="Content-Type: application/octet-stream\nX-Text: hello\n"),
     "wrong control part": pgp_mime(control="Content-Type: text/plain\n\nVersion: 1\n"),
-    "text in control part": pgp_mime(
-        control="Content-Type: application/pgp-encrypted\n\nVersion: 1\nhello\n"
-    ),
     "wrong version": pgp_mime(control="Content-Type: application/pgp-encrypted\n\nVersion: 2\n"),
     "wrong data part": pgp_mime(data_header="Content-Type: text/plain\n"),
-    "third part": pgp_mime(after="--b1\n\nhello\n--b1--\n"),
-    "one part": mails.header(mails.ENCRYPTED) + b"\n--b1\n\nx\n--b1--\n",
-    "mixed": pgp_mime(content_type='multipart/mixed; boundary="b1"'),
-    "two boundaries": pgp_mime(content_type="multipart/encrypted; boundary=b1; boundary=b2"),
-    "RFC 2231 boundary": pgp_mime(content_type="multipart/encrypted; boundary*0=b; boundary*1=1"),
+    "third part": pgp_mime(before=f"--{BOUNDARY}\n\nhello\n"),
+    "one part": mails.header(mails.ENCRYPTED) + f"\n--{BOUNDARY}\n\nx\n--{BOUNDARY}--\n".encode(),
+    "signed": pgp_mime(content_type=f"multipart/signed; boundary={BOUNDARY}"),
     "two content types": mails.header(mails.ENCRYPTED, extra="Content-Type: text/plain\n")
     + b"\n"
     + encrypted_body(),
@@ -84,7 +89,7 @@ FAKES = {
     "secure-join of a later step": mails.secure_join(step="vc-auth-required"),
     "secure-join without its header": mails.secure_join().replace(b"\nSecure-Join:", b"\nX-Join:"),
     "secure-join as plain text": mails.header("text/plain", extra="Secure-Join: vc-request\n")
-    + b"\nsecure-join: vc-request\n",
+    + b"\nsecure-join: vc-request\nhello\n",
     "secure-join as html": mails.secure_join().replace(b"text/plain", b"text/html"),
 }
 
@@ -95,52 +100,62 @@ FAKES = {
         (mails.encrypted(), Kind.ENCRYPTED),
         (mails.encrypted(author=f"Alice <{ALICE.upper()}>"), Kind.ENCRYPTED),
         (mails.secure_join(), Kind.SECURE_JOIN),
-        (mails.secure_join("vg-request", "Secure-Join: VG-request"), Kind.SECURE_JOIN),
-        (pgp_mime(data=armor(checksum="")), Kind.ENCRYPTED),
-        (pgp_mime(content_type="Multipart/Encrypted; boundary=b1"), Kind.ENCRYPTED),
+        (mails.secure_join("vg-request", "Secure-Join: vg-request"), Kind.SECURE_JOIN),
     ],
 )
 def test_passes_encrypted_mail_and_handshakes_in_both_directions(mail: bytes, kind: Kind) -> None:
-    """These are what a chatmail relay exists for."""
+    """These are what a chatmail relay exists for; from chat clients they pass as they are."""
     assert submit(mail) == Accept(kind)
     assert receive(mail) == Accept(kind)
+
+
+@pytest.mark.parametrize(
+    ("mail", "kind"),
+    [
+        (mails.secure_join("vg-request", "Secure-Join: VG-request"), Kind.SECURE_JOIN),
+        (pgp_mime(content_type=f"Multipart/Encrypted; boundary={BOUNDARY}"), Kind.ENCRYPTED),
+        (pgp_mime(before="hello\n"), Kind.ENCRYPTED),
+        (pgp_mime(data=armor(headers="Version: GnuPG v2\n")), Kind.ENCRYPTED),
+    ],
+)
+def test_passes_the_same_in_another_dress(mail: bytes, kind: Kind) -> None:
+    """The dress stays here, in both directions: `message/canonical.py` puts on the relay's own."""
+    for verdict in (submit(mail), receive(mail)):
+        assert isinstance(verdict, Accept)
+        assert verdict.kind is kind
+        assert verdict.rebuilt is not None
+        assert b"hello" not in verdict.rebuilt.body
 
 
 INTEROP = Path(__file__).parent / "interop"
 
 
-def test_passes_the_join_of_core_2_24() -> None:
-    """Its one part carries the Message-ID again; refused, a person scans an invite in vain."""
-    mail = (INTEROP / "securejoin-core-2.24.eml").read_bytes()
-    author = "fueacsaws@_one.test"
-
-    assert submit(mail, sender=author, login=author) == Accept(Kind.SECURE_JOIN)
-    assert receive(mail) == Accept(Kind.SECURE_JOIN)
-
-
 @pytest.mark.parametrize(
-    "value", ["hello", "<hello there@x>", "<a@b> hello", "<" + "x" * 200 + "@b>", "<a@b><c@d>"]
+    "path",
+    [*INTEROP.glob("shape-*.eml"), *INTEROP.glob("pgp-*.eml"), *INTEROP.glob("securejoin-*.eml")],
+    ids=lambda path: path.stem,
 )
-def test_refuses_text_in_the_message_id_of_a_part(value: str) -> None:
-    """Only an identifier passes there, not a sentence."""
-    mail = mails.secure_join().replace(
-        b"charset=utf-8\n", f"charset=utf-8\nMessage-ID: {value}\n".encode()
-    )
+def test_passes_what_real_programs_write(path: Path) -> None:
+    """Refused, people scan an invite in vain, or cannot answer a friend who uses GnuPG."""
+    mail = path.read_bytes()
+    author = policy.author_of(split(mail)[0])
+    assert not isinstance(author, Refuse)
 
-    assert reply(submit(mail)) == NEEDS_ENCRYPTION
+    for verdict in (submit(mail, sender=str(author), login=str(author)), receive(mail)):
+        assert isinstance(verdict, Accept)
+        assert verdict.rebuilt is not None
 
 
 @pytest.mark.parametrize("encoding", ["quoted-printable", "base64"])
 def test_passes_encrypted_mail_in_a_transfer_encoding(encoding: str) -> None:
     """Gateways re-encode parts; what counts is what the reader decodes."""
-    import base64
-    import quopri
-
     raw = crlf(armor())
     coded = base64.encodebytes(raw) if encoding == "base64" else quopri.encodestring(armor(), True)
     field = f"Content-Type: application/octet-stream\nContent-Transfer-Encoding: {encoding}\n"
+    verdict = receive(pgp_mime(data=coded, data_header=field))
 
-    assert receive(pgp_mime(data=coded, data_header=field)) == Accept(Kind.ENCRYPTED)
+    assert isinstance(verdict, Accept)
+    assert verdict.kind is Kind.ENCRYPTED
 
 
 @pytest.mark.parametrize("mail", FAKES.values(), ids=FAKES.keys())
@@ -154,14 +169,6 @@ def test_refuses_readable_mail_in_both_directions(mail: bytes) -> None:
 def test_passes_incoming_cleartext_where_the_operator_allows_it(mail: bytes) -> None:
     """Newsletters and sign-up mails reach a throw-away address."""
     assert receive(mail, cleartext=True) == Accept(Kind.CLEARTEXT)
-
-
-def test_tolerates_an_armor_version_line_in_incoming_mail_only() -> None:
-    """Outgoing it would reveal the sender's program."""
-    mail = pgp_mime(data=armor(headers="Version: GnuPG v2\n"))
-
-    assert receive(mail) == Accept(Kind.ENCRYPTED)
-    assert reply(submit(mail)) == NEEDS_ENCRYPTION
 
 
 def test_passes_a_setup_message_to_oneself() -> None:
@@ -275,13 +282,26 @@ def test_compares_sender_and_login_without_case() -> None:
 @pytest.mark.parametrize("length", [998, 999])
 def test_refuses_lines_that_transport_would_fold(length: int) -> None:
     """Postfix folds them after signing, which breaks the signature at the receiver."""
-    data = b"x" * length + b"\n"
-    for mail in (mails.header("text/plain") + b"\n" + data, mails.header("text/plain") + b"\n"):
-        verdict = submit(mail + b"short\n" + data + b"short\n")
-        wanted = NEEDS_ENCRYPTION
+    line = b"x" * length + b"\n"
+    for mail in (mails.setup_message() + line, mails.setup_message() + line + b"short\n"):
+        verdict = submit(mail, to=(ALICE,))
         if length > policy.MAX_LINE:
             wanted = "500 Failed to parse message: a line is longer than 998 octets"
-        assert reply(verdict) == wanted
+            assert reply(verdict) == wanted
+        else:
+            assert verdict == Accept(Kind.SETUP_MESSAGE)
+
+
+def test_breaks_the_long_lines_of_encrypted_mail() -> None:
+    """Some web mailers write the base64 on one line; the new armor has lines of 64."""
+    text = armor().replace(b"\n\n", b"\n@\n").replace(b"-----\n", b"-----@").replace(b"\n-", b"@-")
+    mail = pgp_mime(data=text.replace(b"\n", b"").replace(b"@", b"\n"))
+    verdict = submit(mail)
+
+    assert max(map(len, mail.split(b"\n"))) > policy.MAX_LINE
+    assert isinstance(verdict, Accept)
+    assert verdict.rebuilt is not None
+    assert max(map(len, verdict.rebuilt.body.split(b"\r\n"))) <= 76
 
 
 def test_refuses_long_lines_and_stray_controls_in_the_header() -> None:

@@ -50,7 +50,7 @@ def test_asks_postfix_for_what_it_needs_and_no_more() -> None:
     answer = milter_protocol.negotiated(struct.pack("!III", 6, 0x1FF, 0x1FFFFF) + b"future")
     [(command, data)] = Reader().feed(answer)
 
-    assert (command, *struct.unpack("!III", data)) == (ord("O"), 6, 0x51, 0x1853C2)
+    assert (command, *struct.unpack("!III", data)) == (ord("O"), 6, 0x53, 0x1853C2)
 
 
 @pytest.mark.parametrize(
@@ -116,3 +116,16 @@ def test_a_client_without_an_address_is_an_error(data: bytes) -> None:
 def test_percent_signs_in_a_reply_are_escaped() -> None:
     """Postfix treats a single percent sign as an error of the filter."""
     assert milter_protocol.reply("500", "5.1.1 100%s") == b"\0\0\0\x12y500 5.1.1 100%%s\0"
+
+
+@pytest.mark.parametrize("size", [1, 65_535, 65_536, 200_000])
+def test_a_new_body_comes_in_pieces(size: int) -> None:
+    """Postfix hangs up on a piece above 65,535 octets."""
+    body = bytes(range(256)) * (size // 256 + 1)
+    packets = list(
+        milter_protocol.Reader().feed(b"".join(milter_protocol.replace_body(body[:size])))
+    )
+
+    assert {command for command, _ in packets} == {ord("b")}
+    assert b"".join(data for _, data in packets) == body[:size]
+    assert max(len(data) for _, data in packets) <= 65_535

@@ -14,7 +14,7 @@ from math import ceil
 from chatmaild.book.marks import Marks
 from chatmaild.config import Config
 from chatmaild.filter import headers as cleaning
-from chatmaild.filter import policy, replies
+from chatmaild.filter import new_body, policy, replies
 from chatmaild.filter.headers import Edit
 from chatmaild.filter.policy import Envelope, Refuse, Role
 from chatmaild.message.addresses import Address
@@ -31,12 +31,14 @@ class Pass:
     """
     The message may pass with these edits, and these DKIM-Signature values put on top.
 
-    `unanswered` means that its envelope sender is to be the null sender, so that it never bounces.
+    `unanswered` means that its envelope sender is to be the null sender, so that it never bounces;
+    `body` replaces the body.
     """
 
     edits: list[Edit]
     signatures: list[bytes]
     unanswered: bool = False
+    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,13 @@ class Pipeline:
             return verdict
         self.counters.add("messages_accepted", "submission", verdict.kind.value)
         edited = cleaning.clean_submission(headers)
-        return Pass(edited.edits, self._sign_own(edited.headers, body))
+        rebuilt = verdict.rebuilt
+        if rebuilt is None:
+            return Pass(edited.edits, self._sign_own(edited.headers, body))
+        self.counters.add("messages_rebuilt", "submission")
+        edited = new_body.retyped(headers, edited, rebuilt.content_type)
+        signatures = self._sign_own(edited.headers, rebuilt.body)
+        return Pass(edited.edits, signatures, body=rebuilt.body)
 
     def _finish_incoming(
         self, envelope: Envelope, headers: list[Header], body: bytes
@@ -157,7 +165,12 @@ class Pipeline:
         if unanswered:
             self.counters.add("unanswered")
         edited = cleaning.clean_incoming(headers, proof.covered, verdict.kind)
-        return Pass(edited.edits, [], unanswered)
+        rebuilt = verdict.rebuilt
+        if rebuilt is None:
+            return Pass(edited.edits, [], unanswered)
+        self.counters.add("messages_rebuilt", "incoming")
+        edited = new_body.retyped(headers, edited, rebuilt.content_type)
+        return Pass(edited.edits, [], unanswered, rebuilt.body)
 
     def _all_take_cleartext(self, recipients: Iterable[str]) -> bool:
         """All, because a message has one answer at its end."""

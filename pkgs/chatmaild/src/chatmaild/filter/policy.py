@@ -5,21 +5,19 @@ Outgoing mail is end-to-end encrypted or one of two handshakes that cannot be; i
 authenticated by its sender's domain and, if the operator wants that, encrypted as well.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from chatmaild.filter import replies
 from chatmaild.filter.replies import Reply
-from chatmaild.message import openpgp, structure
+from chatmaild.message import canonical, structure
 from chatmaild.message.addresses import Address, AddressError, parse_mailbox, parse_path
+from chatmaild.message.canonical import Rebuilt
 from chatmaild.message.structure import Header, StructureError
 
 MAX_LINE = 998
 """Octets without CRLF, RFC 5322 2.1.1. Postfix folds longer lines after the signature is made."""
-
-_SECURE_JOIN_STEPS = (b"vc-request", b"vg-request")
 
 
 class Role(Enum):
@@ -68,9 +66,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The message may pass."""
+    """The message may pass, with what replaces its body and Content-Type where that is needed."""
 
     kind: Kind
+    rebuilt: Rebuilt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +99,38 @@ def outgoing(envelope: Envelope, headers: list[Header], body: bytes) -> Verdict:
     """Judge a submitted message, body with CRLF line ends."""
     if refused := check_sender(envelope.sender, envelope.login):
         return refused
-    if why := _damage(headers, body):
+    if why := _damage(headers):
         return Refuse(replies.unparsable(why))
     author = author_of(headers)
     if isinstance(author, Refuse):
         return author
     if not author.same_as(envelope.sender):
         return Refuse(replies.from_mismatch(str(author), envelope.sender))
-    if is_encrypted(headers, body, armor_headers_allowed=False):
-        return Accept(Kind.ENCRYPTED)
-    if is_secure_join_request(headers, body):
-        return Accept(Kind.SECURE_JOIN)
-    if _is_setup_message(envelope, headers):
-        return Accept(Kind.SETUP_MESSAGE)
-    return Refuse(replies.ENCRYPTION_NEEDED)
+    if accepted := _in_canonical_form(headers, body):
+        return accepted
+    if not _is_setup_message(envelope, headers):
+        return Refuse(replies.ENCRYPTION_NEEDED)
+    if _has_long_line(body):
+        return Refuse(replies.unparsable(f"a line is longer than {MAX_LINE} octets"))
+    return Accept(Kind.SETUP_MESSAGE)
+
+
+def _in_canonical_form(headers: list[Header], body: bytes) -> Accept | None:
+    """
+    Accept what is encrypted and what asks for a key, in both directions and in the same form.
+
+    Also what comes in: its signature is verified and gone, and its reader is to see what was judged
+    here and not what another parser finds beside it, such as a text that nobody encrypted.
+    """
+    for kind, rebuild in _REBUILDS.items():
+        try:
+            return Accept(kind, rebuild(headers, body))
+        except canonical.REFUSALS:
+            continue
+    return None
+
+
+_REBUILDS = {Kind.ENCRYPTED: canonical.encrypted, Kind.SECURE_JOIN: canonical.secure_join}
 
 
 def internal(envelope: Envelope, headers: list[Header], domain: str) -> Verdict:
@@ -177,10 +194,8 @@ def incoming(
 
     Whether its recipients take cleartext is asked only where it matters.
     """
-    if is_encrypted(headers, body, armor_headers_allowed=True):
-        return Accept(Kind.ENCRYPTED)
-    if is_secure_join_request(headers, body):
-        return Accept(Kind.SECURE_JOIN)
+    if accepted := _in_canonical_form(headers, body):
+        return accepted
     if _is_delivery_report(author, headers):
         return Accept(Kind.REPORT)
     if cleartext_allowed():
@@ -197,45 +212,6 @@ def author_of(headers: list[Header]) -> Address | Refuse:
         return parse_mailbox(fields[0])
     except AddressError as error:
         return Refuse(replies.invalid_from(str(error)))
-
-
-def is_encrypted(headers: list[Header], body: bytes, *, armor_headers_allowed: bool) -> bool:
-    """Whether this is PGP/MIME (RFC 3156 4) with nothing readable outside the OpenPGP packets."""
-    try:
-        kind = structure.content_type(headers)
-        if kind.media_type != "multipart/encrypted":
-            return False
-        found = structure.parts(kind, body)
-        if [part.media_type for part in found] != [
-            "application/pgp-encrypted",
-            "application/octet-stream",
-        ]:
-            return False
-        control, data = found
-        if control.content.strip(b" \t\r\n") != b"Version: 1":
-            return False
-        packets = openpgp.decode_armor(data.content, headers_allowed=armor_headers_allowed)
-        openpgp.require_encrypted(packets)
-    except (StructureError, openpgp.OpenPGPError):
-        return False
-    return True
-
-
-def is_secure_join_request(headers: list[Header], body: bytes) -> bool:
-    """Whether this is the first step of a Secure-Join, sent when no key is known yet."""
-    try:
-        if structure.only_value(headers, b"secure-join") not in _SECURE_JOIN_STEPS:
-            return False
-        kind = structure.content_type(headers)
-        if not kind.media_type.startswith("multipart/"):
-            return False
-        found = structure.parts(kind, body)
-    except StructureError:
-        return False
-    if [part.media_type for part in found] != ["text/plain"]:
-        return False
-    name, _, step = found[0].content.strip(b" \t\r\n").lower().partition(b": ")
-    return name == b"secure-join" and step in _SECURE_JOIN_STEPS
 
 
 def _is_setup_message(envelope: Envelope, headers: list[Header]) -> bool:
@@ -265,19 +241,16 @@ def _is_delivery_report(author: Address, headers: list[Header]) -> bool:
     )
 
 
-_STRAY = re.compile(rb"[\r\0]|\n(?![ \t])")
-
-
-def _damage(headers: list[Header], body: bytes) -> str | None:
-    """Name what in this message would not survive transport unchanged, or None."""
-    text = b"\r\n".join([name + b":" + value for name, value in headers])
+def _damage(headers: list[Header]) -> str | None:
+    """Name what in this header would not survive transport unchanged, or None."""
+    text = b"\0".join([name + b":" + value for name, value in headers])
     # A fold is the only line end a field may hold; a stray CR may end the field elsewhere.
-    if any(_STRAY.search(value.replace(b"\r\n", b"\n")) for _, value in headers):
+    folds = text.count(b"\r\n ") + text.count(b"\r\n\t")
+    stray = text.count(b"\0") > len(headers) - 1
+    if stray or not text.count(b"\r") == text.count(b"\n") == folds:
         return "stray control character in the header"
-    if _has_long_line(text):
+    if _has_long_line(text.replace(b"\0", b"\r\n")):
         return f"a header line is longer than {MAX_LINE} octets"
-    if _has_long_line(body):
-        return f"a line is longer than {MAX_LINE} octets"
     return None
 
 

@@ -32,7 +32,7 @@ Postfix has a message whole before it gives it to the filter, so it is here for 
 """
 
 MAX_UNREAD_BYTES = 1_048_576
-"""Above the longest answer, which deletes a thousand fields by their names (session.py)."""
+"""Above the longest answer without a new body: it deletes a thousand fields by their names."""
 
 log = logging.getLogger("chatmail-filter")
 
@@ -55,6 +55,7 @@ class Connection(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._judging = False
+        self._unread = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -105,17 +106,30 @@ class Connection(asyncio.BufferedProtocol):
             self._loop.call_soon_threadsafe(self._judged, answer)
 
     def _judged(self, answer: bytes) -> None:
-        self._judging = False
-        self._session.judged(answer)
-        transport = self._transport
-        if transport is not None:
-            transport.write(answer)
-            transport.resume_reading()
+        if self._transport is not None:
+            self._transport.write(answer)
+        if not self._unread:
+            self._done()
+
+    def _done(self) -> None:
+        """Take the next command; only now is there room for another message."""
+        self._judging = self._unread = False
+        self._session.forget()
+        if self._transport is not None:
+            self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """Hang up on a peer that does not read: Postfix waits for each answer."""
+        """Wait until a new body is read; otherwise hang up on a peer that does not read."""
+        if self._judging:
+            self._unread = True
+            return
         log.error("a megabyte of answers that nobody reads")
         self._hang_up()
+
+    def resume_writing(self) -> None:
+        """Go on after a new body."""
+        if self._unread:
+            self._done()
 
     def _hang_up(self) -> None:
         if self._transport is not None:
@@ -125,8 +139,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """Forget the message, unless it is being judged, which then ends for nobody."""
         self._transport = None
-        if not self._judging:
-            self._session.forget()
+        if self._unread or not self._judging:
+            self._done()
 
 
 async def serve(pipeline: Pipeline, listener: socket.socket) -> asyncio.Server:

@@ -270,23 +270,26 @@ def _judge(
         result = pipeline.finish(role, envelope, headers, whole)
         if isinstance(result, Refuse):
             return _refusal(pipeline, role, result.reply)
-        return _edits(result) + milter_protocol.ACCEPT
+        return _edits(result)
     except Exception as error:  # noqa: BLE001 as in Session.handle
         return _refusal(pipeline, role, _stumbled(error))
 
 
 def _edits(result: Pass) -> bytes:
+    """Write what is to be changed, and that it may then pass."""
     edits = [
         milter_protocol.change_header(edit.index, edit.name, _folded(edit.value))
         for edit in result.edits
     ]
+    if result.body is not None:
+        edits += milter_protocol.replace_body(result.body)
     if result.unanswered:
         edits.append(milter_protocol.change_from(b"<>"))
     edits += [
         milter_protocol.insert_header(0, b"DKIM-Signature", _folded(value))
         for value in result.signatures
     ]
-    return b"".join(edits)
+    return b"".join([*edits, milter_protocol.ACCEPT])
 
 
 def _folded(value: bytes | None) -> bytes:

@@ -1,20 +1,31 @@
 """
-Decide whether ASCII armour is an encrypted OpenPGP message and nothing else.
+Decide whether packets are an encrypted OpenPGP message and nothing else.
 
-The filter cannot decrypt, so it proves what it can: that every octet belongs to a packet, that
-the packets are session keys followed by one encrypted container (RFC 9580 10.3, "Encrypted
-Message"), and that the armour around them carries no text.
+The filter cannot decrypt, so it proves what it can: that every octet belongs to a packet, that the
+packets are session keys followed by one encrypted container (RFC 9580 10.3, "Encrypted Message"),
+that each is built as its version and algorithm want, and that none of them holds text.
 """
 
-import binascii
-import re
+from typing import NamedTuple
+
+from chatmaild.message import readable, session_keys
 
 PKESK = 1
 """Public Key Encrypted Session Key packet, RFC 9580 5.1."""
 SKESK = 3
 """Symmetric Key Encrypted Session Key packet, RFC 9580 5.3."""
+MARKER = 10
+"""Marker packet, RFC 9580 5.8: to be ignored. PGP 5 wrote it before everything else."""
 SEIPD = 18
 """Symmetrically Encrypted and Integrity Protected Data packet, RFC 9580 5.13."""
+OCB_DATA = 20
+"""
+OCB Encrypted Data packet: GnuPG 2.3 and newer for their own newer keys, RNP, OpenPGP.js 5.
+
+RFC 9580 5 reserves the number; draft-koch-librepgp describes it. It is as good as SEIPD version 2.
+"""
+PADDING = 21
+"""Padding packet, RFC 9580 5.14: to be ignored."""
 
 # First length octets of the current packet format, RFC 9580 4.2.1.
 _TWO_OCTETS = 192
@@ -23,127 +34,184 @@ _FIVE_OCTETS = 255
 _INDETERMINATE = 3
 """Length type of the legacy packet format, RFC 9580 4.2.2."""
 
-MAX_SESSION_KEYS = 10_000
+MIN_FIRST_CHUNK = 512
+"""RFC 9580 4.2.1.4. Later ones may be of one octet, as those of Go's OpenPGP are."""
+MAX_PACKETS = 10_000
 """One per recipient key: the largest group the relay lets through has 1000 recipients."""
 MAX_CHUNKS = 100_000
 """Partial lengths of one packet: 30 MB in the smallest permitted chunks (512 octets) are 60,000."""
-MAX_ARMOR_HEADERS = 4
-MAX_ARMOR_HEADER_BYTES = 76
 
-_BEGIN = b"-----BEGIN PGP MESSAGE-----"
-_END = b"-----END PGP MESSAGE-----"
-# What PGP software puts there about itself; any other key could carry a sentence to the reader.
-_HARMLESS_HEADER = re.compile(rb"(?:Version|Comment|Charset): [ -~]*+", re.IGNORECASE)
-_CHECKSUM = re.compile(rb"=[0-9A-Za-z+/]{4}")
+# The shortest content is an empty literal packet: two octets of header, six of its own fields.
+_MIN_CONTENT = 8
+_MDC = 22
+_TAG = 16
+# Chunks have 2 to the power of 6 more octets: RFC 9580 5.13.2, draft-koch-librepgp 5.16.
+_MAX_AEAD_CHUNK = 16
+_MAX_OCB_CHUNK = 56
+
+# By RFC 9580 9.3: octets of a block, which is what the prefix of SEIPD version 1 is made of.
+_SMALLEST_BLOCK = 8
+_BLOCK_128 = frozenset({7, 8, 9, 10, 11, 12, 13})
+"""AES, Twofish and Camellia, the ciphers that AEAD modes work with."""
+# RFC 9580 9.6, and 100: what OpenPGP.js 4 and 5 called GCM before it had a number.
+_NONCE = {1: 16, 2: 15, 3: 12, 100: 12}
+_SALT = 32
+_FIELDS = 4
+"""Version, cipher, mode and chunk size, an octet each."""
+
+_SESSION_KEYS = {PKESK: session_keys.is_for_key, SKESK: session_keys.is_for_passphrase}
 
 
 class OpenPGPError(Exception):
     """The bytes are not an encrypted OpenPGP message; the text says why."""
 
 
-def decode_armor(armored: bytes, *, headers_allowed: bool) -> bytes:
+class _Packet(NamedTuple):
+    """Where a packet is: it begins at `start`, its body at `begin`, and `end` is after it."""
+
+    kind: int
+    start: int
+    begin: int
+    end: int
+    chunks: list[tuple[int, int]]
+    """Begin and end of each but the last piece where lengths are partial; `begin` is the last's."""
+
+    def body(self, data: bytes) -> bytes | memoryview:
+        """Join the pieces, where there are several."""
+        view = memoryview(data)
+        last = view[self.begin : self.end]
+        if not self.chunks:
+            return last
+        return b"".join([*[view[begin:end] for begin, end in self.chunks], last])
+
+
+def encrypted_message(packets: bytes) -> bytes:
     """
-    Return the packets inside one `PGP MESSAGE` armour (RFC 9580 6.2) that fills `armored`.
+    Return the packets of an encrypted message: session keys and exactly one final container.
 
-    `headers_allowed` tolerates `Version`, `Comment` and `Charset` lines; without it the armour
-    must have none. The CRC24 line is dropped unread, as RFC 9580 6.1 asks. Line ends are CRLF or
-    LF, the same throughout. Raises `OpenPGPError` for text around or within the armour.
+    These are `packets` themselves, or what is left of them without marker and padding packets,
+    which every reader ignores. Packet framing is RFC 9580 4.2, legacy format included; partial
+    lengths only where 4.2.1.4 permits them. Raises `OpenPGPError` for any other packet, for one
+    that is not built as its version and algorithm want or holds text, and for octets outside.
     """
-    text = armored.strip(b" \t\r\n")
-    line_end = b"\r\n" if text.startswith(b"\r", len(_BEGIN)) else b"\n"
-    if not text.startswith(_BEGIN + line_end):
-        raise OpenPGPError("no BEGIN PGP MESSAGE line at the start")
-    if not text.endswith(line_end + _END):
-        raise OpenPGPError("no END PGP MESSAGE line at the end")
-    begin = _after_headers(text, len(_BEGIN + line_end), line_end, headers_allowed)
-    data = text[begin : -len(_END)].strip(line_end)
-    last_line = data.rfind(b"\n") + 1
-    if _CHECKSUM.fullmatch(data, last_line) is not None:
-        data = data[:last_line]
-    try:
-        # Any other CR or LF stays, and is no base64.
-        return binascii.a2b_base64(data.replace(line_end, b""), strict_mode=True)
-    except binascii.Error:
-        raise OpenPGPError("the armour holds something other than base64") from None
+    usual = session_keys.end_of_usual(packets)
+    found = _packets(packets, usual)
+    kept = [packet for packet in found if packet.kind not in (MARKER, PADDING)]
+    if not kept or kept[-1].kind not in (SEIPD, OCB_DATA):
+        raise OpenPGPError("no encrypted data at the end")
+    *keys, container = kept
+    if not keys and not usual:
+        raise OpenPGPError("encrypted data without a session key")
+    for packet in keys:
+        is_built_right = _SESSION_KEYS.get(packet.kind)
+        if is_built_right is None:
+            raise OpenPGPError(f"packet type {packet.kind} in an encrypted message")
+        if not is_built_right(packets, packet.begin, packet.end):
+            raise OpenPGPError("a session key of an unknown kind or of the wrong length")
+    if len(kept) != len(found):
+        pieces = [packets[packet.start : packet.end] for packet in kept]
+        return encrypted_message(b"".join([packets[:usual], *pieces]))
+    # The length of a point or of a wrapped key is a readable octet in each of the packets.
+    if readable.has_run(packets[: container.start], structure=2):
+        raise OpenPGPError("text in the session keys")
+    _require_ciphertext(container.kind, container.body(packets))
+    return packets
 
 
-def _after_headers(text: bytes, begin: int, line_end: bytes, headers_allowed: bool) -> int:
-    for count in range(MAX_ARMOR_HEADERS + 1):
-        end = text.find(line_end, begin)
-        line = text[begin:end]
-        # ":" is not in the base64 alphabet, so a line is either data or a header, never both.
-        if b":" not in line:
-            return begin
-        if not headers_allowed:
-            raise OpenPGPError("the armour has a header line")
-        if (
-            count == MAX_ARMOR_HEADERS
-            or len(line) > MAX_ARMOR_HEADER_BYTES
-            or _HARMLESS_HEADER.fullmatch(line) is None
-        ):
-            raise OpenPGPError("the armour has a header line that may carry text")
-        begin = end + len(line_end)
-    raise AssertionError("unreachable")
-
-
-def require_encrypted(packets: bytes) -> None:
-    """
-    Check that `packets` are any number of PKESK and SKESK and exactly one final SEIPD.
-
-    Packet framing is RFC 9580 4.2, old (legacy) format included; partial lengths only where 4.2.1.4
-    permits them. Raises `OpenPGPError` for any other packet and for octets outside packets.
-    """
-    at = 0
-    for _ in range(MAX_SESSION_KEYS + 1):
+def _packets(data: bytes, at: int) -> list[_Packet]:
+    """List all packets from `at` on; every octet is in one of them."""
+    found: list[_Packet] = []
+    while at < len(data):
+        if len(found) == MAX_PACKETS:
+            raise OpenPGPError("too many packets")
         try:
-            kind, at = _next_packet(packets, at)
+            packet = _packet(data, at)
         except IndexError:
             raise OpenPGPError("a packet header is cut off") from None
-        if at > len(packets):
+        at = packet.end
+        if at > len(data):
             raise OpenPGPError("a packet is cut off")
-        if kind == SEIPD:
-            if at != len(packets):
-                raise OpenPGPError("something follows the encrypted data")
-            return
-        if kind not in (PKESK, SKESK):
-            raise OpenPGPError(f"packet type {kind} in an encrypted message")
-    raise OpenPGPError("too many session keys")
+        found.append(packet)
+    return found
 
 
-def _next_packet(data: bytes, at: int) -> tuple[int, int]:
-    """Type of the packet at `at`, and where the next one begins; IndexError when cut off."""
-    tag = data[at]
+def _packet(data: bytes, start: int) -> _Packet:
+    """Read the header of the packet at `start`; IndexError when it is cut off."""
+    tag = data[start]
     if tag & 0x80 == 0:
         raise OpenPGPError("not a packet")
     if tag & 0x40 == 0:
-        return _next_legacy_packet(data, at)
+        return _legacy_packet(data, start)
     kind = tag & 0x3F
-    at += 1
-    for _ in range(MAX_CHUNKS):
+    at = start + 1
+    chunks: list[tuple[int, int]] = []
+    while True:
         first = data[at]
         if first < _TWO_OCTETS:
-            return kind, at + 1 + first
-        if first < _PARTIAL:
-            return kind, at + 2 + ((first - _TWO_OCTETS) << 8) + data[at + 1] + _TWO_OCTETS
-        if first == _FIVE_OCTETS:
-            return kind, at + 5 + _number(data, at + 1, 4)
-        if kind != SEIPD:
-            raise OpenPGPError("partial length in a session key packet")
-        at += 1 + (1 << (first & 0x1F))
-    raise OpenPGPError("too many partial lengths")
+            begin, size = at + 1, first
+        elif first < _PARTIAL:
+            begin, size = at + 2, ((first - _TWO_OCTETS) << 8) + data[at + 1] + _TWO_OCTETS
+        elif first == _FIVE_OCTETS:
+            begin, size = at + 5, _number(data, at + 1, 4)
+        else:
+            if kind not in (SEIPD, OCB_DATA):
+                raise OpenPGPError("partial length in a packet that is not encrypted data")
+            begin, size = at + 1, 1 << (first & 0x1F)
+            if not chunks and size < MIN_FIRST_CHUNK:
+                raise OpenPGPError("a first partial length below 512 octets")
+            if len(chunks) == MAX_CHUNKS:
+                raise OpenPGPError("too many partial lengths")
+            at = begin + size
+            chunks.append((begin, at))
+            continue
+        return _Packet(kind, start, begin, begin + size, chunks)
 
 
-def _next_legacy_packet(data: bytes, at: int) -> tuple[int, int]:
+def _legacy_packet(data: bytes, start: int) -> _Packet:
     """RFC 9580 4.2.2. Its four type bits cannot express SEIPD, so lengths are always given."""
-    tag = data[at]
+    tag = data[start]
     length_type = tag & 0x03
     if length_type == _INDETERMINATE:
-        raise OpenPGPError("indeterminate length in a session key packet")
+        raise OpenPGPError("indeterminate length in a packet that is not encrypted data")
     octets = 1 << length_type
-    return (tag & 0x3C) >> 2, at + 1 + octets + _number(data, at + 1, octets)
+    begin = start + 1 + octets
+    return _Packet((tag & 0x3C) >> 2, start, begin, begin + _number(data, start + 1, octets), [])
 
 
 def _number(data: bytes, at: int, octets: int) -> int:
     if at + octets > len(data):
         raise IndexError
     return int.from_bytes(data[at : at + octets])
+
+
+def _require_ciphertext(kind: int, body: bytes | memoryview) -> None:
+    """Check a container: fields of its version, room for the shortest content, random octets."""
+    begin = _ciphertext_of_seipd(body) if kind == SEIPD else _ciphertext_of_ocb(body)
+    if begin is None:
+        raise OpenPGPError("encrypted data of an unknown kind or too short to hold anything")
+    if readable.is_text(body[begin:]):
+        raise OpenPGPError("the encrypted data is text")
+
+
+def _ciphertext_of_seipd(body: bytes | memoryview) -> int | None:
+    """Find where the random octets begin, RFC 9580 5.13.1 and 5.13.2; None if it cannot be."""
+    version = body[:1]
+    if version == b"\x01":
+        return 1 if len(body) >= 1 + _SMALLEST_BLOCK + 2 + _MIN_CONTENT + _MDC else None
+    # Cipher, mode and chunk size come before the salt, a tag after each chunk and after all.
+    if version != b"\x02" or len(body) < _FIELDS + _SALT + _MIN_CONTENT + 2 * _TAG:
+        return None
+    cipher, mode, chunk = body[1:_FIELDS]
+    return (
+        _FIELDS if cipher in _BLOCK_128 and mode in (1, 2, 3) and chunk <= _MAX_AEAD_CHUNK else None
+    )
+
+
+def _ciphertext_of_ocb(body: bytes | memoryview) -> int | None:
+    """Find where the random octets begin, draft-koch-librepgp 5.16; None if it cannot be."""
+    if body[:1] != b"\x01" or len(body) < _FIELDS:
+        return None
+    cipher, mode, chunk = body[1:_FIELDS]
+    if cipher not in _BLOCK_128 or mode not in _NONCE or chunk > _MAX_OCB_CHUNK:
+        return None
+    return _FIELDS if len(body) >= _FIELDS + _NONCE[mode] + _MIN_CONTENT + 2 * _TAG else None

@@ -1,45 +1,38 @@
 """
 The MIME structure of a message, read from bytes and only as deep as the policy needs.
 
-Two parsers that disagree about where a part ends are the way cleartext hides in an "encrypted"
-message. So nothing here guesses: what RFC 2045/2046 leave open to interpretation (a comment in
-Content-Type, a parameter given twice, a line that only begins like a boundary, text before the
-first or after the last part) is a `StructureError`, and the caller treats the message as not
-having the claimed structure. All work is linear in the size of the message.
+It is read leniently and in one way: nothing of what is read here travels on. What stays is what
+the parts hold, in a frame of the relay's own (`canonical`), so two parsers that disagree about a
+comment, a parameter given twice or a line like a boundary get the same message in the end. All
+work is linear in the size of the message.
 """
 
 import binascii
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 Header = tuple[bytes, bytes]
 """Field name, and the raw value after the colon: leading space kept, folds as CRLF + WSP."""
 
-MAX_PARTS = 2
-"""No accepted structure has more parts."""
-MAX_PART_HEADER_BYTES = 2048
-MAX_PART_HEADERS = 16
-MAX_BLANK_BYTES = 1024
-"""Blank preamble or epilogue; chat clients send at most two empty lines."""
+MAX_PARTS = 3
+"""Two are PGP/MIME; some servers put an empty one before them. See `canonical`."""
+MAX_PART_HEADER_BYTES = 16_384
 MAX_CONTENT_TYPE_BYTES = 2048
 
 _WORD = r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+"
 # RFC 2045 5.1: type/subtype, then ;attribute=value. Possessive quantifiers: no backtracking.
-_TYPE = re.compile(rf"\s*+({_WORD}+/{_WORD}+)\s*+", re.ASCII)
-_PARAMETER = re.compile(
-    rf';\s*+({_WORD}+)\s*+=\s*+(?:({_WORD}+)|"((?:[^"\\\r\n]|\\[ -~])*+)")\s*+', re.ASCII
-)
-_END = re.compile(r";?\s*+\Z", re.ASCII)
-# RFC 2046 5.1.1: bchars, 1 to 70, not ending in a space.
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]", re.ASCII)
-_NAME = re.compile(rb"[!-9;-~]+")
-# Core up to 2.24 repeats the Message-ID in the one part of a Secure-Join request.
-_MESSAGE_ID = re.compile(rb"[ \t]*<[!-;=?-~]{1,128}>[ \t]*")
-_BLANK = re.compile(rb"[ \t\r\n]*+")
+_TYPE = re.compile(rf"\s*+({_WORD}+/{_WORD}+)\s*+(?=[;(]|\Z)", re.ASCII)
+_PARAMETER = re.compile(r';\s*+([^\s;="()]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;"]++))')
+_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*+")|\((?:[^()\\]|\\.)*+\)')
+# RFC 2231 3 and 4: boundary*0="b"; boundary*1*=%31, the first with charset'language'.
+_EXTENDED = re.compile(r"([^*]++)(?:\*(\d{1,2}))?+(\*)?")
+MAX_BOUNDARY = 200
+"""RFC 2046 5.1.1 allows 70."""
 
 
 class StructureError(Exception):
-    """The message, or a part of it, is not unambiguously built; the text says why."""
+    """The message, or a part of it, is not built as wanted; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,134 +75,115 @@ def unfold(value: bytes) -> bytes:
 
 def content_type(headers: list[Header]) -> ContentType:
     """
-    Parse the one Content-Type (RFC 2045 5.1); `text/plain` when there is none.
+    Read the one Content-Type of a message; `text/plain` when there is none (RFC 2045 5.2).
 
-    Raises `StructureError` for several Content-Type fields, comments, a parameter given twice and
-    RFC 2231 continuations or charsets, all of which parsers read differently.
+    Raises `StructureError` for several Content-Type fields, because readers differ in which one
+    they take and all of them travel on, and for one that is too long or has no type.
     """
     raw = only_value(headers, b"content-type")
-    if raw is None:
-        return ContentType("text/plain", {})
+    return ContentType("text/plain", {}) if raw is None else _content_type(raw)
+
+
+def _content_type(raw: bytes) -> ContentType:
     if len(raw) > MAX_CONTENT_TYPE_BYTES:
         raise StructureError("Content-Type is too long")
-    try:
-        text = raw.decode("ascii")
-    except UnicodeDecodeError:
-        raise StructureError("Content-Type is not ASCII") from None
+    text = _COMMENT.sub(lambda found: found[1] or " ", raw.decode("latin-1"))
     match = _TYPE.match(text)
     if match is None:
         raise StructureError("Content-Type has no type/subtype")
-    media_type = match[1].lower()
-    parameters: dict[str, str] = {}
-    while parameter := _PARAMETER.match(text, match.end()):
-        match = parameter
-        name = parameter[1].lower()
-        if "*" in name:
-            raise StructureError("Content-Type has an RFC 2231 parameter")
-        if name in parameters:
-            raise StructureError(f"Content-Type has {name} twice")
-        quoted = parameter[3]
-        value = parameter[2] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-        parameters[name] = value
-    if _END.match(text, match.end()) is None:
-        raise StructureError("Content-Type cannot be read to its end")
-    return ContentType(media_type, parameters)
+    pieces: dict[str, dict[int, str]] = {}
+    for name, quoted, word in _PARAMETER.findall(text, match.end()):
+        extended = _EXTENDED.fullmatch(name.lower())
+        if extended is None:
+            continue
+        value = re.sub(r"\\(.)", r"\1", quoted) if quoted else word
+        number = int(extended[2] or 0)
+        if extended[3]:
+            value = unquote_to_bytes(value if number else value.rpartition("'")[2]).decode(
+                "latin-1"
+            )
+        # Of a parameter that is given twice the first counts.
+        pieces.setdefault(extended[1], {}).setdefault(number, value)
+    parameters = {
+        name: "".join(value for _, value in sorted(numbered.items()))
+        for name, numbered in pieces.items()
+    }
+    return ContentType(match[1].lower(), parameters)
 
 
 def parts(kind: ContentType, body: bytes) -> list[Part]:
     """
-    Split a multipart body (RFC 2046 5.1.1) into at most `MAX_PARTS` parts that are not multipart.
+    Split a multipart body (RFC 2046 5.1.1) into at most `MAX_PARTS` parts.
 
-    Raises `StructureError` for anything else: more parts, nested parts, text outside the parts, a
-    missing closing delimiter, a bare CR or LF, part headers other than Content-* and Message-ID.
+    What stands before the first and after the last one is not read. Raises `StructureError` for
+    more parts, for no part, and for a part without an empty line after its header.
     """
     return [_part(raw) for raw in _split(kind.parameters.get("boundary", ""), body)]
 
 
+def whole(headers: list[Header], body: bytes) -> Part:
+    """Read a message that is not multipart as one part; raises `StructureError`."""
+    encoding = only_value(headers, b"content-transfer-encoding") or b""
+    return Part(content_type(headers).media_type, _decode(encoding.lower(), body))
+
+
 def _split(boundary: str, body: bytes) -> list[bytes]:
-    if _BOUNDARY.fullmatch(boundary) is None:
+    if not 0 < len(boundary) <= MAX_BOUNDARY or "\n" in boundary or "\r" in boundary:
         raise StructureError("multipart without a usable boundary")
-    line_ends = body.count(b"\r\n")
-    if body.count(b"\n") != line_ends or body.count(b"\r") != line_ends:
-        raise StructureError("bare CR or LF in a multipart body")
-    # A leading CRLF makes the first delimiter line look like every other one.
-    delimiter = b"\r\n--" + boundary.encode("ascii")
-    text = b"\r\n" + body
+    delimiter = b"--" + boundary.rstrip(" ").encode("latin-1")
     pieces: list[bytes] = []
-    begin = 0
-    closed = False
-    while (at := text.find(delimiter, begin)) >= 0 and not closed:
-        pieces.append(text[begin:at])
-        if len(pieces) > MAX_PARTS + 1:
-            raise StructureError(f"more than {MAX_PARTS} parts")
-        line_end = text.find(b"\r\n", at + len(delimiter))
-        line_end = len(text) if line_end < 0 else line_end
-        rest = text[at + len(delimiter) : line_end]
-        # RFC 2046 lets a parser compare only the beginning of a line with the boundary, so a line
-        # that merely begins like one is a delimiter to some and text to others.
-        closed = rest.startswith(b"--")
-        if rest[2 if closed else 0 :].strip(b" \t"):
-            raise StructureError("a line begins like the boundary and goes on")
-        begin = line_end
-    if not closed:
-        raise StructureError("multipart without its closing delimiter")
-    _require_blank(pieces[0], "before the first part")
-    _require_blank(text[begin:], "after the last part")
-    # Each piece begins with the CRLF that ended its delimiter line.
-    return [piece[2:] for piece in pieces[1:]]
+    begin = -1
+    at = 0
+    while (at := body.find(delimiter, at)) >= 0:
+        line_end = body.find(b"\n", at) + 1 or len(body)
+        rest = body[at + len(delimiter) : line_end]
+        closing = rest.startswith(b"--")
+        if not rest[2 * closing :].strip() and (at == 0 or body[at - 1 : at] == b"\n"):
+            if begin >= 0:
+                pieces.append(body[begin:at].removesuffix(b"\n").removesuffix(b"\r"))
+            if closing or len(pieces) > MAX_PARTS:
+                begin = -1
+                break
+            begin = line_end
+        at = line_end
+    if begin >= 0:  # cut off: the last part has no delimiter after it
+        pieces.append(body[begin:])
+    if not 0 < len(pieces) <= MAX_PARTS:
+        raise StructureError(f"not 1 to {MAX_PARTS} parts")
+    return pieces
 
 
-def _require_blank(text: bytes, where: str) -> None:
-    if len(text) > MAX_BLANK_BYTES or _BLANK.fullmatch(text) is None:
-        raise StructureError(f"text {where}")
+_EMPTY_LINE = re.compile(rb"(?:\A|\n)\r*+\n")
 
 
 def _part(raw: bytes) -> Part:
-    head, separator, content = raw.partition(b"\r\n\r\n")
-    if raw.startswith(b"\r\n"):
-        head, content = b"", raw[2:]
-    elif not separator:
-        raise StructureError("a part has no empty line after its header")
-    headers = _part_headers(head)
-    kind = content_type(headers)
-    if kind.media_type.startswith(("multipart/", "message/")):
-        raise StructureError("a part is itself composite")
-    encoding = (only_value(headers, b"content-transfer-encoding") or b"7bit").lower()
-    return Part(kind.media_type, _decode(encoding, content))
+    # Of what is longer the end is not looked for.
+    match = _EMPTY_LINE.search(raw, 0, MAX_PART_HEADER_BYTES)
+    if match is None:
+        raise StructureError("a part without an empty line after a header of bounded length")
+    fields = _part_fields(raw[: match.start()])
+    kind = _content_type(fields.get(b"content-type", b"text/plain"))
+    encoding = fields.get(b"content-transfer-encoding", b"").lower()
+    return Part(kind.media_type, _decode(encoding, raw[match.end() :]))
 
 
-def _part_headers(head: bytes) -> list[Header]:
-    if len(head) > MAX_PART_HEADER_BYTES:
-        raise StructureError("a part header is too long")
-    headers: list[Header] = []
-    for line in head.split(b"\r\n") if head else []:
-        if line[:1] in (b" ", b"\t") and headers:
-            name, value = headers[-1]
-            headers[-1] = (name, value + b"\r\n" + line)
-            continue
+def _part_fields(head: bytes) -> dict[bytes, bytes]:
+    """Read the fields of a part, the first of each name; a line that is no field is passed over."""
+    fields: dict[bytes, bytes] = {}
+    for line in re.sub(rb"\r*+\n(?=[ \t])", b"", head).split(b"\n"):
         name, colon, value = line.partition(b":")
-        if not colon or _NAME.fullmatch(name) is None:
-            raise StructureError("a part header has a line without a field name")
-        if not name.lower().startswith(b"content-") and not _is_message_id(name, value):
-            raise StructureError("a part header has a field other than Content-*")
-        headers.append((name, value))
-        if len(headers) > MAX_PART_HEADERS:
-            raise StructureError("a part header has too many fields")
-    return headers
-
-
-def _is_message_id(name: bytes, value: bytes) -> bool:
-    return name.lower() == b"message-id" and _MESSAGE_ID.fullmatch(value) is not None
+        if colon:
+            fields.setdefault(name.strip().lower(), value.strip())
+    return fields
 
 
 def _decode(encoding: bytes, content: bytes) -> bytes:
-    if encoding in (b"7bit", b"8bit", b"binary"):
-        return content
+    """Remove a transfer encoding; an unknown one is none (RFC 2045 6.1 names five)."""
     if encoding == b"quoted-printable":
         return binascii.a2b_qp(content)
     if encoding == b"base64":
         try:
-            return binascii.a2b_base64(content.translate(None, b"\r\n"), strict_mode=True)
+            return binascii.a2b_base64(content.translate(None, b" \t\r\n"), strict_mode=True)
         except binascii.Error:
             raise StructureError("a part is not the base64 it claims to be") from None
-    raise StructureError("unknown Content-Transfer-Encoding")
+    return content

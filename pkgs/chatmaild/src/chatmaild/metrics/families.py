@@ -37,6 +37,11 @@ OF_FILTER = (
         "Messages, or recipients of messages, that the filter refused or deferred.",
         ("role", "reason"),
     ),
+    _Family(
+        "messages_rebuilt",
+        "Messages of other programs that the filter rebuilt in the canonical form.",
+        ("role",),
+    ),
     _Family("dkim_signed", "Messages to which the relay added a DKIM signature."),
     _Family("dkim_verified", "Incoming messages with a valid DKIM signature."),
 )

@@ -1,0 +1,150 @@
+"""
+ASCII armor of an encrypted OpenPGP message (RFC 9580 6.2): read as anybody writes it, and written.
+
+The relay's own form has lines of 64 characters, CRLF, no armor headers, and either no checksum
+or the right one: nothing in it can be chosen but the packets. Delta Chat writes exactly this.
+"""
+
+import binascii
+import re
+
+_BEGIN = b"-----BEGIN PGP MESSAGE-----"
+_END = b"-----END PGP MESSAGE-----"
+HEAD = _BEGIN + b"\r\n\r\n"
+"""What stands before the first line of base64 in the relay's own form."""
+TAIL = b"\r\n" + _END + b"\r\n"
+"""What stands after the last line, or after the checksum."""
+
+_LINE = 64
+_STEP = _LINE + 2
+_OCTETS = 48
+"""What a line of 64 characters holds."""
+_CHECKSUM = re.compile(rb"=[0-9A-Za-z+/]{4}")
+_BLANKS = b" \t\r\n"
+MAX_HEADERS_BYTES = 8192
+"""Headers are dropped, so the bound only limits the work; the longest known are a few lines."""
+
+# CRC24 (RFC 9580 6.1.1).
+_CRC_START = 0xB704CE
+_CRC_POLYNOMIAL = 0x1864CFB
+# x^93 + x^46 + x^25 + x^20 + x + 1 is a multiple of the polynomial: the first, found by search, of
+# six terms whose second exponent is at most half of the first. Over GF(2) the same holds for
+# doubled exponents, so a number of any length is folded onto itself with a few shifts.
+_FOLD_AT = 93
+_FOLD_TO = (46, 25, 20, 1, 0)
+_FOLDED_OCTETS = 12
+
+
+class ArmorError(Exception):
+    """The bytes are not one ASCII armor; the text says why."""
+
+
+def decode(armored: bytes) -> bytes:
+    """
+    Return the packets inside one `PGP MESSAGE` armor that fills `armored`.
+
+    Armor headers, the checksum, and white space at line ends and within the base64 are dropped
+    unread: the caller does not forward this text. Raises `ArmorError` for anything else around or
+    within the armor.
+    """
+    text = armored.strip(_BLANKS)
+    if not text.startswith(_BEGIN):
+        raise ArmorError("no BEGIN PGP MESSAGE line at the start")
+    if not text.endswith(_END):
+        raise ArmorError("no END PGP MESSAGE line at the end")
+    data = text[_after_headers(text) : -len(_END)].translate(None, _BLANKS)
+    if _CHECKSUM.match(data, len(data) - 5):
+        data = data[:-5]
+    try:
+        return binascii.a2b_base64(data, strict_mode=True)
+    except binascii.Error:
+        raise ArmorError("the armor holds something other than base64") from None
+
+
+def _after_headers(text: bytes) -> int:
+    """
+    Find where the base64 begins.
+
+    ":" is not in its alphabet, so the last line with one is the last header, and the empty line
+    after it may be missing.
+    """
+    begin = text.find(b"\n") + 1
+    if not begin or text[len(_BEGIN) : begin].strip(_BLANKS):
+        raise ArmorError("the BEGIN PGP MESSAGE line goes on")
+    colon = text.rfind(b":", begin, begin + MAX_HEADERS_BYTES)
+    return begin if colon < 0 else text.find(b"\n", colon) + 1
+
+
+def encode(packets: bytes) -> bytes:
+    """Write the relay's own armor, from HEAD to TAIL, without the checksum."""
+    # In pieces of a thousand lines, because a list of half a million is twice the size of 30 MB.
+    block = 1000 * _OCTETS
+    lines = b"\r\n".join(
+        _wrapped(binascii.b2a_base64(packets[at : at + block], newline=False))
+        for at in range(0, len(packets), block)
+    )
+    return HEAD + lines + TAIL
+
+
+def _wrapped(text: bytes) -> bytes:
+    return b"\r\n".join([text[at : at + _LINE] for at in range(0, len(text), _LINE)])
+
+
+def decode_own(data: bytes) -> bytes | None:
+    """
+    Return the packets of `data`, which stands between HEAD and TAIL of the relay's own armor.
+
+    None when there is anything in it that could be read and is not the packets, or no base64.
+    """
+    checksum = b""
+    if _CHECKSUM.match(data, len(data) - 5) and data[-7:-5] == b"\r\n":
+        checksum, data = data[-4:], data[:-7]
+    joined = data.replace(b"\r\n", b"")
+    try:
+        packets = binascii.a2b_base64(joined, strict_mode=True)
+    except binascii.Error:
+        return None
+    breaks = (len(joined) - 1) // _LINE
+    if (
+        len(data) != len(joined) + 2 * breaks
+        or data[_LINE::_STEP] != b"\r" * breaks
+        or data[_LINE + 1 :: _STEP] != b"\n" * breaks
+        # The bits of the last character that mean nothing could mean something to somebody.
+        or binascii.b2a_base64(packets[-(len(packets) % 3 or 3) :], newline=False) != joined[-4:]
+        or (checksum and binascii.a2b_base64(checksum) != crc24(packets).to_bytes(3))
+    ):
+        return None
+    return packets
+
+
+def crc24(data: bytes) -> int:
+    """
+    Compute the checksum of RFC 9580 6.1.1.
+
+    With whole numbers instead of an octet at a time: 17 us instead of 139 for a small message.
+    """
+    value = int.from_bytes(data + b"\0\0\0") ^ (_CRC_START << 8 * len(data))
+    scale = (value.bit_length() // _FOLD_AT).bit_length()
+    while scale:
+        scale -= 1
+        width = _FOLD_AT << scale
+        while high := value >> width:
+            value &= (1 << width) - 1
+            for exponent in _FOLD_TO:
+                value ^= high << (exponent << scale)
+    crc = 0
+    for octet in value.to_bytes(_FOLDED_OCTETS):
+        crc = (crc << 8 & 0xFFFFFF | octet) ^ _CRC_OF_OCTET[crc >> 16]
+    return crc
+
+
+def _crc_of_octet(octet: int) -> int:
+    crc = octet << 16
+    for _ in range(8):
+        crc <<= 1
+        if crc & 0x1000000:
+            crc ^= _CRC_POLYNOMIAL
+    return crc
+
+
+_CRC_OF_OCTET = tuple(_crc_of_octet(octet) for octet in range(256))

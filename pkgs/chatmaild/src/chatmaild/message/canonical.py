@@ -1,0 +1,167 @@
+"""
+The one form in which encrypted mail and Secure-Join requests travel, and how anything gets it.
+
+What is truly encrypted passes however it is dressed, and is dressed anew: fixed parts with fixed
+fields, the armor made from the packets. So nothing readable that stands around the packets goes
+on, and what two parsers could read differently is gone. What Delta Chat writes has this form
+already and is not touched.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from chatmaild.message import armor, openpgp, structure
+from chatmaild.message.armor import ArmorError
+from chatmaild.message.openpgp import OpenPGPError
+from chatmaild.message.structure import Header, StructureError
+
+SECURE_JOIN_STEPS = (b"vc-request", b"vg-request")
+"""Values of Secure-Join that a person sends before any key is known; later ones are encrypted."""
+
+# Delta Chat's boundary: the time and two random numbers, hexadecimal. Any other could be words.
+_BOUNDARY = rb"[0-9a-f]{1,16}_[0-9a-f]{1,16}_[0-9a-f]{1,16}"
+_ENCRYPTED_TYPE = re.compile(
+    rb'multipart/encrypted; protocol="application/pgp-encrypted"; ?\t?boundary="(%b)"' % _BOUNDARY
+)
+_MIXED_TYPE = re.compile(rb'multipart/mixed; ?\t?boundary="(%b)"' % _BOUNDARY)
+
+# The frame around the armor: what core has written since 2.50 and what this relay writes, and
+# core's form before that, since 1.159. "%(b)b" is the boundary.
+_FRAME = (
+    b"\r\n--%(b)b\r\n"
+    b'Content-Type: application/pgp-encrypted; charset="utf-8"\r\n'
+    b"Content-Transfer-Encoding: 7bit\r\n\r\n"
+    b"Version: 1\r\n\r\n"
+    b"--%(b)b\r\n"
+    b'Content-Type: application/octet-stream; charset="utf-8"\r\n'
+    b"Content-Transfer-Encoding: 7bit\r\n\r\n"
+)
+_OLD_FRAME = (
+    b"\r\n--%(b)b\r\n"
+    b'Content-Type: application/pgp-encrypted; charset="utf-8"\r\n'
+    b"Content-Description: PGP/MIME version identification\r\n"
+    b"Content-Transfer-Encoding: 7bit\r\n\r\n"
+    b"Version: 1\r\n\r\n"
+    b"--%(b)b\r\n"
+    b'Content-Type: application/octet-stream; name="encrypted.asc"; \r\n'
+    b'\tcharset="utf-8"\r\n'
+    b"Content-Description: OpenPGP encrypted message\r\n"
+    b'Content-Disposition: inline; filename="encrypted.asc";\r\n'
+    b"Content-Transfer-Encoding: 7bit\r\n\r\n"
+)
+_FRAMES = tuple(frame + armor.HEAD for frame in (_FRAME, _OLD_FRAME))
+_END = b"\r\n--%(b)b--\r\n"
+# Cores differ in the empty lines after the armor, and a transport may add one at the end.
+_ENDS = tuple(
+    armor.TAIL + before + _END + after for after in (b"", b"\r\n") for before in (b"", b"\r\n")
+)
+_REQUEST = (
+    b"\r\n--%(b)b\r\n"
+    b'Content-Type: text/plain; charset="utf-8"\r\n'
+    b"Content-Transfer-Encoding: 7bit\r\n\r\n"
+    b"Secure-Join: %(step)b"
+) + _END
+
+_VERSION = re.compile(rb"\s*+version[ \t]*+:[ \t]*+1[ \t]*+(?:[\r\n]|\Z)", re.IGNORECASE)
+_STEP = re.compile(rb"\s*+secure-join[ \t]*+:[ \t]*+(?:vc|vg)-request\s*+", re.IGNORECASE)
+
+REFUSALS = (StructureError, ArmorError, OpenPGPError)
+"""What the functions below raise when a message is not what they bring into form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What replaces the value of Content-Type, with its leading space, and the body."""
+
+    content_type: bytes
+    body: bytes
+
+
+def encrypted(headers: list[Header], body: bytes) -> Rebuilt | None:
+    """
+    Bring PGP/MIME (RFC 3156 4) into its canonical form; None when it has it already.
+
+    Raises one of `REFUSALS` when the message is not encrypted as a whole.
+    """
+    own = _own_packets(headers, body)
+    packets = openpgp.encrypted_message(_packets(headers, body) if own is None else own)
+    if packets is own:
+        return None
+    frame = {b"b": _new_boundary()}
+    return Rebuilt(
+        b' multipart/encrypted; protocol="application/pgp-encrypted";\r\n boundary="%(b)b"' % frame,
+        b"".join((_FRAME % frame, armor.encode(packets), _END % frame)),
+    )
+
+
+def _new_boundary() -> bytes:
+    """Make a boundary like core's, so that a rebuilt message does not stand out."""
+    return b"_".join([secrets.token_hex(8).encode() for _ in range(3)])
+
+
+def _own_packets(headers: list[Header], body: bytes) -> bytes | None:
+    """Take the packets out of a message in canonical form; None for any other."""
+    own = _ENCRYPTED_TYPE.fullmatch(structure.only_value(headers, b"content-type") or b"")
+    if own is None:
+        return None
+    frame = {b"b": own[1]}
+    head = next((head for head in _FRAMES if body.startswith(head % frame)), None)
+    tail = next((tail for tail in _ENDS if body.endswith(tail % frame)), None)
+    if head is None or tail is None:
+        return None
+    return armor.decode_own(body[len(head % frame) : -len(tail % frame)])
+
+
+def _packets(headers: list[Header], body: bytes) -> bytes:
+    """
+    Find the packets of a PGP/MIME message in whatever dress.
+
+    The first part says that what is encrypted in the second is a whole MIME entity; without it the
+    canonical form would be another message. Exchange makes multipart/mixed of multipart/encrypted,
+    with an empty text at its head.
+    """
+    kind = structure.content_type(headers)
+    if kind.media_type not in ("multipart/encrypted", "multipart/mixed"):
+        raise StructureError("neither multipart/encrypted nor what becomes of it")
+    found = structure.parts(kind, body)
+    if found[0].media_type == "text/plain" and not found[0].content.strip():
+        del found[0]
+    try:
+        control, data = found
+    except ValueError:
+        raise StructureError("not the two parts of an encrypted message") from None
+    if control.media_type != "application/pgp-encrypted" or not _VERSION.match(control.content):
+        raise StructureError("not the first part of an encrypted message, version 1")
+    if not data.media_type.startswith("application/"):
+        raise StructureError("not the second part of an encrypted message")
+    return armor.decode(data.content)
+
+
+def secure_join(headers: list[Header], body: bytes) -> Rebuilt | None:
+    """
+    Bring the first step of a Secure-Join into its canonical form; None when it has it already.
+
+    Its header has all that matters, so its body is nothing but the name of the step. Raises one
+    of `REFUSALS` when the message says anything else.
+    """
+    step = structure.only_value(headers, b"secure-join")
+    if step not in SECURE_JOIN_STEPS:
+        raise StructureError("not the first step of a Secure-Join")
+    raw_type = structure.only_value(headers, b"content-type")
+    if raw_type is None:
+        raise StructureError("a Secure-Join without a Content-Type")
+    if own := _MIXED_TYPE.fullmatch(raw_type):
+        request = _REQUEST % {b"b": own[1], b"step": step}
+        if body in (request, request + b"\r\n"):
+            return None
+    kind = structure.content_type(headers)
+    if kind.media_type.startswith("multipart/"):
+        found = structure.parts(kind, body)
+    else:  # core 2.59 alone
+        found = [structure.whole(headers, body)]
+    (part, *others) = found
+    if others or part.media_type != "text/plain" or not _STEP.fullmatch(part.content):
+        raise StructureError("a Secure-Join with words of its own")
+    frame = {b"b": _new_boundary(), b"step": step}
+    return Rebuilt(b' multipart/mixed;\r\n boundary="%(b)b"' % frame, _REQUEST % frame)

@@ -1,0 +1,182 @@
+"""Armor is read however it is dressed, and recognised as the relay's own only when it is bare."""
+
+import base64
+import contextlib
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatmaild.message import armor
+from chatmaild.message.armor import HEAD, TAIL, ArmorError, crc24, decode, decode_own, encode
+from mails import PACKETS, crlf, noise
+from mails import armor as armored
+
+
+def own(packets: bytes) -> bytes:
+    """Get what the relay's own armor has between its first and its last line."""
+    return encode(packets).removeprefix(HEAD).removesuffix(TAIL)
+
+
+def checksum(packets: bytes) -> bytes:
+    """Get the line of the checksum, with the line end before it."""
+    return b"\r\n=" + base64.b64encode(crc24(packets).to_bytes(3))
+
+
+def crc24_of_rfc9580(data: bytes) -> int:
+    """Compute the checksum a bit at a time, RFC 9580 6.1.1."""
+    crc = 0xB704CE
+    for octet in data:
+        crc ^= octet << 16
+        for _ in range(8):
+            crc <<= 1
+            if crc & 0x1000000:
+                crc ^= 0x1864CFB
+    return crc & 0xFFFFFF
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r\r\n"])
+def test_reads_the_packets_out_of_armor(line_end: bytes) -> None:
+    """Transfer encodings leave either line end, and broken programs more."""
+    assert decode(armored().replace(b"\n", line_end)) == PACKETS
+
+
+@pytest.mark.parametrize("checksum", ["", "=agR5\n", "=AAAA\n", "\n=agR5\n"])
+def test_reads_armor_with_any_checksum(checksum: str) -> None:
+    """RFC 9580 6.1: it is optional, and no message may be refused for it."""
+    assert decode(armored(checksum=checksum)) == PACKETS
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Version: GnuPG v1\n",
+        "Version: OpenPGP.js v4.10.10\nComment: https://openpgpjs.org\n",
+        "Comment: gr\u00fc\u00dfe, \u4f60\u597d\n",
+        "Charset: utf-8\nHash: SHA256\nMessageID: k3l2\n",
+        "Comment:\n",
+        "Comment: one\n" * 20,
+    ],
+)
+def test_drops_what_programs_say_about_themselves(headers: str) -> None:
+    """GnuPG 1, OpenPGP.js 4, web mailers and Symantec write such lines; nothing of them travels."""
+    assert decode(armored(headers=headers)) == PACKETS
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"-----\n\n", b"-----\n \t\n"),
+        (b"\n", b" \t\n"),
+        (b"-----\n\n", b"-----\n"),
+        (b"\n-----END", b"\n\n\n-----END"),
+        (b"-----\n\n", b"-----\nVersion: 1\n"),
+    ],
+)
+def test_reads_over_white_space(old: bytes, new: bytes) -> None:
+    """RFC 9580 6.2 allows it at line ends, gateways add it; a missing empty line is PGP's."""
+    text = armored()
+    assert old in text
+
+    assert decode(text.replace(old, new)) == PACKETS
+
+
+def test_reads_base64_on_one_line() -> None:
+    """Of any length: some web mailers do not break it."""
+    packets = noise(20_000)
+    text = HEAD + base64.b64encode(packets) + TAIL
+
+    assert decode(text) == packets
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"hello\n" + armored(),
+        armored() + b"hello\n",
+        armored() + armored(),
+        armored(checksum="hello, you!\n"),
+        armored(checksum="=agR5\n=agR5\n"),
+        armored(checksum="=4cf0a3\n"),
+        armored().replace(b"PGP MESSAGE", b"PGP SIGNED MESSAGE"),
+        armored().replace(b"MESSAGE-----", b"MESSAGE, PART 1/2-----"),
+        armored().replace(b"\n", b"\r"),
+        armored(headers="Comment: " + "x" * armor.MAX_HEADERS_BYTES + "\nComment: y\n"),
+        b"-----BEGIN PGP MESSAGE-----\n-----END PGP MESSAGE----\n",
+        b"-----BEGIN PGP MESSAGE----------END PGP MESSAGE-----\n",
+    ],
+)
+def test_refuses_armor_with_anything_but_base64_in_it(text: bytes) -> None:
+    """Text around it is what somebody wrote for others to read; it must not be lost in silence."""
+    with pytest.raises(ArmorError):
+        decode(text)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 47, 48, 49, 95, 96, 97, 1000, 48_000, 48_001, 100_000])
+def test_writes_what_it_recognises(size: int) -> None:
+    """Lines of 64 characters, whatever is left over, with or without a checksum."""
+    packets = noise(size)
+    text = encode(packets)
+
+    assert decode(text) == packets
+    assert decode_own(own(packets)) == packets
+    assert decode_own(own(packets) + checksum(packets)) == packets
+    assert {len(line) for line in own(packets).split(b"\r\n")[:-1]} <= {64}
+
+
+DRESSED = {
+    "wrong checksum": own(PACKETS) + b"\r\n=text",
+    "checksum on the last line": own(PACKETS[:47]) + b"=" + checksum(PACKETS[:47])[3:],
+    "short lines": crlf(base64.encodebytes(PACKETS).strip()),
+    "an empty line": own(PACKETS).replace(b"\r\n", b"\r\n\r\n", 1),
+    "line end at the end": own(PACKETS) + b"\r\n",
+    "no line ends": base64.b64encode(PACKETS),
+    "LF": own(PACKETS).replace(b"\r\n", b"\n"),
+    "a blank": own(PACKETS).replace(b"\r\n", b" \r\n", 1),
+    "headers": b"Comment: x\r\n\r\n" + own(PACKETS),
+    "bits beyond the last octet": own(PACKETS[:100])[:-3] + b"B==",
+    "empty": b"",
+    "checksum alone": checksum(b"")[2:],
+}
+
+
+@pytest.mark.parametrize("data", DRESSED.values(), ids=DRESSED.keys())
+def test_recognises_no_dressed_armor(data: bytes) -> None:
+    """In each of them octets could be chosen that are not the packets."""
+    assert decode_own(data) is None
+
+
+@given(st.binary(max_size=2000))
+def test_computes_the_checksum_of_rfc9580(data: bytes) -> None:
+    """The folded arithmetic is the one of the standard."""
+    assert crc24(data) == crc24_of_rfc9580(data)
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_what_it_writes_is_read_unchanged(packets: bytes) -> None:
+    """Byte for byte."""
+    assert decode(encode(packets)) == decode_own(own(packets)) == packets
+
+
+@given(st.binary(max_size=300))
+def test_answers_any_bytes_with_a_verdict(data: bytes) -> None:
+    """Whatever a stranger sends, the only exception is the module's own."""
+    for text in (data, b"-----BEGIN PGP MESSAGE-----\n" + data + b"\n-----END PGP MESSAGE-----"):
+        with contextlib.suppress(ArmorError):
+            decode(text)
+    found = decode_own(data)
+    assert found is None or data in (own(found), own(found) + checksum(found))
+
+
+@pytest.mark.parametrize("filler", [b"\r\n", b": \n", b":", b"A: b\r\n", b"=\n", b"QUJD"])
+def test_stays_linear_on_armor_made_to_be_slow(filler: bytes) -> None:
+    """Thirty megabytes of the worst must cost what reading them costs."""
+    text = HEAD + filler * (30_000_000 // len(filler)) + TAIL
+    begin = time.process_time()
+    with contextlib.suppress(ArmorError):
+        encode(decode(text))
+    decode_own(text[len(HEAD) : -len(TAIL)])
+
+    assert time.process_time() - begin < 2
