@@ -89,6 +89,34 @@ def on_one_line(sender: str, recipient: str) -> bytes:
     return messages.pgp_mime(sender, recipient, armor)
 
 
+def everything_at_once(sender: str, recipient: str) -> bytes:
+    """A sentence in every place that a message has for one."""
+    packets = openpgp.dearmored(armor_for(sender, recipient))
+    words = PHRASE.encode()
+    padded = openpgp.packet(10, words) + packets + openpgp.packet(21, words)
+    armor = openpgp.armored(padded, headers=f"Comment: {PHRASE}\n")
+    fields = (
+        f'Content-Type: {{}}; name="{PHRASE}"; charset="{PHRASE}"\n'
+        f"Content-Description: {PHRASE}\n"
+        f'Content-Disposition: inline; filename="{PHRASE}"\n'
+        f"Content-ID: <{PHRASE}>\nSubject: {PHRASE}\nMessage-ID: <{PHRASE}>\n{PHRASE}\n\n"
+    )
+    content = parted(
+        fields.format("application/pgp-encrypted") + f"Version: 1\n{PHRASE}\n",
+        fields.format("application/octet-stream") + armor,
+        preamble=f"{PHRASE}\n",
+        epilogue=f"{PHRASE}\n",
+    )
+    boundary = PHRASE.replace(" ", "-")
+    return compose(
+        sender,
+        recipient,
+        content.replace(BOUNDARY, boundary),
+        content_type=f'multipart/encrypted ({PHRASE}); x="{PHRASE}"; boundary="{boundary}"',
+        fields=(f"Content-Description: {PHRASE}", f"Content-Disposition: {PHRASE}"),
+    )
+
+
 DRESSED: tuple[Builder, ...] = (
     version_header,
     sentence_header,
@@ -99,6 +127,7 @@ DRESSED: tuple[Builder, ...] = (
     mixed,
     encoded,
     on_one_line,
+    everything_at_once,
 )
 """Passes everywhere, and arrives in the relay's own dress."""
 

@@ -51,6 +51,18 @@ def test_sends_what_others_write_in_a_dress_of_its_own(
     assert_dressed_anew(arrived, bob)
 
 
+def test_the_relay_signs_what_it_dressed(alice: Person, strict_bob: Person) -> None:
+    """Another relay verifies the signature, and finds no word for a stranger in the message."""
+    message = dressed.everything_at_once(alice.address, strict_bob.address)
+    alice.send(message, strict_bob.address)
+
+    arrived = strict_bob.wait_for(message)
+    assert_dressed_anew(arrived, strict_bob)
+    packets = openpgp.dearmored(dressed.armor_in(arrived))
+    assert messages.PHRASE.encode() not in packets
+    assert openpgp.packets(packets)[-1][0] == openpgp.ENCRYPTED
+
+
 def assert_dressed_anew(arrived: bytes, reader: Person) -> None:
     """Check that a message can be read by whom it is for, and that nothing else can be."""
     assert "hello" in openpgp.decrypt(dressed.armor_in(arrived), reader.address)
