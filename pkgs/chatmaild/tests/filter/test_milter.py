@@ -53,6 +53,8 @@ def test_every_key_is_made_and_those_sign_that_shall(
     assert len(signatures) == 2
     assert selectors == {b"opendkim", b"now"}
     assert keys.read(tmp_path / "next.pem", "ed25519")
+
+
 def test_what_others_write_leaves_in_the_relays_own_dress_and_signed(running: Filter) -> None:
     """Postfix gets a new body and its Content-Type, and the signature is over these."""
     mail = mails.header(mails.ENCRYPTED, extra="Content-Description: a secret\n") + (

@@ -52,7 +52,7 @@ def test_fields_that_go_anyhow_go_once() -> None:
 
 @pytest.mark.parametrize("covered", [None, {b"from": 1}, {b"from": 1, b"content-type": 9}])
 def test_one_type_is_left_of_several(covered: dict[bytes, int] | None) -> None:
-    """Incoming, the lowest is the one that was judged; it may be unsigned, and is the relay's now."""
+    """Incoming, the lowest was judged; signed or not, its value is the relay's now."""
     header = [(b"Content-Type", b" text/html"), *HEADER, (b"content-type", b" text/plain")]
     cleaned = cleaning.clean_incoming(header, covered, Kind.ENCRYPTED)
     made = retyped(header, cleaned, NEW)

@@ -1,9 +1,9 @@
 """
-Is data that should be ciphertext text instead?
+Tell text from ciphertext.
 
-Ciphertext looks like random octets. Both tests below refuse what random octets are with a
-probability below 2^-64 a message, so no message is ever refused by mistake. They cannot find text
-that is made to look random; nothing can.
+Ciphertext looks like random octets. Each test below takes random octets for text with a probability
+below 2^-64, so no message is ever refused by mistake. They cannot find text that is made to look
+random; nothing can.
 """
 
 from math import comb
