@@ -41,6 +41,15 @@ in
     accounts = removeAttrs settings.accounts [ "perNetworkPerMinute" ];
     message = { inherit (settings.message) maxSize; };
     https = { inherit (names.proxied) smtp; };
+    # Where `chatmail status` looks at TLS.
+    ports = {
+      inherit (names.ports)
+        smtp
+        submissions
+        imaps
+        https
+        ;
+    };
     certificate = { inherit (settings.certificate) source; };
     inherit (relay) metadata;
     website = {
@@ -80,6 +89,8 @@ in
       doveadmSocket = sockets.doveadm;
       webSocket = sockets.web;
       tlsPolicySocket = sockets.tlsPolicy;
+      saslSocket = sockets.sasl;
+      lmtpSocket = sockets.lmtp;
     };
   };
 }

@@ -83,7 +83,7 @@ def test_the_operator_sees_when_it_last_ran(bob: Person, old: Callable[..., str]
     today = bob.relay.machine.run(["date", "-u", "+%Y-%m-%d"]).out.strip()
     kept = bob.relay.machine.read(bob.relay.value.daemons["paths"]["lastNight"])
     assert f"ran {today}" in line
-    assert "removed 3 messages" in line
+    assert "deleted 3 messages" in line
     assert "@" not in line + kept
 
 

@@ -16,32 +16,6 @@ if TYPE_CHECKING:
     from people.people import Person
 
 
-def test_status_reports_a_working_relay(relay: Relay) -> None:
-    """After an installation or an alert, one command checks all parts by name and exits with 0."""
-    checks = {check["name"]: check for check in json.loads(relay.chatmail("status", "--json").out)}
-    shown = relay.chatmail("status").out
-
-    assert set(relay.value.daemons["units"]) <= set(checks)
-    assert {"certificate", "disk", "mail queue", "DKIM key", "accounts", "expiry"} <= set(checks)
-    assert [check for check in checks.values() if not check["ok"]] == []
-    assert "WRONG" not in shown
-
-
-def test_status_names_a_stopped_unit(relay: Relay) -> None:
-    """Only the stopped unit is marked, and scripts can use the exit code."""
-    relay.machine.run(["systemctl", "stop", "chatmail-web.socket", "chatmail-web.service"])
-    try:
-        said = relay.chatmail("status", check=False)
-    finally:
-        relay.machine.run(["systemctl", "start", "chatmail-web.socket", "chatmail-web.service"])
-
-    assert said.status == 1
-    wrong = [line for line in said.out.splitlines() if line.startswith("WRONG")]
-    assert len(wrong) == 1
-    assert "chatmail-web.service" in wrong[0]
-    assert "inactive" in wrong[0]
-
-
 def test_dns_prints_the_zone_that_the_relay_needs(public_relay: Relay) -> None:
     """With these records, including this host's key, the relay works."""
     text = public_relay.chatmail("dns").out

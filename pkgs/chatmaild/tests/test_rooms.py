@@ -14,6 +14,7 @@ ORDER = (
     "config_file",
     "config",
     "admission",
+    "text",
     "service",
     "postfix",
     "dovecot",
@@ -30,6 +31,7 @@ ORDER = (
     "echo",
     "metrics",
     "zone",
+    "health",
     "admin",
 )
 MAX_LINES = 2000

@@ -223,6 +223,16 @@ class DnsRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Ports:
+    """The public TCP ports where TLS can be looked at."""
+
+    smtp: int
+    submissions: int
+    imaps: int
+    https: int
+
+
+@dataclass(frozen=True, slots=True)
 class Paths:
     """All files, directories and sockets of the daemons; absolute paths."""
 
@@ -238,6 +248,8 @@ class Paths:
     doveadm_socket: Path
     web_socket: Path
     tls_policy_socket: Path
+    sasl_socket: Path
+    lmtp_socket: Path
     handover_name: Path
     sts_policies: Path
     nocreate: Path
@@ -264,6 +276,7 @@ class Config:
     accounts: Accounts
     sending: Sending
     message: Message
+    ports: Ports
     https: Https
     mailbox: Mailbox
     incoming: Incoming

@@ -5,12 +5,7 @@ from typing import Any
 
 import pytest
 
-from chatmaild.admin import status
 from chatmaild.admin.cli import main
-from chatmaild.book.accounts import Book
-from chatmaild.book.outbox import Notification, Outbox
-from chatmaild.book.tokens import Tokens
-from chatmaild.config import load
 
 ALICE = "alice1234@chat.example.org"
 
@@ -73,24 +68,3 @@ def test_without_the_daemon_it_says_whom_it_asked(
     assert run(*words) == 1
 
     assert "chatmail-accounts does not answer at" in capsys.readouterr().err
-
-
-def test_status_tells_when_the_push_proxy_does_not_work(
-    tmp_path: Path, settings: dict[str, Any]
-) -> None:
-    """A few that wait are everyday life; one that was tried four times is not."""
-    path = tmp_path / "chatmaild.json"
-    path.write_text(json.dumps(settings))
-    config = load(path)
-    book = Book.open(config.paths.account_book, config.paths.mailboxes)
-    book.create(ALICE, "hash", 20_000)
-    Tokens(book).add(ALICE, "token", 20_000)
-    seen = []
-    for attempts in (0, 3, 4):
-        Outbox(book).put([(Notification(ALICE, "token", 0, attempts), 0)])
-        [check] = [one for one in status.collect(config) if one.name == "push"]
-        seen.append((check.ok, check.text))
-    book.close()
-
-    assert [ok for ok, _ in seen] == [True, True, False]
-    assert "does `push.proxy` work?" in seen[-1][1]

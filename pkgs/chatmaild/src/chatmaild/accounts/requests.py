@@ -13,6 +13,7 @@ whose password it presents.
                 /invites/add      {uses, days, comment}           200 {id, token, ...}
                 /invites/list     {}                              200 {invites: [...]}
                 /invites/remove   {id}                            200 or 404 {reason}
+                /ready            {}                              200
 
 A reason is a sentence that may be shown to users.
 """
@@ -164,6 +165,7 @@ class Control:
                 "/invites/add": self._add,
                 "/invites/list": self._list,
                 "/invites/remove": self._remove,
+                "/ready": self._ready,
             }
         )
 
@@ -192,6 +194,11 @@ class Control:
         except OSError as error:
             log.error("the filter's flag cannot be written: %s", error.strerror)  # noqa: TRY400
             return _reason("this cannot be stored, see the journal of chatmail-accounts", 503)
+        return _json({})
+
+    async def _ready(self, _fields: Fields) -> web.Response:
+        """Show that the daemon works, the thread of the account book included."""
+        await self._book.run(lambda: None)
         return _json({})
 
     async def _list(self, _fields: Fields) -> web.Response:

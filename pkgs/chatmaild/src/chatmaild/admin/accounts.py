@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatmaild.admin import control
-from chatmaild.admin.command import CommandError, add_json, human_size, iso_day
+from chatmaild.admin.command import CommandError, add_json, iso_day
 from chatmaild.config import Config
+from chatmaild.text import human_size
 
 if TYPE_CHECKING:
     from chatmaild.book.accounts import Account, Book

@@ -51,13 +51,3 @@ def number(text: str) -> int:
 def iso_day(day: int) -> str:
     """Write a day counted since 1970-01-01 as ISO 8601."""
     return (EPOCH + datetime.timedelta(days=day)).isoformat()
-
-
-def human_size(size: float) -> str:
-    """Write bytes as a person reads them."""
-    step = 1024
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < step:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= step
-    return f"{size:.1f} TiB"

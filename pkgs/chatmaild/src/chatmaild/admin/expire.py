@@ -5,8 +5,9 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from chatmaild.admin.command import CommandError, human_size
+from chatmaild.admin.command import CommandError
 from chatmaild.config import Config
+from chatmaild.text import human_size
 
 if TYPE_CHECKING:
     from chatmaild.expiry.night import Report

@@ -16,26 +16,29 @@ class UnreachableError(Exception):
 class _Connection(http.client.HTTPConnection):
     """HTTP over a UNIX socket."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("local", timeout=SECONDS)
+    def __init__(self, path: Path, seconds: float) -> None:
+        super().__init__("local", timeout=seconds)
         self._path = path
+        self._seconds = seconds
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        self.sock.settimeout(SECONDS)
+        self.sock.settimeout(self._seconds)
         self.sock.connect(str(self._path))
 
 
-def ask(path: Path, request: str, **fields: Any) -> tuple[int, dict[str, Any]]:
+def ask(
+    path: Path, request: str, *, seconds: float = SECONDS, **fields: Any
+) -> tuple[int, dict[str, Any]]:
     """
     Send one request to the socket at `path`; return status and fields of the answer.
 
     Raises:
         PermissionError: the socket may not be opened.
-        UnreachableError: there is no answer within 30 seconds, or it is not a JSON object.
+        UnreachableError: there is no answer within so many seconds, or it is not a JSON object.
 
     """
-    connection = _Connection(path)
+    connection = _Connection(path, seconds)
     try:
         connection.request("POST", request, json.dumps(fields))
         response = connection.getresponse()

@@ -1,0 +1,58 @@
+"""Postfix's queue: whether it moves, and why it does not."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from chatmaild.health.checks import ANSWER_SECONDS, Check, Look
+from chatmaild.postfix.queue import Listing, Message, QueueError
+from chatmaild.text import human_age
+
+# More than this waits only when other servers or our own delivery are in trouble.
+MANY = 1000
+# Mail that is not deferred moves within seconds, or a process of Postfix's is stuck.
+STUCK_SECONDS = 600
+NAME = "mail queue"
+MAX_REASON = 160
+
+
+def check(look: Look) -> Iterator[Check]:
+    """List the queue for as long as an answer may take."""
+    listing = Listing(seconds=ANSWER_SECONDS)
+    try:
+        messages = list(listing)
+    except QueueError as error:
+        yield Check(NAME, "wrong", str(error), "`systemctl restart postfix`")
+        return
+    yield judge(messages, look.config.domain, int(time.time()), complete=listing.complete)
+
+
+def judge(messages: list[Message], domain: str, now: int, *, complete: bool) -> Check:
+    """Judge a listing, of which there may be more."""
+    if not messages:
+        return Check(NAME, "ok", "empty")
+    oldest = human_age(now - min(message.arrived for message in messages))
+    count = f"{'' if complete else 'more than '}{len(messages)} messages wait"
+    text = f"{count}, the oldest for {oldest}"
+    deferred = [one for message in messages for one in message.recipients if one.reason]
+    reasons = Counter(without_addresses(one.reason) for one in deferred)
+    if reasons:
+        [(reason, _)] = reasons.most_common(1)
+        text += f"; most often: {reason[:MAX_REASON]}"
+    remedy = "`chatmail queue` shows destinations and reasons"
+    moving = [one for one in messages if one.queue in {"incoming", "active", "maildrop"}]
+    if any(now - message.arrived > STUCK_SECONDS for message in moving):
+        return Check(NAME, "wrong", f"{text}: Postfix does not work on it", remedy)
+    if any(one.address.rpartition("@")[2].lower() == domain for one in deferred):
+        local = "mail to this relay's own addresses is not delivered"
+        return Check(NAME, "wrong", f"{text}: {local}", "`systemctl restart dovecot`")
+    if len(messages) > MANY:
+        return Check(NAME, "wrong", text, remedy)
+    return Check(NAME, "note" if deferred else "ok", text, remedy if deferred else "")
+
+
+def without_addresses(reason: str) -> str:
+    """Leave mail addresses out of a reason, and what Postfix puts before it while it waits."""
+    text = reason.removeprefix("delivery temporarily suspended: ")
+    return re.sub(r"[^\s<>\"']+@[^\s<>\"']+", "…", text)

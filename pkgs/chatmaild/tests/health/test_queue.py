@@ -1,0 +1,70 @@
+"""A queue that moves, waits for others, or is stuck."""
+
+import pytest
+
+from chatmaild.health.checks import Check
+from chatmaild.health.queue import judge, without_addresses
+from chatmaild.postfix.queue import Message, Recipient
+
+NOW = 1_763_800_000
+REFUSED = "connect to mx.far.test[192.0.2.9]:25: Connection refused"
+TIMED_OUT = "connect to mx.far.test[192.0.2.9]:25: Connection timed out"
+
+
+def message(queue: str, age: int, *reasons: str, at: str = "far.test") -> Message:
+    """Make a message to a recipient for each reason."""
+    recipients = tuple(Recipient(f"bob@{at}", reason) for reason in reasons)
+    return Message(queue, "4Xk2", NOW - age, 900, "alice@chat.test", recipients)
+
+
+def judged(*messages: Message, complete: bool = True) -> Check:
+    """Judge the queue of chat.test."""
+    return judge(list(messages), "chat.test", NOW, complete=complete)
+
+
+def test_a_queue_that_moves_is_well() -> None:
+    """Empty, or with mail that has just come."""
+    assert judged() == Check("mail queue", "ok", "empty")
+    assert judged(message("active", 2, "")).state == "ok"
+
+
+def test_mail_that_waits_for_others_is_told_with_age_and_reason() -> None:
+    """A limit of a thousand messages hid that the only peer could not be reached."""
+    check = judged(
+        message("deferred", 7300, TIMED_OUT), message("deferred", 60, REFUSED, TIMED_OUT)
+    )
+    assert check.state == "note"
+    assert check.text == f"2 messages wait, the oldest for 2 h; most often: {TIMED_OUT}"
+    assert "chatmail queue" in check.remedy
+
+
+@pytest.mark.parametrize("queue", ["incoming", "active", "maildrop"])
+def test_a_queue_that_does_not_move_is_stuck(queue: str) -> None:
+    """Nobody has tried to deliver, so there is no reason either."""
+    assert judged(message(queue, 601, "")).state == "wrong"
+
+
+def test_mail_to_the_relays_own_people_never_waits() -> None:
+    """Dovecot is on the same machine."""
+    check = judged(message("deferred", 5, "connect to lmtp: refused", at="Chat.test"))
+    assert check.state == "wrong"
+    assert "own addresses" in check.text
+
+
+def test_very_many_messages_are_trouble() -> None:
+    """Also if the listing had to end before the last."""
+    many = [message("deferred", 5, REFUSED)] * 1001
+    check = judged(*many, complete=False)
+    assert check.state == "wrong"
+    assert check.text.startswith("more than 1001 messages wait")
+
+
+def test_no_address_is_in_a_reason() -> None:
+    """Status is pasted into chats when somebody asks for help."""
+    said = (
+        "delivery temporarily suspended: host mx[192.0.2.9] said: 450 <bob.x@far.test>: no"
+        " (in reply to RCPT TO command)"
+    )
+    assert without_addresses(said) == (
+        "host mx[192.0.2.9] said: 450 <…>: no (in reply to RCPT TO command)"
+    )
