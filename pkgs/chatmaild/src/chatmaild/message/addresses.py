@@ -11,6 +11,7 @@ and addresses with a comment behind them (mailx, cron), so these are read.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -108,6 +109,35 @@ def parse_mailbox(value: bytes) -> Address:
 def parse_path(path: str) -> Address:
     """Read an address as in MAIL FROM or RCPT TO, without brackets; raises `AddressError`."""
     return _plain(path) or _address(_lexemes(path))
+
+
+def parse_list(value: bytes) -> list[Address]:
+    """
+    Find the addresses in a To or Cc value (RFC 5322 3.4), folded or not, and nothing else of it.
+
+    What cannot be read is left out: names, comments, groups' names, text without an address.
+    """
+    text = value.replace(b"\r\n", b"").decode("latin-1")
+    try:
+        lexemes = _lexemes(text)
+    except AddressError:
+        return []
+    found: list[Address] = []
+    begin = 0
+    for end, (kind, _) in enumerate([*lexemes, (",", ",")]):
+        if kind not in (",", ";", ":"):
+            continue
+        mailbox = lexemes[begin:end]
+        begin = end + 1
+        if kind == ":":  # the name of a group, or a route
+            continue
+        kinds = [one for one, _ in mailbox]
+        if "<" in kinds:
+            inside = mailbox[kinds.index("<") + 1 :]
+            mailbox = inside[:-1] if kinds[-1] == ">" else []
+        with suppress(AddressError):
+            found.append(_address(mailbox))
+    return found
 
 
 def _plain(text: str) -> Address | None:

@@ -184,6 +184,11 @@ def change_header(index: int, name: bytes, value: bytes) -> bytes:
     return packet(b"m", index.to_bytes(4) + name + b"\0" + value + b"\0")
 
 
+def add_header(name: bytes, value: bytes) -> bytes:
+    """Put a field at the end of the header."""
+    return packet(b"h", name + b"\0" + value + b"\0")
+
+
 def insert_header(index: int, name: bytes, value: bytes) -> bytes:
     """Insert a field before the `index`th (from 0) field of the header."""
     return packet(b"i", index.to_bytes(4) + name + b"\0" + value + b"\0")
