@@ -246,6 +246,8 @@ in
     # notify_status is enabled only here, because in IMAP it would fire on every change of a flag.
     "protocol lmtp" = {
       lmtp_add_received_header = false;
+      # No Delivered-To: a mailbox has one address.
+      lmtp_hdr_delivery_address = "none";
       # Postfix delivers up to 20 messages at once. The default allows 10 of them for one user and refuses the rest with 451,
       # which delays them by half a minute.
       lmtp_user_concurrency_limit = 100;

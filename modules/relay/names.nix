@@ -96,6 +96,7 @@ rec {
     senderLogin = "${etc}/sender-login.regexp";
     senderLoginNeeded = "${etc}/sender-login-needed.regexp";
     clientNames = "${etc}/client-names.regexp";
+    deliveredFields = "${etc}/delivered-fields.regexp";
     tlsPolicy = "${etc}/tls-policy.regexp";
     # How chatmail-web introduces itself to Postfix (chatmaild.web.handover).
     handoverName = "${state}/chatmail-web/helo";

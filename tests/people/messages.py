@@ -28,6 +28,11 @@ def new_id(sender: str) -> str:
     return f"<{uuid.uuid4()}@{sender.rpartition('@')[2]}>"
 
 
+def now() -> str:
+    """Write the time as core does in Date."""
+    return formatdate(usegmt=True).replace("GMT", "+0000").replace(", 0", ", ")
+
+
 def id_of(message: bytes) -> str:
     """Return the Message-ID of a message, with its brackets."""
     found = re.search(rb"^Message-ID: *(<[^>]+>)", message, re.MULTILINE | re.IGNORECASE)
@@ -62,17 +67,17 @@ def compose(
     subject: str = "[...]",
     fields: tuple[str, ...] = (),
 ) -> bytes:
-    """Put the usual header and `fields` (whole lines) above a body."""
+    """Put the usual header in core's order, and `fields` (whole lines), above a body."""
     lines = [
         f"From: <{sender}>",
+        f"Date: {now()}",
+        f"Message-ID: {new_id(sender)}",
+        "MIME-Version: 1.0",
         f"To: <{recipient}>",
         f"Subject: {subject}",
-        f"Date: {formatdate()}",
-        f"Message-ID: {new_id(sender)}",
         "Chat-Version: 1.0",
-        "MIME-Version: 1.0",
-        f"Content-Type: {content_type}",
         *fields,
+        f"Content-Type: {content_type}",
     ]
     raw = crlf(content) if isinstance(content, str) else content
     return crlf("\n".join([*lines, "", ""])) + raw

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dkim
+import dns.resolver
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -90,3 +91,9 @@ def deliver(relay: Relay, message: bytes, sender: str, *recipients: str) -> None
     """Deliver a message to port 25 unchanged; raises what smtplib raises."""
     with port_25(relay) as session:
         session.sendmail(sender, recipients, message)
+
+
+def txt_record(name: bytes, timeout: float = 5) -> bytes:
+    """Look up a key record, as dkimpy's `dnsfunc`."""
+    answer = dns.resolver.resolve(name.decode(), "TXT", lifetime=timeout)
+    return b"".join(answer[0].strings)

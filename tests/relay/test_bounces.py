@@ -7,7 +7,6 @@ import smtplib
 from typing import TYPE_CHECKING
 
 import dkim
-import dns.resolver
 import pytest
 
 from harness.process import wait_until
@@ -15,7 +14,7 @@ from harness.stranger import MailServer
 from people import messages
 from people.outgoing import hurry
 from people.people import Person
-from people.strangers import Stranger, deliver
+from people.strangers import Stranger, deliver, txt_record
 
 if TYPE_CHECKING:
     from harness.lab import Lab
@@ -49,7 +48,7 @@ def queued(relay: Relay) -> list[str]:
 
 
 def is_good_bounce(bounce: bytes, person: Person, recipient: str, message: bytes, why: str) -> None:
-    """Check that users and programs can read it, that servers accept it, and what it reports."""
+    """Check that users and programs can read it, and what it reports."""
     domain = person.relay.domain
     assert messages.header(bounce, "From") == [f"Mail Delivery System <MAILER-DAEMON@{domain}>"]
     assert messages.header(bounce, "To") == [person.address]
@@ -66,12 +65,6 @@ def is_good_bounce(bounce: bytes, person: Person, recipient: str, message: bytes
     # the relay's name.
     assert "Content-Type: text/rfc822-headers" in text
     assert "-----BEGIN" not in text
-    assert dkim.verify(bounce, dnsfunc=_txt)
-
-
-def _txt(name: bytes, timeout: float = 5) -> bytes:
-    answer = dns.resolver.resolve(name.decode(), "TXT", lifetime=timeout)
-    return b"".join(answer[0].strings)
 
 
 def only_bounce(person: Person) -> bytes:
@@ -140,7 +133,6 @@ def test_mail_for_a_full_mailbox_is_bounced_in_the_end(lab: Lab) -> None:
     text = " ".join(messages.body(failed()[0]).decode().split())
     assert "Quota exceeded (mailbox for user is full)" in text
     assert f"Final-Recipient: rfc822; {bob.address}" in text
-    assert messages.header(failed()[0], "DKIM-Signature")
 
 
 def test_mail_for_an_unreachable_relay_is_bounced_in_the_end(lab: Lab) -> None:
@@ -194,7 +186,7 @@ def test_an_honest_stranger_gets_a_bounce(sender: Relay, classic: MailServer) ->
     [bounce] = bounces()
     assert messages.id_of(message).encode() in bounce
     assert messages.PHRASE.encode() not in bounce
-    assert dkim.verify(bounce, dnsfunc=_txt)
+    assert dkim.verify(bounce, dnsfunc=txt_record)
 
     # The bounce quotes the stranger's words, its signature is valid, and it is not accepted again.
     with pytest.raises(smtplib.SMTPDataError) as refused:

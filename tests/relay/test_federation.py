@@ -178,15 +178,18 @@ FETCHED_FIRST = (
     "Message-ID: <prefetched@{domain}>",
     "Date: Sat, 21 Nov 2026 04:00:00 +0000",
     "X-Microsoft-Original-Message-ID: <original@{domain}>",
-    "Secure-Join: vc-request",
     "Chat-Version: 1.0",
     "Chat-Is-Post-Message: 1",
-    "Autocrypt-Setup-Message: v1",
-    "Chat-Group-ID: abcdefgh",
-    "Autocrypt: addr=x; keydata=AAAA",
     "List-ID: <list.{domain}>",
     "In-Reply-To: <before@{domain}>",
     "References: <before@{domain}>",
+)
+# Fields that OpenDKIM does not sign, and clients act on.
+UNSIGNED = (
+    "Secure-Join: vc-request",
+    "Autocrypt-Setup-Message: v1",
+    "Chat-Group-ID: abcdefgh",
+    "Autocrypt: addr=x; keydata=AAAA",
 )
 TRANSPORT = (
     "DKIM-Signature: v=1; a=rsa-sha256; d=elsewhere.test; s=x; h=from; bh=AAAA; b=AAAA",
@@ -215,7 +218,7 @@ def test_the_mailbox_has_only_the_fields_that_clients_read(
         for line in head.split(b"\r\n")
         if not line.startswith((b"Message-ID", b"Date", b"Chat-Version"))
     ]
-    fields = [line.encode() for line in (*TRANSPORT, *wanted)]
+    fields = [line.encode() for line in (*TRANSPORT, *UNSIGNED, *wanted)]
     classic.send(b"\r\n".join([*kept, *fields, b"", body]), sender, alice.address)
 
     stored = alice.wait_for(f"<prefetched@{classic.domain}>")
@@ -225,14 +228,8 @@ def test_the_mailbox_has_only_the_fields_that_clients_read(
         assert messages.header(stored, name) == [value]
     assert messages.header(stored, "From") == [f"<{sender}>"]
     assert messages.header(stored, "Content-Type")[0].startswith("multipart/encrypted")
-    for line in TRANSPORT:
-        name = line.partition(":")[0]
-        # The relay's own Received field and Dovecot's delivery fields name no other host.
-        assert not [
-            v for v in messages.header(stored, name) if "elsewhere" in v or "203.0.113" in v
-        ]
-    assert not messages.header(stored, "DKIM-Signature")
-    assert not messages.header(stored, "Authentication-Results")
+    for line in (*TRANSPORT, *UNSIGNED):
+        assert not messages.header(stored, line.partition(":")[0])
     assert classic.machine.address.encode() not in stored.partition(b"\r\n\r\n")[0]
     assert messages.body(stored).rstrip() == body.rstrip()
 

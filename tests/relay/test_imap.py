@@ -305,12 +305,9 @@ def test_answers_id_with_its_name(alice: Person) -> None:
 def test_header_fields_that_clients_read_arrive(alice: Person, bob: Person) -> None:
     """Core decides by them whether to download a message."""
     extra = (
-        "X-Microsoft-Original-Message-ID: <original@client.test>",
         "Chat-Is-Post-Message: 1",
-        "Autocrypt-Setup-Message: v1",
-        "Autocrypt: addr=someone@client.test; keydata=eHh4eA==",
         "In-Reply-To: <before@client.test>",
-        "References: <first@client.test> <before@client.test>",
+        "Auto-Submitted: auto-replied",
     )
     usual = ("Message-ID", "Date", "From", "To", "Content-Type", "MIME-Version", "Chat-Version")
     names = [*usual, *(line.partition(":")[0] for line in extra)]

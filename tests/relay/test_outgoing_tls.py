@@ -87,7 +87,6 @@ def test_a_server_without_a_valid_certificate_gets_nothing(
     assert messages.header(bounce, "Subject") == ["Undelivered Mail Returned to Sender"]
     for notice in (delay, bounce):
         assert messages.header(notice, "Content-Type")[0].startswith("multipart/report")
-        assert len(messages.header(notice, "DKIM-Signature")) == 1
         text = messages.body(notice).decode()
         assert one.recipient in text
         assert one.message_id in text

@@ -137,7 +137,7 @@ def test_accepts_display_names(alice: Person, bob: Person) -> None:
         )
         alice.send(named, bob.address)
 
-        assert messages.header(bob.wait_for(named), "From") == [field]
+        assert messages.header(bob.wait_for(named), "From") == [f"<{alice.address}>"]
 
 
 def test_refuses_a_foreign_envelope_sender_at_rcpt(alice: Person, bob: Person) -> None:

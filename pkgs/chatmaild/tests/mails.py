@@ -72,11 +72,11 @@ def header(
     subject: str = "a telling subject",
     extra: str = "",
 ) -> bytes:
-    """Build the header block of a chat message, without the empty line."""
+    """Build the header block of a chat message in core's order, without the empty line."""
     return (
-        f"From: {author}\nTo: {to}\nSubject: {subject}\n"
-        "Date: Sun, 15 Oct 2023 16:43:21 +0000\nMessage-ID: <m1@chat.example.org>\n"
-        f"Chat-Version: 1.0\n{extra}MIME-Version: 1.0\nContent-Type: {content_type}\n"
+        f"From: {author}\nDate: Sun, 15 Oct 2023 16:43:21 +0000\n"
+        f"Message-ID: <m1@chat.example.org>\nMIME-Version: 1.0\nTo: {to}\nSubject: {subject}\n"
+        f"Chat-Version: 1.0\n{extra}Content-Type: {content_type}\n"
     ).encode()
 
 

@@ -8,6 +8,10 @@ def apply(headers: list[Header], edits: list[Edit]) -> list[Header]:
     """Edit a header as Postfix does, one edit after the other."""
     result = list(headers)
     for edit in edits:
+        if edit.index == 0:
+            assert edit.value is not None
+            result.append((edit.name, edit.value))
+            continue
         at = [i for i, (name, _) in enumerate(result) if name.lower() == edit.name.lower()]
         position = at[edit.index - 1]
         if edit.value is None:

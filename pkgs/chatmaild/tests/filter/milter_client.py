@@ -94,7 +94,10 @@ class MilterClient:
         self._send(b"E", b"")
         while True:
             command, data = self._receive()
-            if command in (b"i", b"m"):
+            if command == b"h":
+                name, value, _ = data.split(b"\0")
+                result.headers.append((name, value))
+            elif command in (b"i", b"m"):
                 self._edit(result.headers, command, data)
             elif command == b"b":
                 assert 0 < len(data) <= MAX_CHUNK

@@ -23,6 +23,8 @@ from chatmaild.filter.policy import Envelope, Role
 from mails import ALICE, BOB, BOUNDARY, CONTROL, DATA_HEADER, PACKETS, PKESK, SEIPD, noise, packet
 from mails import encrypted_body as body
 
+from .edits import apply
+
 PHRASE = "Meet me under the old stone bridge at noon, bring the red book, tell nobody of it. "
 WORDS = PHRASE.encode()
 JOINED = re.sub("[^a-z]", "-", PHRASE.lower())[:69]
@@ -154,14 +156,7 @@ def sent(pipeline: Pipeline, mail: bytes) -> bytes:
     passed = pipeline.finish(Role.SUBMISSION, Envelope(ALICE, (BOB,), ALICE, ""), headers, content)
     if not isinstance(passed, Pass):
         return b""
-    edits = {(edit.name.lower(), edit.index): edit.value for edit in passed.edits}
-    seen: dict[bytes, int] = {}
-    lines: list[bytes] = []
-    for name, value in headers:
-        index = seen[name.lower()] = seen.get(name.lower(), 0) + 1
-        edited = edits.get((name.lower(), index), value)
-        if edited is not None:
-            lines.append(name + b":" + edited)
+    lines = [name + b":" + value for name, value in apply(headers, passed.edits)]
     whole = b"\r\n".join([*lines, b"", content if passed.body is None else passed.body])
     found = re.findall(rb"(?:[0-9A-Za-z+/=]{1,64}\r\n)+(?==|-----END)", whole)
     return whole + b"".join(base64.b64decode(armored) for armored in found)

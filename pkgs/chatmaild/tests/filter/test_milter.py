@@ -218,7 +218,7 @@ def test_signs_bounces_and_judges_them_not(running: Filter) -> None:
     """They come through Postfix's non_smtpd_milters: no SMTP, no port, no brackets."""
     client = MilterClient(running.socket, "internal", ("127.0.0.1", 0))
     mail = mails.report(author="MAILER-DAEMON@chat.example.org")
-    result = client.send(*split(mail), sender="", recipients=(ALICE,))
+    result = client.send(*split(mail), sender="", recipients=(BOB,))
     client.close()
 
     assert result.reply == "accept"

@@ -123,6 +123,24 @@ def test_refuses_an_author_that_is_not_ascii(pipeline: Pipeline, name: str) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("recipients", "signatures"),
+    [((ALICE,), 0), ((ALICE.upper(), f"carol@{DOMAIN}"), 0), ((BOB,), 1), ((ALICE, BOB), 1)],
+)
+def test_only_what_leaves_the_relay_is_signed(
+    pipeline: Pipeline, recipients: tuple[str, ...], signatures: int
+) -> None:
+    """In a mailbox here a signature would be 800 octets that tell when a message was sent."""
+    for role, sender, mail in (
+        (Role.SUBMISSION, ALICE, mails.encrypted()),
+        (Role.INTERNAL, "", mails.report(author=f"<MAILER-DAEMON@{DOMAIN}>")),
+    ):
+        result = pipeline.finish(role, Envelope(sender, recipients, sender, ""), *split(mail))
+
+        assert isinstance(result, Pass)
+        assert len(result.signatures) == signatures
+
+
 def test_dkimpy_believes_what_leaves(pipeline: Pipeline) -> None:
     """The signature is made over what is left after cleaning."""
     headers, body = split(mails.encrypted(extra="X-Mailer: b\n"))

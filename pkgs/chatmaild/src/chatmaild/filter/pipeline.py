@@ -14,10 +14,11 @@ from math import ceil
 from chatmaild.book.marks import Marks
 from chatmaild.config import Config
 from chatmaild.filter import headers as cleaning
-from chatmaild.filter import new_body, policy, replies
+from chatmaild.filter import policy, replies
 from chatmaild.filter.headers import Edit
 from chatmaild.filter.policy import Envelope, Refuse, Role
-from chatmaild.message.addresses import Address
+from chatmaild.filter.submitted import FieldError, clean_submission
+from chatmaild.message.addresses import Address, parse_path
 from chatmaild.message.structure import Header
 from chatmaild.service.counters import Counters
 from chatmaild.service.ratelimit import RateLimit
@@ -122,8 +123,11 @@ class Pipeline:
         verdict = policy.internal(envelope, headers, self._domain)
         if isinstance(verdict, Refuse):
             return verdict
+        author = policy.author_of(headers)
+        if isinstance(author, Refuse):
+            return author
         self.counters.add("messages_accepted", "internal", "own")
-        return Pass([], self._sign_own(headers, body))
+        return Pass([], self._sign(envelope, author, headers, body))
 
     def _finish_submission(
         self, envelope: Envelope, headers: list[Header], body: bytes
@@ -131,15 +135,23 @@ class Pipeline:
         verdict = policy.outgoing(envelope, headers, body)
         if isinstance(verdict, Refuse):
             return verdict
+        author = parse_path(envelope.sender)  # which is the author, or the policy had refused
+        new = verdict.rebuilt
+        try:
+            edited = clean_submission(
+                headers,
+                author,
+                verdict.kind,
+                content_type=new.content_type if new else None,
+                now=self._wall(),
+            )
+        except FieldError as error:
+            return Refuse(replies.unparsable(str(error)))
         self.counters.add("messages_accepted", "submission", verdict.kind.value)
-        edited = cleaning.clean_submission(headers)
-        rebuilt = verdict.rebuilt
-        if rebuilt is None:
-            return Pass(edited.edits, self._sign_own(edited.headers, body))
-        self.counters.add("messages_rebuilt", "submission")
-        edited = new_body.retyped(headers, edited, rebuilt.content_type)
-        signatures = self._sign_own(edited.headers, rebuilt.body)
-        return Pass(edited.edits, signatures, body=rebuilt.body)
+        if new:
+            self.counters.add("messages_rebuilt", "submission")
+        signatures = self._sign(envelope, author, edited.headers, new.body if new else body)
+        return Pass(edited.edits, signatures, body=new.body if new else None)
 
     def _finish_incoming(
         self, envelope: Envelope, headers: list[Header], body: bytes
@@ -164,13 +176,16 @@ class Pipeline:
         unanswered = not policy.may_answer(envelope, author)
         if unanswered:
             self.counters.add("unanswered")
-        edited = cleaning.clean_incoming(headers, proof.covered, verdict.kind)
-        rebuilt = verdict.rebuilt
-        if rebuilt is None:
-            return Pass(edited.edits, [], unanswered)
-        self.counters.add("messages_rebuilt", "incoming")
-        edited = new_body.retyped(headers, edited, rebuilt.content_type)
-        return Pass(edited.edits, [], unanswered, rebuilt.body)
+        new = verdict.rebuilt
+        if new:
+            self.counters.add("messages_rebuilt", "incoming")
+        edited = cleaning.clean_incoming(
+            headers,
+            proof.covered,
+            verdict.kind,
+            content_type=new.content_type if new else None,
+        )
+        return Pass(edited.edits, [], unanswered, new.body if new else None)
 
     def _all_take_cleartext(self, recipients: Iterable[str]) -> bool:
         """All, because a message has one answer at its end."""
@@ -195,14 +210,19 @@ class Pipeline:
             }[result.outcome]
         )
 
-    def _sign_own(self, headers: list[Header], body: bytes) -> list[bytes]:
-        """Sign what is written in the relay's own name; a forwarded stranger stays unsigned."""
-        author = policy.author_of(headers)
-        if (
-            self._signer is None
-            or isinstance(author, Refuse)
-            or author.domain != self._signer.domain
-        ):
+    def _sign(
+        self, envelope: Envelope, author: Address, headers: list[Header], body: bytes
+    ) -> list[bytes]:
+        """
+        Sign what is written in the relay's own name and leaves it.
+
+        A signature is half of the work on a message, and between the relay's own people nobody
+        reads it.
+        """
+        if self._signer is None or author.domain != self._signer.domain:
+            return []
+        local = f"@{self._domain}"
+        if all(recipient.lower().endswith(local) for recipient in envelope.recipients):
             return []
         self.counters.add("dkim_signed")
         return self._signer.sign(headers, body)

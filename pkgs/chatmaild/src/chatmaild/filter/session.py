@@ -279,6 +279,8 @@ def _edits(result: Pass) -> bytes:
     """Write what is to be changed, and that it may then pass."""
     edits = [
         milter_protocol.change_header(edit.index, edit.name, _folded(edit.value))
+        if edit.index
+        else milter_protocol.add_header(edit.name, _folded(edit.value))
         for edit in result.edits
     ]
     if result.body is not None:

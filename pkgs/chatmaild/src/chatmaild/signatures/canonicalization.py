@@ -37,18 +37,18 @@ def hash_body(body: bytes, *, relaxed: bool) -> tuple[bytes, int]:
 
     Return the digest, and of how many octets it is.
     """
+    if not relaxed:
+        # Exactly one CRLF after the last line that is not empty.
+        length = _text_end(body)
+        hashed = sha256(memoryview(body)[:length])
+        hashed.update(b"\r\n")
+        return hashed.digest(), length + 2
     hashed = sha256()
     length = 0
-    for piece in _relaxed_pieces(body) if relaxed else _simple_pieces(body):
+    for piece in _relaxed_pieces(body):
         hashed.update(piece)
         length += len(piece)
     return hashed.digest(), length
-
-
-def _simple_pieces(body: bytes) -> Iterator[bytes | memoryview]:
-    """Yield the body with exactly one CRLF after its last line that is not empty."""
-    yield memoryview(body)[: _text_end(body)]
-    yield b"\r\n"
 
 
 def _relaxed_pieces(body: bytes) -> Iterator[bytes]:
