@@ -3,7 +3,7 @@
 import pytest
 
 from chatmaild.health.checks import Check
-from chatmaild.health.queue import judge, without_addresses
+from chatmaild.health.queue import judge
 from chatmaild.postfix.queue import Message, Recipient
 
 NOW = 1_763_800_000
@@ -57,14 +57,3 @@ def test_very_many_messages_are_trouble() -> None:
     check = judged(*many, complete=False)
     assert check.state == "wrong"
     assert check.text.startswith("more than 1001 messages wait")
-
-
-def test_no_address_is_in_a_reason() -> None:
-    """Status is pasted into chats when somebody asks for help."""
-    said = (
-        "delivery temporarily suspended: host mx[192.0.2.9] said: 450 <bob.x@far.test>: no"
-        " (in reply to RCPT TO command)"
-    )
-    assert without_addresses(said) == (
-        "host mx[192.0.2.9] said: 450 <…>: no (in reply to RCPT TO command)"
-    )

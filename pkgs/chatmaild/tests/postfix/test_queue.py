@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from chatmaild.postfix import queue
-from chatmaild.postfix.queue import Listing, Message, QueueError, Recipient, parse
+from chatmaild.postfix.queue import (
+    Listing,
+    Message,
+    QueueError,
+    Recipient,
+    parse,
+    without_addresses,
+)
 
 # As Postfix 3.10 prints it.
 LINE = (
@@ -126,3 +133,14 @@ def test_a_consumer_may_stop_early(tmp_path: Path) -> None:
     for message in Listing(script(tmp_path, f"while :; do echo '{LINE.decode()}'; done")):
         assert json.dumps(message.id)
         break
+
+
+def test_no_address_is_in_a_reason() -> None:
+    """Status is pasted into chats when somebody asks for help."""
+    said = (
+        "delivery temporarily suspended: host mx[192.0.2.9] said: 450 <bob.x@far.test>: no"
+        " (in reply to RCPT TO command)"
+    )
+    assert without_addresses(said) == (
+        "host mx[192.0.2.9] said: 450 <…>: no (in reply to RCPT TO command)"
+    )

@@ -22,6 +22,7 @@ from chatmaild.admin import (
     expire,
     invite,
     invites,
+    queue,
     registration,
     status,
 )
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "accounts": accounts,
     "registration": registration,
     "invites": invites,
+    "queue": queue,
     "expire": expire,
     "invite": invite,
     "certificate": certificate,

@@ -1,12 +1,11 @@
 """Postfix's queue: whether it moves, and why it does not."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
 
 from chatmaild.health.checks import ANSWER_SECONDS, Check, Look
-from chatmaild.postfix.queue import Listing, Message, QueueError
+from chatmaild.postfix.queue import Listing, Message, QueueError, without_addresses
 from chatmaild.text import human_age
 
 # More than this waits only when other servers or our own delivery are in trouble.
@@ -50,9 +49,3 @@ def judge(messages: list[Message], domain: str, now: int, *, complete: bool) -> 
     if len(messages) > MANY:
         return Check(NAME, "wrong", text, remedy)
     return Check(NAME, "note" if deferred else "ok", text, remedy if deferred else "")
-
-
-def without_addresses(reason: str) -> str:
-    """Leave mail addresses out of a reason, and what Postfix puts before it while it waits."""
-    text = reason.removeprefix("delivery temporarily suspended: ")
-    return re.sub(r"[^\s<>\"']+@[^\s<>\"']+", "…", text)

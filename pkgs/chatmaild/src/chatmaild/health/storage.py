@@ -3,8 +3,8 @@
 import datetime
 import os
 import pwd
-import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from chatmaild.book import last_night
 from chatmaild.book.accounts import Book, BookError
 from chatmaild.book.outbox import Outbox
 from chatmaild.health import units
-from chatmaild.health.checks import ANSWER_SECONDS, Check, Look
+from chatmaild.health.checks import Check, Look
+from chatmaild.postfix import queue_control
+from chatmaild.postfix.queue import QueueError
 from chatmaild.text import human_size
 
 # Postfix refuses mail while there is not room for one and a half messages of the largest size
@@ -34,24 +36,10 @@ def disks(look: Look) -> Iterator[Check]:
     enough = int(QUEUE_MESSAGES * config.message.max_size)
     free_mail = max(config.admission.min_free_disk, enough)
     places = [("disk of mailboxes", config.paths.account_book.parent, free_mail)]
-    if spool := _spool():
-        places.append(("disk of mail queue", spool, enough))
+    with suppress(QueueError):
+        places.append(("disk of mail queue", queue_control.directory(), enough))
     for name, path, least in places:
         yield _disk(name, path, least)
-
-
-def _spool() -> Path | None:
-    try:
-        said = subprocess.run(
-            ["postconf", "-h", "queue_directory"],  # noqa: S607 - of the system
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=ANSWER_SECONDS,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return Path(said.strip())
 
 
 def _disk(name: str, path: Path, least: int) -> Check:

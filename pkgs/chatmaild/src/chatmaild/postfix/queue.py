@@ -7,6 +7,7 @@ answers. A listing therefore ends after a number of seconds or messages, and say
 
 import json
 import os
+import re
 import selectors
 import subprocess
 import time
@@ -142,3 +143,9 @@ def parse(line: bytes) -> Message:
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Message("unknown", "", int(time.time()), 0, "", ())
+
+
+def without_addresses(reason: str) -> str:
+    """Leave mail addresses out of a reason, and what Postfix puts before it while it waits."""
+    text = reason.removeprefix("delivery temporarily suspended: ")
+    return re.sub(r"[^\s<>\"']+@[^\s<>\"']+", "…", text)
