@@ -18,6 +18,7 @@ from chatmaild.filter import policy, replies
 from chatmaild.filter.headers import Edit
 from chatmaild.filter.policy import Envelope, Refuse, Role
 from chatmaild.filter.submitted import FieldError, clean_submission
+from chatmaild.filter.turns import Turns
 from chatmaild.message.addresses import Address, parse_path
 from chatmaild.message.structure import Header
 from chatmaild.service.counters import Counters
@@ -25,6 +26,9 @@ from chatmaild.service.ratelimit import RateLimit
 from chatmaild.signatures import verifying
 from chatmaild.signatures.signing import Signer
 from chatmaild.signatures.verifying import Lookup, Outcome
+
+TURNS = 2
+"""Messages that are judged at once on threads of their own, for each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Pipeline:
         self._exceptions = Marks(config.paths.exceptions)
         self._domain = config.domain
         self._signer = signer
+        # Strangers take no turn from the relay's own people.
+        self.turns = {role: Turns(TURNS) for role in Role}
         self._lookup = lookup
         self._limit = RateLimit(60 / config.sending.per_minute, config.sending.burst)
         self._wall = wall
@@ -197,7 +203,7 @@ class Pipeline:
         if author.literal is not None:
             return policy.check_origin(envelope, author) or _Proof(None)
         result = verifying.verify(
-            headers, body, author.domain, self._lookup, now=self._wall(), clock=self._monotonic
+            headers, body, author.domain, self._look_up, now=self._wall(), clock=self._monotonic
         )
         if result.outcome is Outcome.VALID:
             self.counters.add("dkim_verified")
@@ -209,6 +215,10 @@ class Pipeline:
                 Outcome.UNKNOWN: replies.DKIM_KEY_UNAVAILABLE,
             }[result.outcome]
         )
+
+    def _look_up(self, name: str, seconds: float) -> list[bytes]:
+        with self.turns[Role.INCOMING].released():
+            return self._lookup(name, seconds)
 
     def _sign(
         self, envelope: Envelope, author: Address, headers: list[Header], body: bytes

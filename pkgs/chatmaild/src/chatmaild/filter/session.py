@@ -8,6 +8,7 @@ elsewhere.
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import ClassVar
 
@@ -229,8 +230,9 @@ class Session:
             self._headers,
             self._body,
         )
-        waits = self._role is Role.INCOMING or self._size > LARGE_BYTES
-        return judging if waits else self.judged(judging())
+        if self._role is not Role.INCOMING and self._size <= LARGE_BYTES:
+            return self.judged(judging())
+        return partial(_judge_in_turn, self._pipeline.turns[self._role].turn(self._size), judging)
 
     def judged(self, answer: bytes) -> bytes:
         """Take note that the message is judged, and return the answer."""
@@ -259,6 +261,11 @@ class Session:
         milter_protocol.ABORT: _abort,
         milter_protocol.QUIT_FOR_NEXT: _next,
     }
+
+
+def _judge_in_turn(turn: AbstractContextManager[None], judging: Judging) -> bytes:
+    with turn:
+        return judging()
 
 
 def _judge(
