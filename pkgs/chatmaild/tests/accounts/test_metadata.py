@@ -113,6 +113,19 @@ def test_refuses_invalid_tokens(metadata: Metadata, tokens: FakeTokens, token: s
     assert tokens.kept[ALICE] == []
 
 
+def test_a_flood_of_refusals_is_not_told_to_dovecot(metadata: Metadata, tokens: FakeTokens) -> None:
+    """Dovecot logs each of them; nothing is stored all the same."""
+    refused = 0
+    for _ in range(1000):
+        try:
+            asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "not a token")]))
+        except Refused:
+            refused += 1
+
+    assert 20 <= refused <= 30
+    assert tokens.kept[ALICE] == []
+
+
 def test_takes_the_longest_token(metadata: Metadata) -> None:
     """The limit itself is allowed."""
     asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "x" * 4096)]))

@@ -208,12 +208,19 @@ def test_the_registrar_accepts_only_two_requests(
     assert list(answer) == ["reason"]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 8000, b"x" * 9000])
-def test_refuses_anything_but_json_objects(daemon: Daemon, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        *((body, 400) for body in (b"", b"[]", b"{", b"\xff", b"[" * 8000)),
+        (b'{"address": "\\udcf3", "invite": ""}', 400),
+        (b"x" * 9000, 413),
+    ],
+)
+def test_refuses_anything_but_json_objects(daemon: Daemon, body: bytes, status: int) -> None:
     """There is no traceback, and the daemon keeps running."""
     connection = UnixHTTPConnection(daemon.directory / "registrar.sock")
     connection.request("POST", "/new", body)
-    assert connection.getresponse().status == 400
+    assert connection.getresponse().status == status
     connection.close()
 
     assert "Traceback" not in daemon.stop()

@@ -70,6 +70,28 @@ def test_every_line_of_a_traceback_is_an_error(program: str) -> None:
     assert all(line.startswith("<3>") for line in lines)
 
 
+def test_a_flood_of_lines_is_counted_instead_of_written() -> None:
+    """A stranger who causes a line must not fill the journal; other lines are not affected."""
+    now = 0.0
+    limit = journal.Limit(lambda: now)
+
+    def passed(line: int, exc_info: object = None) -> str | None:
+        record = logging.makeLogRecord(
+            {"pathname": "a.py", "lineno": line, "msg": "said %d", "args": (1,)}
+        )
+        record.exc_info = exc_info  # type: ignore[assignment]
+        verdict = limit.filter(record)
+        if isinstance(verdict, logging.LogRecord):
+            return verdict.getMessage()
+        return record.getMessage() if verdict else None
+
+    assert [passed(7) for _ in range(1000)].count("said 1") == 5
+    assert passed(8) == "said 1"
+    now += 12
+    assert passed(7) == "said 1 (995 more were not logged)"
+    assert [passed(9, (None, None, None)) for _ in range(10)] == ["said 1"] + [None] * 9
+
+
 def test_a_daemon_ends_with_an_error(tmp_path: Path) -> None:
     """Its last sentence, for the operator, is not a log record."""
     path = tmp_path / "absent.json"

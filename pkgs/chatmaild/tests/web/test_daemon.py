@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import malformed
 from running import Daemon, UnixHTTPConnection, start_daemon
 
 MODULE = "chatmaild.web.daemon"
@@ -204,34 +205,53 @@ def test_other_paths_do_not_exist(
     assert response.status == status
     assert response.headers["Server"] == "chatmail"
     if status == 405:
-        assert response.headers["Allow"] == "GET, HEAD, POST"
+        assert response.headers["Allow"] == "GET,HEAD,POST"
+
+
+def test_malformed_http_gets_a_short_answer(start: Callable[[], Daemon]) -> None:
+    """The answer has no traceback, and the log shows no request."""
+    daemon = start()
+    for name in malformed.REQUESTS:
+        for path in ("/new", "/delete", "/mxdeliv"):
+            status = malformed.answer(daemon.directory / "web.sock", name, path)
+
+            assert status == malformed.REQUESTS[name][1]
+
+    assert ask(daemon, "POST")[0].status == 200
+    assert "Traceback" not in daemon.stop()
 
 
 @pytest.mark.parametrize(
-    ("request_bytes", "status"),
-    [
-        (b"\0\0\0\0\r\n\r\n", b"400"),
-        (b"POST /new HTTP/1.1\r\nContent-Length: nine\r\n\r\n", b"400"),
-        (b"POST /new HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
-        (b"POST /" + b"n" * 10_000 + b" HTTP/1.1\r\n\r\n", b"400"),
-    ],
-    ids=["noise", "length", "chunk", "long-path"],
+    "field",
+    [b"Basic YUB\xf3", b"Basic \xff", b"Basic /w==", b"Basic YQ==", b"Bearer x", b"\xf3", b""],
 )
-def test_malformed_http_gets_a_short_answer(
-    start: Callable[[], Daemon], request_bytes: bytes, status: bytes
-) -> None:
-    """The answer has no traceback and no version, and the log has no entry."""
+def test_a_login_that_cannot_be_read_is_refused(start: Callable[[], Daemon], field: bytes) -> None:
+    """Neither octets beyond ASCII nor bad base64 are a fault of the relay."""
     daemon = start()
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
-        connection.connect(str(daemon.directory / "web.sock"))
-        connection.sendall(request_bytes)
-        answer = connection.recv(65536)
+    head = b"POST /delete HTTP/1.1\r\nHost: relay\r\nContent-Length: 0\r\n"
 
-    assert answer.split()[1] == status
-    for word in (b"Traceback", b"aiohttp", b"Python"):
-        assert word not in answer
-    assert ask(daemon, "POST")[0].status == 200
+    status = malformed.status(
+        daemon.directory / "web.sock", head + b"Authorization: " + field + b"\r\n\r\n"
+    )
+
+    assert status == b"401"
+    assert "Traceback" not in daemon.stop()
+
+
+def test_a_token_beyond_ascii_is_none(
+    start: Callable[[], Daemon], settings: dict[str, Any]
+) -> None:
+    """It comes as raw octets or percent-encoded, and the answer is one of the usual ones."""
+    settings["registration"] = "invite"
+    daemon = start()
+    for token, refused in ((b"\xf3", b"400"), (b"%f3", b""), (b"%00", b""), (b"%ed%b3%b3", b"")):
+        for method, usual in ((b"POST", b"403"), (b"GET", b"301")):
+            line = method + b" /new?t=" + token + b" HTTP/1.1\r\nHost: relay\r\n"
+            status = malformed.status(
+                daemon.directory / "web.sock", line + b"Content-Length: 0\r\n\r\n"
+            )
+            assert status == (refused or usual)
+
     assert "Traceback" not in daemon.stop()
 
 

@@ -16,7 +16,7 @@ from chatmaild.accounts.grant import Grant
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.accounts.metadata import Metadata, NoTokens, server_entries
 from chatmaild.accounts.registration import RegistrationGate
-from chatmaild.accounts.requests import Control, Registrar
+from chatmaild.accounts.requests import MAX_BODY_BYTES, Control, Registrar
 from chatmaild.book.accounts import Book, BookError
 from chatmaild.book.thread import BookThread
 from chatmaild.config import Config
@@ -57,15 +57,17 @@ async def _serve(config: Config) -> None:
             on_presence=thread.note_login,
             on_new_mail=await _on_new_mail(config, service, thread),
         )
-        for name, path, answer in (
-            ("grant", paths.grant_socket, grant.answer),
-            ("registrar", paths.registrar_socket, registrar.endpoint.answer),
-            ("control", paths.control_socket, Control(thread, keeper).endpoint.answer),
+        for name, path, routes in (
+            ("grant", paths.grant_socket, grant.routes),
+            ("registrar", paths.registrar_socket, registrar.routes),
+            ("control", paths.control_socket, Control(thread, keeper).routes),
         ):
-            await http_server.serve(service, name, path, answer)
+            await http_server.serve(service, name, path, routes, MAX_BODY_BYTES)
         if config.echo:
             echo = EchoAccount(config.domain, thread, hashing, keeper, counters)
-            await http_server.serve(service, "echo", config.echo.socket, echo.endpoint.answer)
+            await http_server.serve(
+                service, "echo", config.echo.socket, echo.routes, MAX_BODY_BYTES
+            )
         await service.stream("dict", paths.dict_socket, DictServer(metadata).serve, MAX_LINE_BYTES)
         if config.metrics:
             await service.tell_counters(config.metrics.accounts_socket, gauges.of(config, thread))

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from chatmaild.accounts.keeper import Keeper
 from chatmaild.accounts.login import ECHO_NAME
-from chatmaild.accounts.requests import LATER, BadRequest, Endpoint, Fields, text_of
+from chatmaild.accounts.requests import LATER, BadRequestError, Fields, routes, text_of
 from chatmaild.book.thread import BookThread
 from chatmaild.dovecot import passwords
 from chatmaild.service import http_server
@@ -46,12 +46,12 @@ class EchoAccount:
         self._hashing = hashing
         self._keeper = keeper
         self._counters = counters
-        self.endpoint = Endpoint({"/account": self._account})
+        self.routes = routes({"/account": self._account})
 
     async def _account(self, fields: Fields) -> web.Response:
         password = text_of(fields, "password").encode("utf-8", "replace")
         if not passwords.usable(password):
-            raise BadRequest("This is not a valid password.")
+            raise BadRequestError("This is not a valid password.")
         loop = asyncio.get_running_loop()
         account = await self._book.find(self._address)
         created = False
@@ -79,4 +79,4 @@ class EchoAccount:
         self._book.note_login(self._address)
         if created:
             self._counters.add("echo_created")
-        return web.json_response({"created": created}, headers={"Cache-Control": "no-store"})
+        return http_server.json_response({"created": created})

@@ -30,8 +30,6 @@ from chatmaild.service.counters import Counters
 
 log = logging.getLogger(__name__)
 
-# An address and a password, percent-encoded, with room for fields of later versions of Dovecot.
-MAX_BODY_BYTES = 8192
 MAX_FIELDS = 16
 # Beyond this number, logins are told to try again later: at 4 ms per hash, 256 take a second.
 MAX_WAITING = 256
@@ -165,17 +163,15 @@ class Grant:
         )
         return None if equal else Refusal.WRONG_PASSWORD
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one HTTP request from Dovecot."""
-        if request.path != "/token":
-            return http_server.text_response("not found", 404)
-        if request.method != "POST":
-            return http_server.text_response("only POST", 405, {"Allow": "POST"})
+    @property
+    def routes(self) -> list[web.RouteDef]:
+        """The one request of Dovecot."""
+        return [web.post("/token", self._answer)]
+
+    async def _answer(self, request: web.Request) -> web.Response:
         try:
-            body = await http_server.read_body(request, MAX_BODY_BYTES)
-        except TimeoutError:
-            return http_server.text_response("the body is late", 408)
-        if body is None:
+            body = await http_server.read_body(request)
+        except web.HTTPRequestEntityTooLarge:
             # An overlong password is not an error of the relay, so Dovecot must not suggest a
             # retry.
             return self._verdict("", Refusal.UNUSABLE_PASSWORD)

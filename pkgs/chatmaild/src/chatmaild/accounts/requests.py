@@ -22,6 +22,7 @@ import dataclasses
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -40,6 +41,7 @@ from chatmaild.service.counters import Counters
 
 log = logging.getLogger(__name__)
 
+# Also for a grant: address and password, percent-encoded, and fields of later Dovecots.
 MAX_BODY_BYTES = 8192
 MAX_USES = 1_000_000
 MAX_DAYS = 36_500
@@ -63,34 +65,23 @@ type Fields = Mapping[str, Any]
 type Action = Callable[[Fields], Awaitable[web.Response]]
 
 
-class BadRequest(Exception):  # noqa: N818 - an answer, not an error of this program
+class BadRequestError(Exception):
     """The request is invalid; the message is one sentence."""
 
 
-class Endpoint:
-    """Dispatches requests by path."""
+def routes(actions: Mapping[str, Action]) -> list[web.RouteDef]:
+    """Call an action for each POST of a JSON object to its path."""
+    return [web.post(path, partial(_act, action)) for path, action in actions.items()]
 
-    def __init__(self, actions: Mapping[str, Action]) -> None:
-        """Serve these paths."""
-        self._actions = actions
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
-        action = self._actions.get(request.path)
-        if action is None:
-            return _reason("There is no such request.", 404)
-        if request.method != "POST":
-            return http_server.text_response("only POST", 405, {"Allow": "POST"})
-        try:
-            body = await http_server.read_body(request, MAX_BODY_BYTES)
-            return await action(_object(body or b""))
-        except BadRequest as error:
-            return _reason(str(error), 400)
-        except TimeoutError:
-            return _reason("The request is late.", 408)
-        except BookError as error:
-            log.error("%s", error)  # noqa: TRY400 - the message is complete
-            return _reason(LATER, 503)
+async def _act(action: Action, request: web.Request) -> web.Response:
+    try:
+        return await action(_object(await http_server.read_body(request)))
+    except BadRequestError as error:
+        return _reason(str(error), 400)
+    except BookError as error:
+        log.error("%s", error)  # noqa: TRY400 - the message is complete
+        return _reason(LATER, 503)
 
 
 class Registrar:
@@ -112,12 +103,12 @@ class Registrar:
         self._grant = grant
         self._keeper = keeper
         self._counters = counters
-        self.endpoint = Endpoint({"/new": self._new, "/delete": self._delete})
+        self.routes = routes({"/new": self._new, "/delete": self._delete})
 
     async def _new(self, fields: Fields) -> web.Response:
         address, invite = text_of(fields, "address"), text_of(fields, "invite")
         if login.refuse_name(address, self._config):
-            raise BadRequest("This is not an address of this server.")
+            raise BadRequestError("This is not an address of this server.")
         if self._gate.closed():
             return self._refuse("closed", CLOSED, 403)
         if shortage := self._gate.shortage():
@@ -155,7 +146,7 @@ class Control:
         """Serve requests with this book and keeper."""
         self._book = book
         self._keeper = keeper
-        self.endpoint = Endpoint(
+        self.routes = routes(
             {
                 "/accounts/block": _on_account(keeper.block),
                 "/accounts/unblock": _on_account(keeper.unblock),
@@ -174,41 +165,47 @@ class Control:
         days = None if fields.get("days") is None else _number(fields, "days", MAX_DAYS)
         comment = text_of(fields, "comment")
         if len(comment) > MAX_COMMENT or not comment.isprintable():
-            raise BadRequest(f"A comment must be one line of up to {MAX_COMMENT} characters.")
-        return _json(dataclasses.asdict(await self._book.add_invite(uses, days, comment)))
+            raise BadRequestError(f"A comment must be one line of up to {MAX_COMMENT} characters.")
+        return http_server.json_response(
+            dataclasses.asdict(await self._book.add_invite(uses, days, comment))
+        )
 
     async def _expire(self, fields: Fields) -> web.Response:
         address, day = text_of(fields, "address"), _number(fields, "before_day", MAX_DAY)
         try:
-            return _json({"deleted": await self._keeper.delete(address, idle_before=day)})
+            return http_server.json_response(
+                {"deleted": await self._keeper.delete(address, idle_before=day)}
+            )
         except DovecotError as error:
-            return _json({"deleted": True, "warning": str(error)})
+            return http_server.json_response({"deleted": True, "warning": str(error)})
 
     async def _cleartext(self, fields: Fields) -> web.Response:
         address, allowed = text_of(fields, "address").lower(), fields.get("allowed")
         if allowed not in (True, False, None):
-            raise BadRequest("`allowed` must be true, false or null.")
+            raise BadRequestError("`allowed` must be true, false or null.")
         try:
             if not await self._keeper.choose_cleartext(address, allowed=allowed):
                 return _reason(f"there is no account {address}", 404)
         except OSError as error:
             log.error("the filter's flag cannot be written: %s", error.strerror)  # noqa: TRY400
             return _reason("this cannot be stored, see the journal of chatmail-accounts", 503)
-        return _json({})
+        return http_server.json_response({})
 
     async def _ready(self, _fields: Fields) -> web.Response:
         """Show that the daemon works, the thread of the account book included."""
         await self._book.run(lambda: None)
-        return _json({})
+        return http_server.json_response({})
 
     async def _list(self, _fields: Fields) -> web.Response:
         found = await self._book.run(self._book.invites.list)
-        return _json({"invites": [dataclasses.asdict(invite) for invite in found]})
+        return http_server.json_response(
+            {"invites": [dataclasses.asdict(invite) for invite in found]}
+        )
 
     async def _remove(self, fields: Fields) -> web.Response:
         identity = _number(fields, "id", 2**62)
         if await self._book.run(self._book.invites.remove, identity):
-            return _json({})
+            return http_server.json_response({})
         return _reason(f"there is no invite {identity}", 404)
 
 
@@ -219,8 +216,8 @@ def _on_account(do: Callable[[str], Awaitable[bool]]) -> Action:
             if not await do(address):
                 return _reason(f"there is no account {address}", 404)
         except DovecotError as error:
-            return _json({"warning": str(error)})
-        return _json({})
+            return http_server.json_response({"warning": str(error)})
+        return http_server.json_response({})
 
     return action
 
@@ -231,27 +228,24 @@ def _object(body: bytes) -> Fields:
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise BadRequest("A request must be a JSON object.")
+        raise BadRequestError("A request must be a JSON object.")
     return fields
 
 
 def text_of(fields: Fields, name: str) -> str:
-    """Return a text field of a request; raises BadRequest if it is missing or not text."""
+    """Return a text field of a request; raises BadRequestError if it is missing or not text."""
     value = fields.get(name)
-    if not isinstance(value, str):
-        raise BadRequest(f"`{name}` must be text.")
+    # A surrogate is a byte that was not UTF-8, and no part of the relay can store it.
+    if not isinstance(value, str) or any("\ud800" <= one <= "\udfff" for one in value):
+        raise BadRequestError(f"`{name}` must be text.")
     return value
 
 
 def _number(fields: Fields, name: str, most: int) -> int:
     value = fields.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise BadRequest(f"`{name}` must be a whole number from 1 to {most}.")
+        raise BadRequestError(f"`{name}` must be a whole number from 1 to {most}.")
     return value
-
-
-def _json(value: Mapping[str, Any]) -> web.Response:
-    return web.json_response(dict(value), headers={"Cache-Control": "no-store"})
 
 
 def _reason(text: str, status: int) -> web.Response:

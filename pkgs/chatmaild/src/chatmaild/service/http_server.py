@@ -1,102 +1,105 @@
 """
-A small HTTP server for the grant and for the web endpoint, made of aiohttp.
+HTTP on UNIX sockets: for Dovecot, for nginx, and between programs of the relay.
 
-By default aiohttp reveals its version in every answer, logs a traceback with the client's data for
-a malformed request, and reads up to a megabyte of body. Here answers are short, a malformed request
-gets a one-line 400, and readers limit the body.
+aiohttp answers what it does not understand with 400 and knows the routes. What it does besides is
+switched off: it would decompress bodies (32 KB of gzip become 32 MB) and write a traceback with
+the client's data for each malformed request.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from aiohttp.typedefs import Handler
 
 from chatmaild.service.running import Service
 from chatmaild.service.sockets import BACKLOG
-
-log = logging.getLogger(__name__)
 
 # Both clients are local (Dovecot and nginx) and send a whole request at once.
 BODY_SECONDS = 10.0
 KEEPALIVE_SECONDS = 75.0
 
-type Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
 
 def json_response(
-    value: Mapping[str, str], status: int = 200, headers: Mapping[str, str] | None = None
+    value: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """Answer with a JSON object; it is never cached, because it contains a secret."""
-    response = web.json_response(dict(value), status=status, headers=headers)
+    """Answer with a JSON object."""
+    return web.json_response(dict(value), status=status, headers=headers)
+
+
+def text_response(text: str, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer with one line of text."""
+    return web.Response(text=text + "\n", status=status, headers=headers)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """
+    Read the whole body.
+
+    Raises:
+        HTTPException: the body is larger than the server accepts (413), does not arrive within ten
+            seconds (408), or is malformed or incomplete (400).
+
+    """
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    except (ConnectionError, HttpProcessingError):
+        raise web.HTTPBadRequest from None
+
+
+async def serve(
+    service: Service, name: str, path: Path, routes: Iterable[web.RouteDef], max_body: int
+) -> None:
+    """
+    Answer requests on a UNIX socket until the daemon ends.
+
+    A body that is read as a whole has up to `max_body` octets.
+    """
+    # aiohttp refuses a body that reaches its limit.
+    application = web.Application(middlewares=[_answered], client_max_size=max_body + 1)
+    application.add_routes(routes)
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        shutdown_timeout=5,
+    )
+    await runner.setup()
+    service.at_end(runner.cleanup)
+    await web.SockSite(runner, service.listener(name, path), backlog=BACKLOG).start()
+
+
+@web.middleware
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a compressed body, and give every answer its headers; some contain secrets."""
+    response: web.StreamResponse
+    try:
+        if "Content-Encoding" in request.headers:
+            raise web.HTTPUnsupportedMediaType
+        response = await handler(request)
+    except web.HTTPException as refusal:
+        headers = {"Allow": refusal.headers["Allow"]} if "Allow" in refusal.headers else None
+        response = json_response({"reason": refusal.reason.lower()}, refusal.status, headers)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Server"] = "chatmail"
     return response
 
 
-def text_response(text: str, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Answer with one line of text."""
-    response = web.Response(text=text + "\n", status=status, headers=headers)
-    response.headers["Server"] = "chatmail"
-    return response
+def _without_traceback(record: logging.LogRecord) -> logging.LogRecord:
+    """Log a malformed request in one line without its content."""
+    fault = record.exc_info[1] if record.exc_info else None
+    if not isinstance(fault, HttpProcessingError):
+        return record
+    line = {"name": record.name, "levelno": logging.INFO, "levelname": "INFO"}
+    return logging.makeLogRecord(line | {"msg": "refused a malformed HTTP request"})
 
 
-async def read_body(request: web.BaseRequest, max_bytes: int) -> bytes | None:
-    """
-    Read the whole body; return None if it is larger than `max_bytes`.
-
-    Raises:
-        TimeoutError: the body did not arrive within ten seconds, or the client disconnected.
-
-    """
-    if (request.content_length or 0) > max_bytes:
-        return None
-    body = b""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > max_bytes:
-                    return None
-    except ConnectionError:
-        raise TimeoutError("the client disconnected before the end of the body") from None
-    return body
-
-
-class _Protocol(web.RequestHandler):
-    """One connection; answers to malformed requests reveal nothing about the program."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer 400 to a malformed request or 500 after a bug, and close the connection."""
-        if status >= 500:  # noqa: PLR2004 - a server error, RFC 9110 15.6
-            log.error("http: request failed", exc_info=exc)
-        else:
-            log.info("http: refused a malformed request")
-        response = text_response("bad request" if status < 500 else "internal error", status)  # noqa: PLR2004
-        response.force_close()
-        return response
-
-
-class _Server(web.Server):
-    def __call__(self) -> web.RequestHandler:
-        return _Protocol(self, loop=asyncio.get_running_loop(), **self._kwargs)
-
-
-async def serve(service: Service, name: str, path: Path, answer: Answer) -> None:
-    """Answer every request on a UNIX socket until the daemon ends."""
-    server = _Server(
-        answer, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, max_line_size=4096
-    )
-    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=5)
-    await runner.setup()
-    service.at_end(runner.cleanup)
-    await web.SockSite(runner, service.listener(name, path), backlog=BACKLOG).start()
+logging.getLogger("aiohttp.server").addFilter(_without_traceback)

@@ -11,8 +11,8 @@ same time.
 """
 
 import base64
-import binascii
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from urllib.parse import quote
 
 from aiohttp import web
@@ -24,8 +24,7 @@ from chatmaild.web import mxdeliv
 from chatmaild.web.credentials import dclogin_url, fresh_credentials
 
 # Clients of the first relays use the second path.
-NEW = frozenset({"/new", "/cgi-bin/newemail.py"})
-DELETE = "/delete"
+NEW = ("/new", "/cgi-bin/newemail.py")
 # By contract the body is empty, but a client that sends a form is served too.
 MAX_BODY_BYTES = 4096
 # The maximum length of an invite's token; real ones are shorter.
@@ -45,28 +44,26 @@ class App:
         self._counters = counters
         self._self_signed = config.certificate.source == "self-signed"
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
-        if request.path == mxdeliv.PATH:
-            return await mxdeliv.answer(request, self._config, self._counters)
-        if request.path in NEW:
-            return await self._new(request)
-        if request.path == DELETE:
-            return await self._delete(request)
-        return http_server.text_response("not found", 404)
+    @property
+    def routes(self) -> list[web.RouteDef]:
+        """All requests."""
+        return [
+            *(web.post(path, self._post_new) for path in NEW),
+            *(web.get(path, self._get_new) for path in NEW),
+            web.post("/delete", self._delete),
+            web.post("/mxdeliv", partial(mxdeliv.answer, self._config, self._counters)),
+        ]
 
-    async def _new(self, request: web.BaseRequest) -> web.Response:
-        token = request.query.get("t", "")[:MAX_TOKEN]
-        if request.method == "POST":
-            refused = await _bad_body(request)
-            return await self._credentials(token) if refused is None else refused
-        if request.method in {"GET", "HEAD"}:
-            # A script on a self-signed relay's page fetches the link. On other relays, a user who
-            # opens an invite in a browser is redirected to the client.
-            if self._self_signed:
-                return await self._credentials(token)
-            return self._invite(token)
-        return http_server.text_response("only GET or POST", 405, {"Allow": "GET, HEAD, POST"})
+    async def _post_new(self, request: web.Request) -> web.Response:
+        await http_server.read_body(request)
+        return await self._credentials(_token(request))
+
+    async def _get_new(self, request: web.Request) -> web.Response:
+        # The page of a self-signed relay fetches the link by script. On other relays, a person who
+        # opens an invite in a browser is redirected to the client.
+        if self._self_signed:
+            return await self._credentials(_token(request))
+        return self._invite(_token(request))
 
     def _invite(self, token: str) -> web.Response:
         self._counters.add("redirected")
@@ -88,12 +85,8 @@ class App:
             answer["dclogin_url"] = dclogin_url(credentials, self._config.host)
         return http_server.json_response(answer)
 
-    async def _delete(self, request: web.BaseRequest) -> web.Response:
-        if request.method != "POST":
-            return http_server.text_response("only POST", 405, {"Allow": "POST"})
-        refused = await _bad_body(request)
-        if refused is not None:
-            return refused
+    async def _delete(self, request: web.Request) -> web.Response:
+        await http_server.read_body(request)
         credentials = basic_credentials(request.headers.get("Authorization", ""))
         if credentials is None:
             return _unauthorized(NO_OWNER)
@@ -115,7 +108,7 @@ def basic_credentials(header: str) -> tuple[str, str] | None:
         return None
     try:
         user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base64 or not UTF-8
         return None
     return (user, password) if colon and user and password else None
 
@@ -125,11 +118,6 @@ def _unauthorized(reason: str) -> web.Response:
     return http_server.json_response({"reason": reason}, 401, challenge)
 
 
-async def _bad_body(request: web.BaseRequest) -> web.Response | None:
-    """Read and ignore the body; return an answer if it is too large or too slow."""
-    try:
-        if await http_server.read_body(request, MAX_BODY_BYTES) is None:
-            return http_server.text_response("the body is too large", 413)
-    except TimeoutError:
-        return http_server.text_response("the body is late", 408)
-    return None
+def _token(request: web.Request) -> str:
+    """Return the invite's token; what is not ASCII is none that a relay makes."""
+    return request.query.get("t", "")[:MAX_TOKEN].encode("ascii", "replace").decode()

@@ -5,7 +5,7 @@ import asyncio
 from chatmaild.config import Config
 from chatmaild.service import daemon, http_server, sockets
 from chatmaild.service.running import running
-from chatmaild.web.app import App
+from chatmaild.web.app import MAX_BODY_BYTES, App
 from chatmaild.web.handover import own_name
 from chatmaild.web.registrar import Registrar
 
@@ -16,7 +16,7 @@ async def _serve(config: Config) -> None:
     async with running() as service:
         registrar = service.closing(Registrar(config.paths.registrar_socket))
         app = App(config, registrar.ask, service.counters)
-        await http_server.serve(service, "web", config.paths.web_socket, app.answer)
+        await http_server.serve(service, "web", config.paths.web_socket, app.routes, MAX_BODY_BYTES)
 
 
 def main() -> int:

@@ -16,13 +16,13 @@ import ipaddress
 import re
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from chatmaild.config import Config
 from chatmaild.service import http_server
 from chatmaild.service.counters import Counters
 from chatmaild.web.handover import own_name
 
-PATH = "/mxdeliv"
 TOO_LARGE = "552 Message exceeds maximum size"
 REPLY_SECONDS = 90.0
 """Postfix waits up to 60 s for the filter at the end of a message."""
@@ -40,10 +40,8 @@ class RefusedError(Exception):
     """Postfix refuses; the message is its reply."""
 
 
-async def answer(request: web.BaseRequest, config: Config, counters: Counters) -> web.Response:
+async def answer(config: Config, counters: Counters, request: web.Request) -> web.Response:
     """Deliver one message to Postfix and return its reply."""
-    if request.method != "POST":
-        return http_server.text_response("only POST", 405, {"Allow": "POST"})
     if (request.content_length or 0) > config.message.max_size:
         return http_server.text_response(TOO_LARGE, 413)
     if _places.locked():
@@ -58,6 +56,8 @@ async def answer(request: web.BaseRequest, config: Config, counters: Counters) -
         # Postfix and the contract use different texts for this error.
         code = 413 if str(error).startswith("552 ") and "exceeds" in str(error) else 400
         return http_server.text_response(TOO_LARGE if code == 413 else str(error), code)  # noqa: PLR2004
+    except HttpProcessingError:
+        raise web.HTTPBadRequest from None
     except (OSError, EOFError, TimeoutError, ValueError):
         counters.add("mail", "put-off")
         return http_server.text_response("451 4.3.0 Local error", 400)
@@ -65,7 +65,7 @@ async def answer(request: web.BaseRequest, config: Config, counters: Counters) -
     return http_server.text_response("250 OK", 200)
 
 
-def _envelope(request: web.BaseRequest) -> tuple[str, list[str]]:
+def _envelope(request: web.Request) -> tuple[str, list[str]]:
     """Return the sender ("" for a bounce) and the recipients; raises `RefusedError`."""
     sender = request.headers.get("X-MAIL-FROM", "")
     recipients = request.headers.getall("X-MAIL-TO", [])
@@ -77,7 +77,7 @@ def _envelope(request: web.BaseRequest) -> tuple[str, list[str]]:
 
 
 async def _deliver(
-    request: web.BaseRequest, config: Config, sender: str, recipients: list[str]
+    request: web.Request, config: Config, sender: str, recipients: list[str]
 ) -> None:
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", config.https.smtp, limit=MAX_REPLY_BYTES
@@ -100,7 +100,7 @@ async def _deliver(
         writer.transport.abort()
 
 
-async def _body(request: web.BaseRequest, writer: asyncio.StreamWriter, limit: int) -> None:
+async def _body(request: web.Request, writer: asyncio.StreamWriter, limit: int) -> None:
     """Forward the body with dot-stuffing (RFC 5321 4.5.2)."""
     total = 0
     before = b"\r\n"  # the last octets that were sent
