@@ -170,6 +170,26 @@ def test_answers_any_bytes_with_a_verdict(data: bytes) -> None:
     assert found is None or data in (own(found), own(found) + checksum(found))
 
 
+@given(
+    st.integers(1, 150),
+    st.integers(0, 250),
+    st.integers(0, 3),
+    st.text("=A/+Bz\r\n -:", max_size=4),
+    st.booleans(),
+)
+def test_recognises_nothing_that_was_changed(
+    size: int, at: int, cut: int, inserted: str, summed: bool
+) -> None:
+    """Wherever characters are cut out of or put into the relay's own armor."""
+    packets = noise(size)
+    text = own(packets) + (checksum(packets) if summed else b"")
+    at = min(at, len(text))
+    changed = text[:at] + inserted.encode() + text[at + cut :]
+    found = decode_own(changed)
+
+    assert found is None or changed in (own(found), own(found) + checksum(found))
+
+
 @pytest.mark.parametrize("filler", [b"\r\n", b": \n", b":", b"A: b\r\n", b"=\n", b"QUJD"])
 def test_stays_linear_on_armor_made_to_be_slow(filler: bytes) -> None:
     """Thirty megabytes of the worst must cost what reading them costs."""

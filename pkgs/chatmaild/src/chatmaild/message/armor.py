@@ -27,11 +27,10 @@ MAX_HEADERS_BYTES = 8192
 # CRC24 (RFC 9580 6.1.1).
 _CRC_START = 0xB704CE
 _CRC_POLYNOMIAL = 0x1864CFB
-# x^93 + x^46 + x^25 + x^20 + x + 1 is a multiple of the polynomial: the first, found by search, of
-# six terms whose second exponent is at most half of the first. Over GF(2) the same holds for
-# doubled exponents, so a number of any length is folded onto itself with a few shifts.
-_FOLD_AT = 93
-_FOLD_TO = (46, 25, 20, 1, 0)
+# Multiples of the polynomial, found by search: x^1257 + x^24 + x^16 + 1, the one of four terms that
+# shortens a number most, and x^93 + x^46 + x^25 + x^20 + x + 1 for what is left. Over GF(2) they
+# stay multiples with doubled exponents, so a few shifts fold a number of any length onto itself.
+_FOLDS = ((1257, (24, 16, 0)), (93, (46, 25, 20, 1, 0)))
 _FOLDED_OCTETS = 12
 
 
@@ -99,18 +98,21 @@ def decode_own(data: bytes) -> bytes | None:
     checksum = b""
     if _CHECKSUM.match(data, len(data) - 5) and data[-7:-5] == b"\r\n":
         checksum, data = data[-4:], data[:-7]
-    joined = data.replace(b"\r\n", b"")
+    breaks = (len(data) - 1) // _STEP
+    if data[_LINE::_STEP] != b"\r" * breaks or data[_LINE + 1 :: _STEP] != b"\n" * breaks:
+        return None
     try:
-        packets = binascii.a2b_base64(joined, strict_mode=True)
+        packets = binascii.a2b_base64(data)
     except binascii.Error:
         return None
-    breaks = (len(joined) - 1) // _LINE
+    # It passes over whatever is no base64; then there are fewer octets than characters for them.
+    characters = len(data) - 2 * breaks
+    padding = len(data) - len(data.rstrip(b"="))
     if (
-        len(data) != len(joined) + 2 * breaks
-        or data[_LINE::_STEP] != b"\r" * breaks
-        or data[_LINE + 1 :: _STEP] != b"\n" * breaks
+        characters % 4
+        or 4 * (len(packets) + padding) != 3 * characters
         # The bits of the last character that mean nothing could mean something to somebody.
-        or binascii.b2a_base64(packets[-(len(packets) % 3 or 3) :], newline=False) != joined[-4:]
+        or binascii.b2a_base64(packets[-(len(packets) % 3 or 3) :], newline=False) != data[-4:]
         or (checksum and binascii.a2b_base64(checksum) != crc24(packets).to_bytes(3))
     ):
         return None
@@ -121,17 +123,18 @@ def crc24(data: bytes) -> int:
     """
     Compute the checksum of RFC 9580 6.1.1.
 
-    With whole numbers instead of an octet at a time: 17 us instead of 139 for a small message.
+    With whole numbers instead of an octet at a time: 13 us instead of 139 for a small message.
     """
     value = int.from_bytes(data + b"\0\0\0") ^ (_CRC_START << 8 * len(data))
-    scale = (value.bit_length() // _FOLD_AT).bit_length()
-    while scale:
-        scale -= 1
-        width = _FOLD_AT << scale
-        while high := value >> width:
-            value &= (1 << width) - 1
-            for exponent in _FOLD_TO:
-                value ^= high << (exponent << scale)
+    for top, lower in _FOLDS:
+        scale = (value.bit_length() // top).bit_length()
+        while scale:
+            scale -= 1
+            width = top << scale
+            while high := value >> width:
+                value ^= high << width
+                for exponent in lower:
+                    value ^= high << (exponent << scale)
     crc = 0
     for octet in value.to_bytes(_FOLDED_OCTETS):
         crc = (crc << 8 & 0xFFFFFF | octet) ^ _CRC_OF_OCTET[crc >> 16]
