@@ -72,6 +72,7 @@ def test_drops_what_programs_say_about_themselves(headers: str) -> None:
         (b"-----\n\n", b"-----\n"),
         (b"\n-----END", b"\n\n\n-----END"),
         (b"-----\n\n", b"-----\nVersion: 1\n"),
+        (b"MESSAGE-----\n\n", b"MESSAGE----- x\n\n"),
     ],
 )
 def test_reads_over_white_space(old: bytes, new: bytes) -> None:

@@ -56,6 +56,7 @@ def test_reads_content_type(value: str, expected: ContentType) -> None:
     [
         " multipart/encrypted; ; boundary=b1",
         " multipart/encrypted;; boundary=b1;;",
+        " multipart/encrypted x; boundary=b1",
         " multipart/encrypted (PGP/MIME); (x) boundary=b1 (\\) ;y)",
         " multipart/encrypted; boundary*0=b; boundary*1=1",
         ' multipart/encrypted; boundary*1*=%31; boundary*0="b"',
@@ -85,7 +86,6 @@ def test_a_message_without_content_type_is_plain_text() -> None:
     [
         "",
         " multipart",
-        " multipart/encrypted boundary=b1",
         " multipart/encr\u00fcpted; boundary=b1",
         " a/b; c=" + "x" * 3000,
     ],

@@ -68,8 +68,6 @@ def _after_headers(text: bytes) -> int:
     after it may be missing.
     """
     begin = text.find(b"\n") + 1
-    if not begin or text[len(_BEGIN) : begin].strip(_BLANKS):
-        raise ArmorError("the BEGIN PGP MESSAGE line goes on")
     colon = text.rfind(b":", begin, begin + MAX_HEADERS_BYTES)
     return begin if colon < 0 else text.find(b"\n", colon) + 1
 

@@ -22,7 +22,7 @@ MAX_CONTENT_TYPE_BYTES = 2048
 
 _WORD = r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+"
 # RFC 2045 5.1: type/subtype, then ;attribute=value. Possessive quantifiers: no backtracking.
-_TYPE = re.compile(rf"\s*+({_WORD}+/{_WORD}+)\s*+(?=[;(]|\Z)", re.ASCII)
+_TYPE = re.compile(rf"\s*+({_WORD}+/{_WORD}+)(?=[\s;]|\Z)", re.ASCII)
 _PARAMETER = re.compile(r';\s*+([^\s;="()]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;"]++))')
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*+")|\((?:[^()\\]|\\.)*+\)')
 # RFC 2231 3 and 4: boundary*0="b"; boundary*1*=%31, the first with charset'language'.
