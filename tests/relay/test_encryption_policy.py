@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from people import dressed, fakes, handshakes, messages, openpgp
+from people import fakes, handshakes, messages, openpgp, rebuilt
 from people.people import Person
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def test_sends(alice: Person, bob: Person, build: Builder) -> None:
     assert messages.body(bob.wait_for(message)) == messages.body(message)
 
 
-@pytest.mark.parametrize("build", dressed.DRESSED, ids=named)
-def test_sends_what_others_write_in_a_dress_of_its_own(
+@pytest.mark.parametrize("build", rebuilt.REBUILT, ids=named)
+def test_rebuilds_encrypted_mail_of_other_programs(
     alice: Person, bob: Person, build: Builder
 ) -> None:
     """The packets arrive, and not a word of what stood around them."""
@@ -48,24 +48,24 @@ def test_sends_what_others_write_in_a_dress_of_its_own(
     alice.send(message, bob.address)
 
     arrived = bob.wait_for(message)
-    assert_dressed_anew(arrived, bob)
+    assert_rebuilt(arrived, bob)
 
 
-def test_the_relay_signs_what_it_dressed(alice: Person, strict_bob: Person) -> None:
+def test_the_relay_signs_what_it_rebuilt(alice: Person, strict_bob: Person) -> None:
     """Another relay verifies the signature, and finds no word for a stranger in the message."""
-    message = dressed.everything_at_once(alice.address, strict_bob.address)
+    message = rebuilt.everything_at_once(alice.address, strict_bob.address)
     alice.send(message, strict_bob.address)
 
     arrived = strict_bob.wait_for(message)
-    assert_dressed_anew(arrived, strict_bob)
-    packets = openpgp.dearmored(dressed.armor_in(arrived))
+    assert_rebuilt(arrived, strict_bob)
+    packets = openpgp.dearmored(rebuilt.armor_in(arrived))
     assert messages.PHRASE.encode() not in packets
     assert openpgp.packets(packets)[-1][0] == openpgp.ENCRYPTED
 
 
-def assert_dressed_anew(arrived: bytes, reader: Person) -> None:
+def assert_rebuilt(arrived: bytes, reader: Person) -> None:
     """Check that a message can be read by whom it is for, and that nothing else can be."""
-    assert "hello" in openpgp.decrypt(dressed.armor_in(arrived), reader.address)
+    assert "hello" in openpgp.decrypt(rebuilt.armor_in(arrived), reader.address)
     words = messages.PHRASE.encode()
     assert words not in arrived
     assert words.replace(b" ", b"-") not in arrived
@@ -155,7 +155,7 @@ def test_what_arrives_can_be_decrypted(alice: Person, bob: Person) -> None:
     assert text in openpgp.decrypt(armor.replace("\r\n", "\n"), bob.address)
 
 
-@pytest.mark.parametrize("build", dressed.DRESSED, ids=named)
+@pytest.mark.parametrize("build", rebuilt.REBUILT, ids=named)
 def test_a_strict_relay_takes_in_what_others_write(
     strict_bob: Person, stranger: Stranger, build: Builder
 ) -> None:
@@ -163,7 +163,7 @@ def test_a_strict_relay_takes_in_what_others_write(
     message = build(stranger.address(), strict_bob.address)
     stranger.deliver(strict_bob.relay, message, strict_bob.address)
 
-    assert_dressed_anew(strict_bob.wait_for(message), strict_bob)
+    assert_rebuilt(strict_bob.wait_for(message), strict_bob)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,14 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from deltachat_rpc_client import EventType
 from prometheus_client.parser import text_string_to_metric_families
 
 from data.relay_value import nix
+from harness import deltachat
+from harness.deltachat import await_event
 from harness.process import wait_until
-from people import messages
+from people import messages, rebuilt
 from people.people import Person, imap_login
 from people.strangers import Stranger, deliver
 
@@ -117,6 +120,24 @@ def test_counts_exactly_what_happened(measured: Relay, stranger: Stranger) -> No
 
     # Logins are written in batches, every few seconds.
     wait_until(all_active, "the day of the last logins", timeout=20)
+
+
+def test_messages_of_core_are_not_rebuilt(core: deltachat.Core, measured: Relay) -> None:
+    """Core writes the canonical form, so its messages pass unchanged; other forms are counted."""
+    before = numbers(measured)
+    alice, bob = core.online(measured, 2)
+    bob.secure_join(alice.get_qr_code())
+    await_event(bob, EventType.SECUREJOIN_JOINER_PROGRESS, lambda event: event.progress == 1000)
+    deltachat.exchange(alice, bob)
+    sent = grown(before, numbers(measured))
+    assert sent["messages_accepted_total", "encrypted", "submission"] >= 4
+    assert not [key for key in sent if key[0] == "messages_rebuilt_total"]
+
+    carol, dave = Person.on(measured), Person.on(measured)
+    message = rebuilt.preamble(carol.address, dave.address)
+    carol.send(message, dave.address)
+    dave.wait_for(message)
+    assert grown(before, numbers(measured))["messages_rebuilt_total", "submission"] == 1
 
 
 def test_reports_the_state_of_the_relay(measured: Relay) -> None:

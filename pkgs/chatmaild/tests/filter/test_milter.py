@@ -55,7 +55,7 @@ def test_every_key_is_made_and_those_sign_that_shall(
     assert keys.read(tmp_path / "next.pem", "ed25519")
 
 
-def test_what_others_write_leaves_in_the_relays_own_dress_and_signed(running: Filter) -> None:
+def test_mail_of_other_programs_leaves_rebuilt_and_signed(running: Filter) -> None:
     """Postfix gets a new body and its Content-Type, and the signature is over these."""
     mail = mails.header(mails.ENCRYPTED, extra="Content-Description: a secret\n") + (
         b"\n" + mails.encrypted_body(before="a secret\n", data=mails.armor(headers="Comment: x\n"))
@@ -80,7 +80,7 @@ def test_what_chat_clients_write_is_not_touched(running: Filter) -> None:
     assert running.receive(*sign(mails.encrypted(author=f"<{BOB}>"))).body is None
 
 
-def test_what_others_write_arrives_in_the_relays_own_dress(running: Filter) -> None:
+def test_mail_of_other_programs_is_delivered_rebuilt(running: Filter) -> None:
     """After its signature was verified over the old one."""
     mail = mails.encrypted(author=f"<{BOB}>").replace(b"\n\n\n--", b"\n\nin MIME format\n--", 1)
     result = running.receive(*sign(mail))

@@ -80,6 +80,28 @@ def test_a_field_that_the_author_did_not_sign_is_not_delivered(
     assert delivered == headers[1:]
 
 
+@pytest.mark.parametrize("value", [b"x" * 2000, b" a\rFrom: <mallory@evil.example>", b" a\0b"])
+def test_a_field_that_is_removed_may_be_of_any_form(pipeline: Pipeline, value: bytes) -> None:
+    """Only what leaves must survive transport; some programs write long fields about themselves."""
+    headers, body = split(mails.encrypted())
+    envelope = Envelope(ALICE, (BOB,), ALICE, "192.0.2.9")
+    result = pipeline.finish(Role.SUBMISSION, envelope, [*headers, (b"X-Index", value)], body)
+
+    assert isinstance(result, Pass)
+    assert b"X-Index" not in dict(apply([*headers, (b"X-Index", value)], result.edits))
+
+
+def test_a_line_that_transport_would_break_does_not_leave(pipeline: Pipeline) -> None:
+    """Postfix breaks it after it is signed."""
+    to = ", ".join(f"<someone{n}@other.example>" for n in range(60))
+    headers, body = split(mails.encrypted(to=to))
+    envelope = Envelope(ALICE, (BOB,), ALICE, "192.0.2.9")
+    result = pipeline.finish(Role.SUBMISSION, envelope, headers, body)
+
+    assert isinstance(result, Refuse)
+    assert "998 octets" in str(result.reply)
+
+
 def test_two_fields_of_one_name_are_no_reason_to_refuse(pipeline: Pipeline) -> None:
     """Such mail exists, signed once or not at all; one of them is delivered."""
     twice = mails.cleartext(author=f"<{BOB}>", extra="Mime-Version: 1.0\nReferences: <a@b>\n" * 2)

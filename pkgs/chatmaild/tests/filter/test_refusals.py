@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 import mails
-from chatmaild.filter import policy
+from chatmaild.filter import policy, replies
 from chatmaild.message import armor, canonical, openpgp, structure
 from mails import BOUNDARY, CONTROL, DATA_HEADER, PACKETS, PKESK, SEIPD, noise, packet, split
 from mails import encrypted_body as body
@@ -284,10 +284,7 @@ POLICY = {
     "not-owner": ("misconfigured clients", "sending in somebody else's name"),
     "unparsable": (
         "programs that do not fold fields or lines, RFC 5322 2.1.1",
-        (
-            "Postfix folds them after the signature is made, which breaks it; a stray CR ends a field"
-            " for some readers"
-        ),
+        "Postfix breaks them after signing; a stray CR ends a field for some readers",
     ),
     "from-invalid": (
         "mailing list software that sends for several",
@@ -303,7 +300,6 @@ POLICY = {
 
 def test_every_refusal_of_the_policy_has_its_reason() -> None:
     """By the reply that `policy` gives; each is tested in test_policy.py."""
-    replies = policy.replies
     used = {
         node.attr
         for node in ast.walk(ast.parse(inspect.getsource(policy)))

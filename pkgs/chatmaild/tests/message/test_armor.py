@@ -1,4 +1,4 @@
-"""Armor is read however it is dressed, and recognised as the relay's own only when it is bare."""
+"""Armor of any program is read; only the canonical form is recognized as canonical."""
 
 import base64
 import contextlib
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatmaild.message import armor
-from chatmaild.message.armor import HEAD, TAIL, ArmorError, crc24, decode, decode_own, encode
+from chatmaild.message.armor import HEAD, TAIL, ArmorError, crc24, decode, decode_canonical, encode
 from mails import PACKETS, crlf, noise
 from mails import armor as armored
 
@@ -116,18 +116,18 @@ def test_refuses_armor_with_anything_but_base64_in_it(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 47, 48, 49, 95, 96, 97, 1000, 48_000, 48_001, 100_000])
-def test_writes_what_it_recognises(size: int) -> None:
+def test_writes_the_canonical_form(size: int) -> None:
     """Lines of 64 characters, whatever is left over, with or without a checksum."""
     packets = noise(size)
     text = encode(packets)
 
     assert decode(text) == packets
-    assert decode_own(own(packets)) == packets
-    assert decode_own(own(packets) + checksum(packets)) == packets
+    assert decode_canonical(own(packets)) == packets
+    assert decode_canonical(own(packets) + checksum(packets)) == packets
     assert {len(line) for line in own(packets).split(b"\r\n")[:-1]} <= {64}
 
 
-DRESSED = {
+OTHER_FORMS = {
     "wrong checksum": own(PACKETS) + b"\r\n=text",
     "checksum on the last line": own(PACKETS[:47]) + b"=" + checksum(PACKETS[:47])[3:],
     "short lines": crlf(base64.encodebytes(PACKETS).strip()),
@@ -143,10 +143,10 @@ DRESSED = {
 }
 
 
-@pytest.mark.parametrize("data", DRESSED.values(), ids=DRESSED.keys())
-def test_recognises_no_dressed_armor(data: bytes) -> None:
-    """In each of them octets could be chosen that are not the packets."""
-    assert decode_own(data) is None
+@pytest.mark.parametrize("data", OTHER_FORMS.values(), ids=OTHER_FORMS.keys())
+def test_no_other_form_is_canonical(data: bytes) -> None:
+    """Each of them has octets that a sender could choose beside the packets."""
+    assert decode_canonical(data) is None
 
 
 @given(st.binary(max_size=2000))
@@ -158,7 +158,7 @@ def test_computes_the_checksum_of_rfc9580(data: bytes) -> None:
 @given(st.binary(min_size=1, max_size=300))
 def test_what_it_writes_is_read_unchanged(packets: bytes) -> None:
     """Byte for byte."""
-    assert decode(encode(packets)) == decode_own(own(packets)) == packets
+    assert decode(encode(packets)) == decode_canonical(own(packets)) == packets
 
 
 @given(st.binary(max_size=300))
@@ -167,7 +167,7 @@ def test_answers_any_bytes_with_a_verdict(data: bytes) -> None:
     for text in (data, b"-----BEGIN PGP MESSAGE-----\n" + data + b"\n-----END PGP MESSAGE-----"):
         with contextlib.suppress(ArmorError):
             decode(text)
-    found = decode_own(data)
+    found = decode_canonical(data)
     assert found is None or data in (own(found), own(found) + checksum(found))
 
 
@@ -178,15 +178,15 @@ def test_answers_any_bytes_with_a_verdict(data: bytes) -> None:
     st.text("=A/+Bz\r\n -:", max_size=4),
     st.booleans(),
 )
-def test_recognises_nothing_that_was_changed(
+def test_a_changed_form_is_not_canonical(
     size: int, at: int, cut: int, inserted: str, summed: bool
 ) -> None:
-    """Wherever characters are cut out of or put into the relay's own armor."""
+    """Wherever characters are cut out of the canonical form or inserted into it."""
     packets = noise(size)
     text = own(packets) + (checksum(packets) if summed else b"")
     at = min(at, len(text))
     changed = text[:at] + inserted.encode() + text[at + cut :]
-    found = decode_own(changed)
+    found = decode_canonical(changed)
 
     assert found is None or changed in (own(found), own(found) + checksum(found))
 
@@ -198,6 +198,6 @@ def test_stays_linear_on_armor_made_to_be_slow(filler: bytes) -> None:
     begin = time.process_time()
     with contextlib.suppress(ArmorError):
         encode(decode(text))
-    decode_own(text[len(HEAD) : -len(TAIL)])
+    decode_canonical(text[len(HEAD) : -len(TAIL)])
 
     assert time.process_time() - begin < 2

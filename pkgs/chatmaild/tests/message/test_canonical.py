@@ -1,4 +1,4 @@
-"""What is encrypted gets one form; what has it already is left alone."""
+"""Encrypted mail gets the canonical form; mail that has it already is not touched."""
 
 import base64
 import re
@@ -114,7 +114,7 @@ def test_leaves_what_released_cores_write(
         {"before": f"\n--{BOUNDARY}\n\n \n"},
     ],
 )
-def test_dresses_anew_what_others_write(pieces: dict[str, str | bytes]) -> None:
+def test_rebuilds_what_other_programs_write(pieces: dict[str, str | bytes]) -> None:
     """Nothing goes on but the packets, and these byte for byte."""
     made = rebuilt(*message(**pieces))  # type: ignore[arg-type]
 
@@ -133,7 +133,7 @@ SHAPES = [*INTEROP.glob("shape-*.eml"), *INTEROP.glob("pgp-*.eml")]
 
 
 @pytest.mark.parametrize("path", SHAPES, ids=lambda path: path.stem)
-def test_dresses_anew_what_real_programs_write(path: Path) -> None:
+def test_rebuilds_messages_of_real_programs(path: Path) -> None:
     """GnuPG 1 and 2, OpenPGP.js, RNP, Python, and shapes of mail programs and gateways."""
     headers, body = split(path.read_bytes())
     made = rebuilt(headers, body)
@@ -176,7 +176,7 @@ def test_refuses_what_is_not_encrypted_as_a_whole(pieces: dict[str, str | bytes]
         encrypted(headers, body)
 
 
-def test_dresses_a_request_anew() -> None:
+def test_rebuilds_the_requests_of_older_cores() -> None:
     """Core up to 2.49 repeats the Message-ID in the part, core 2.59 writes no parts at all."""
     old = split((INTEROP / "securejoin-core-2.24.eml").read_bytes())
     plain = split(

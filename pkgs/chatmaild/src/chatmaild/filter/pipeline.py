@@ -153,6 +153,8 @@ class Pipeline:
             )
         except FieldError as error:
             return Refuse(replies.unparsable(str(error)))
+        if refused := policy.check_header(edited.headers):
+            return refused
         self.counters.add("messages_accepted", "submission", verdict.kind.value)
         if new:
             self.counters.add("messages_rebuilt", "submission")

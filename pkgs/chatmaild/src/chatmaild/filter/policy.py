@@ -99,8 +99,6 @@ def outgoing(envelope: Envelope, headers: list[Header], body: bytes) -> Verdict:
     """Judge a submitted message, body with CRLF line ends."""
     if refused := check_sender(envelope.sender, envelope.login):
         return refused
-    if why := _damage(headers):
-        return Refuse(replies.unparsable(why))
     author = author_of(headers)
     if isinstance(author, Refuse):
         return author
@@ -117,10 +115,10 @@ def outgoing(envelope: Envelope, headers: list[Header], body: bytes) -> Verdict:
 
 def _in_canonical_form(headers: list[Header], body: bytes) -> Accept | None:
     """
-    Accept what is encrypted and what asks for a key, in both directions and in the same form.
+    Accept encrypted mail and requests for a key, in both directions in canonical form.
 
-    Also what comes in: its signature is verified and gone, and its reader is to see what was judged
-    here and not what another parser finds beside it, such as a text that nobody encrypted.
+    Incoming mail is rebuilt, too. Its signature has been verified and is removed anyway, and the
+    reader's parser must not find another message than the one judged here.
     """
     for kind, rebuild in _REBUILDS.items():
         try:
@@ -241,16 +239,16 @@ def _is_delivery_report(author: Address, headers: list[Header]) -> bool:
     )
 
 
-def _damage(headers: list[Header]) -> str | None:
-    """Name what in this header would not survive transport unchanged, or None."""
+def check_header(headers: list[Header]) -> Refuse | None:
+    """Refuse a header that would not survive transport unchanged, after everything was removed."""
     text = b"\0".join([name + b":" + value for name, value in headers])
     # A fold is the only line end a field may hold; a stray CR may end the field elsewhere.
     folds = text.count(b"\r\n ") + text.count(b"\r\n\t")
     stray = text.count(b"\0") > len(headers) - 1
     if stray or not text.count(b"\r") == text.count(b"\n") == folds:
-        return "stray control character in the header"
+        return Refuse(replies.unparsable("stray control character in the header"))
     if _has_long_line(text.replace(b"\0", b"\r\n")):
-        return f"a header line is longer than {MAX_LINE} octets"
+        return Refuse(replies.unparsable(f"a header line is longer than {MAX_LINE} octets"))
     return None
 
 

@@ -1,8 +1,8 @@
 """
-ASCII armor of an encrypted OpenPGP message (RFC 9580 6.2): read as anybody writes it, and written.
+Read ASCII armor (RFC 9580 6.2) of any program, and write the canonical form.
 
-The relay's own form has lines of 64 characters, CRLF, no armor headers, and either no checksum
-or the right one: nothing in it can be chosen but the packets. Delta Chat writes exactly this.
+The canonical form has lines of 64 characters, CRLF, no armor headers, and either no checksum or
+the right one, so a sender chooses nothing in it but the packets. Delta Chat writes this form.
 """
 
 import binascii
@@ -11,9 +11,9 @@ import re
 _BEGIN = b"-----BEGIN PGP MESSAGE-----"
 _END = b"-----END PGP MESSAGE-----"
 HEAD = _BEGIN + b"\r\n\r\n"
-"""What stands before the first line of base64 in the relay's own form."""
+"""The octets before the first line of base64 in the canonical form."""
 TAIL = b"\r\n" + _END + b"\r\n"
-"""What stands after the last line, or after the checksum."""
+"""The octets after the last line, or after the checksum."""
 
 _LINE = 64
 _STEP = _LINE + 2
@@ -73,7 +73,7 @@ def _after_headers(text: bytes) -> int:
 
 
 def encode(packets: bytes) -> bytes:
-    """Write the relay's own armor, from HEAD to TAIL, without the checksum."""
+    """Write armor in canonical form, from HEAD to TAIL, without the checksum."""
     # In pieces of a thousand lines, because a list of half a million is twice the size of 30 MB.
     block = 1000 * _OCTETS
     lines = b"\r\n".join(
@@ -87,11 +87,11 @@ def _wrapped(text: bytes) -> bytes:
     return b"\r\n".join([text[at : at + _LINE] for at in range(0, len(text), _LINE)])
 
 
-def decode_own(data: bytes) -> bytes | None:
+def decode_canonical(data: bytes) -> bytes | None:
     """
-    Return the packets of `data`, which stands between HEAD and TAIL of the relay's own armor.
+    Return the packets of `data`, the octets between HEAD and TAIL of armor in canonical form.
 
-    None when there is anything in it that could be read and is not the packets, or no base64.
+    None when `data` has another form, so that it may carry more than the packets.
     """
     checksum = b""
     if _CHECKSUM.match(data, len(data) - 5) and data[-7:-5] == b"\r\n":
@@ -103,13 +103,13 @@ def decode_own(data: bytes) -> bytes | None:
         packets = binascii.a2b_base64(data)
     except binascii.Error:
         return None
-    # It passes over whatever is no base64; then there are fewer octets than characters for them.
+    # It skips characters that are not base64; then there are too few octets for the characters.
     characters = len(data) - 2 * breaks
     padding = len(data) - len(data.rstrip(b"="))
     if (
         characters % 4
         or 4 * (len(packets) + padding) != 3 * characters
-        # The bits of the last character that mean nothing could mean something to somebody.
+        # The unused bits of the last character must be zero, or they carry a few chosen bits.
         or binascii.b2a_base64(packets[-(len(packets) % 3 or 3) :], newline=False) != data[-4:]
         or (checksum and binascii.a2b_base64(checksum) != crc24(packets).to_bytes(3))
     ):

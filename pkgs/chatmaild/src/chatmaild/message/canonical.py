@@ -1,10 +1,10 @@
 """
-The one form in which encrypted mail and Secure-Join requests travel, and how anything gets it.
+Bring encrypted mail and Secure-Join requests into the one form in which they travel.
 
-What is truly encrypted passes however it is dressed, and is dressed anew: fixed parts with fixed
-fields, the armor made from the packets. So nothing readable that stands around the packets goes
-on, and what two parsers could read differently is gone. What Delta Chat writes has this form
-already and is not touched.
+Any program's message that is truly encrypted is accepted and rebuilt: fixed parts with fixed
+fields, and armor made from the packets. So no readable text around the packets is forwarded, and
+nothing is left that two parsers could read differently. Delta Chat writes this form itself, so its
+messages are not touched.
 """
 
 import re
@@ -17,7 +17,7 @@ from chatmaild.message.openpgp import OpenPGPError
 from chatmaild.message.structure import Header, StructureError
 
 SECURE_JOIN_STEPS = (b"vc-request", b"vg-request")
-"""Values of Secure-Join that a person sends before any key is known; later ones are encrypted."""
+"""Values of Secure-Join in messages sent before a key is known; later steps are encrypted."""
 
 # Delta Chat's boundary: the time and two random numbers, hexadecimal. Any other could be words.
 _BOUNDARY = rb"[0-9a-f]{1,16}_[0-9a-f]{1,16}_[0-9a-f]{1,16}"
@@ -67,7 +67,7 @@ _VERSION = re.compile(rb"\s*+version[ \t]*+:[ \t]*+1[ \t]*+(?:[\r\n]|\Z)", re.IG
 _STEP = re.compile(rb"\s*+secure-join[ \t]*+:[ \t]*+(?:vc|vg)-request\s*+", re.IGNORECASE)
 
 REFUSALS = (StructureError, ArmorError, OpenPGPError)
-"""What the functions below raise when a message is not what they bring into form."""
+"""The errors of the functions below: the message is not of the kind that they rebuild."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Rebuilt:
 
 def encrypted(headers: list[Header], body: bytes) -> Rebuilt | None:
     """
-    Bring PGP/MIME (RFC 3156 4) into its canonical form; None when it has it already.
+    Rebuild PGP/MIME (RFC 3156 4) in the canonical form; None when it has that form already.
 
     Raises one of `REFUSALS` when the message is not encrypted as a whole.
     """
@@ -96,12 +96,12 @@ def encrypted(headers: list[Header], body: bytes) -> Rebuilt | None:
 
 
 def _new_boundary() -> bytes:
-    """Make a boundary like core's, so that a rebuilt message does not stand out."""
+    """Make a boundary like core's, so that a rebuilt message looks like any other."""
     return b"_".join([secrets.token_hex(8).encode() for _ in range(3)])
 
 
 def _own_packets(headers: list[Header], body: bytes) -> bytes | None:
-    """Take the packets out of a message in canonical form; None for any other."""
+    """Return the packets of a message in canonical form; None for any other message."""
     own = _ENCRYPTED_TYPE.fullmatch(structure.only_value(headers, b"content-type") or b"")
     if own is None:
         return None
@@ -110,16 +110,16 @@ def _own_packets(headers: list[Header], body: bytes) -> bytes | None:
     tail = next((tail for tail in _ENDS if body.endswith(tail % frame)), None)
     if head is None or tail is None:
         return None
-    return armor.decode_own(body[len(head % frame) : -len(tail % frame)])
+    return armor.decode_canonical(body[len(head % frame) : -len(tail % frame)])
 
 
 def _packets(headers: list[Header], body: bytes) -> bytes:
     """
-    Find the packets of a PGP/MIME message in whatever dress.
+    Find the packets of a PGP/MIME message of any program.
 
-    The first part says that what is encrypted in the second is a whole MIME entity; without it the
-    canonical form would be another message. Exchange makes multipart/mixed of multipart/encrypted,
-    with an empty text at its head.
+    The first part says that the encrypted data is a whole MIME entity; without it the canonical
+    form would be another message. Exchange turns multipart/encrypted into multipart/mixed with an
+    empty text before the two parts.
     """
     kind = structure.content_type(headers)
     if kind.media_type not in ("multipart/encrypted", "multipart/mixed"):
@@ -140,10 +140,10 @@ def _packets(headers: list[Header], body: bytes) -> bytes:
 
 def secure_join(headers: list[Header], body: bytes) -> Rebuilt | None:
     """
-    Bring the first step of a Secure-Join into its canonical form; None when it has it already.
+    Rebuild the first message of a Secure-Join; None when it has the canonical form already.
 
-    Its header has all that matters, so its body is nothing but the name of the step. Raises one
-    of `REFUSALS` when the message says anything else.
+    The header has all the information, so the body is only the name of the step. Raises one of
+    `REFUSALS` when the body contains anything else.
     """
     step = structure.only_value(headers, b"secure-join")
     if step not in SECURE_JOIN_STEPS:
@@ -158,7 +158,7 @@ def secure_join(headers: list[Header], body: bytes) -> Rebuilt | None:
     kind = structure.content_type(headers)
     if kind.media_type.startswith("multipart/"):
         found = structure.parts(kind, body)
-    else:  # core 2.59 alone
+    else:  # core 2.59 writes a single part
         found = [structure.whole(headers, body)]
     (part, *others) = found
     if others or part.media_type != "text/plain" or not _STEP.fullmatch(part.content):

@@ -1,4 +1,4 @@
-"""Messages that are truly encrypted, in the dress of other programs: it stays at the relay."""
+"""Truly encrypted messages in the forms of other programs, which the relay rebuilds."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def everything_at_once(sender: str, recipient: str) -> bytes:
     )
 
 
-DRESSED: tuple[Builder, ...] = (
+REBUILT: tuple[Builder, ...] = (
     version_header,
     sentence_header,
     preamble,
@@ -129,7 +129,7 @@ DRESSED: tuple[Builder, ...] = (
     on_one_line,
     everything_at_once,
 )
-"""Passes everywhere, and arrives in the relay's own dress."""
+"""Accepted everywhere, and delivered in canonical form."""
 
 
 def armor_in(message: bytes) -> str:
