@@ -108,3 +108,31 @@ def test_every_function_fits_on_a_screen() -> None:
     }
 
     assert long == {}
+
+
+def _classes() -> Iterator[tuple[str, ast.ClassDef]]:
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                yield str(path.relative_to(SOURCE)), node
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """A reader need not ask which one is meant; private ones stay in their file."""
+    places: dict[str, list[str]] = {}
+    for path, node in _classes():
+        places.setdefault(node.name, []).append(path)
+
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+def test_the_name_of_an_exception_ends_in_error() -> None:
+    """One style, so that `except` is read at once."""
+    found = [
+        f"{path}:{node.name}"
+        for path, node in _classes()
+        for base in node.bases
+        if ast.unparse(base).endswith(("Exception", "Error")) and not node.name.endswith("Error")
+    ]
+
+    assert found == []

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from accounts.asking import Doveadm, active, ask, mailbox
-from chatmaild.book.marks import Marks
-from chatmaild.echo.account import OutError, Standing, claim, password
+from chatmaild.book.address_flags import AddressFlags
+from chatmaild.echo.account import AccountRefusedError, Standing, claim, password
 from running import Daemon
 
 ECHO = "echo@chat.example.org"
@@ -50,7 +50,7 @@ def test_the_bot_refuses_unencrypted_mail(
 ) -> None:
     """The relay accepts newsletters, and the operator can change the bot's rule later."""
     daemon = with_echo()
-    exceptions = Marks(Path(settings["paths"]["exceptions"]))
+    exceptions = AddressFlags(Path(settings["paths"]["exceptions"]))
     assert ECHO not in exceptions
 
     claim(socket(daemon), PASSWORD)
@@ -106,7 +106,7 @@ def test_a_blocked_bot_gets_the_reason(with_echo: Callable[[], Daemon], doveadm:
     claim(socket(daemon), PASSWORD)
     ask(daemon, "control", "/accounts/block", address=ECHO)
 
-    with pytest.raises(OutError, match="the account is blocked"):
+    with pytest.raises(AccountRefusedError, match="the account is blocked"):
         claim(socket(daemon), PASSWORD)
     ask(daemon, "control", "/accounts/unblock", address=ECHO)
     assert claim(socket(daemon), PASSWORD) is Standing.GOOD
@@ -117,7 +117,7 @@ def test_an_existing_password_is_never_changed(with_echo: Callable[[], Daemon]) 
     daemon = with_echo()
     claim(socket(daemon), PASSWORD)
 
-    with pytest.raises(OutError, match="another password"):
+    with pytest.raises(AccountRefusedError, match="another password"):
         claim(socket(daemon), "of-a-bot-without-its-state")
     assert active(daemon, ECHO, PASSWORD)
 

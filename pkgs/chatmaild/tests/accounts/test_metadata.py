@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from chatmaild.accounts.metadata import Metadata, server_entries
+from chatmaild.accounts.metadata import MetadataHandler, server_entries
 from chatmaild.book.accounts import BookError
 from chatmaild.config import load
 from chatmaild.dovecot.dict_protocol import Increment, Set, Timestamp, Unset
-from chatmaild.dovecot.dict_server import Refused
+from chatmaild.dovecot.dict_server import DictRefusedError
 
 GUID = "0123456789abcdef0123456789abcdef"
 TOKEN_KEY = f"priv/{GUID}/devicetoken"
@@ -59,9 +59,9 @@ def events() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def metadata(tokens: FakeTokens, events: list[tuple[str, str]]) -> Metadata:
+def metadata(tokens: FakeTokens, events: list[tuple[str, str]]) -> MetadataHandler:
     """Return the handler."""
-    return Metadata(
+    return MetadataHandler(
         {"maxsmtprecipients": lambda _user: "1000", "turn": lambda _user: None},
         tokens,
         lambda address: events.append(("login", address)),
@@ -70,7 +70,7 @@ def metadata(tokens: FakeTokens, events: list[tuple[str, str]]) -> Metadata:
     )
 
 
-def test_a_token_set_can_be_read_back(metadata: Metadata) -> None:
+def test_a_token_set_can_be_read_back(metadata: MetadataHandler) -> None:
     """SETMETADATA appends, GETMETADATA returns all, joined by one space."""
     asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "fcm-1"), Timestamp(1, 2, 3)]))
     asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "openpgp:AAAA+/=")]))
@@ -78,14 +78,14 @@ def test_a_token_set_can_be_read_back(metadata: Metadata) -> None:
     assert asyncio.run(metadata.lookup(TOKEN_KEY, ALICE)) == "fcm-1 openpgp:AAAA+/="
 
 
-def test_nil_deletes_the_tokens(metadata: Metadata) -> None:
+def test_nil_deletes_the_tokens(metadata: MetadataHandler) -> None:
     """A client signs off by setting NIL."""
     asyncio.run(metadata.commit(BOB, [Unset(1, TOKEN_KEY)]))
 
     assert asyncio.run(metadata.lookup(TOKEN_KEY, BOB)) is None
 
 
-def test_deleting_a_folder_keeps_the_tokens(metadata: Metadata) -> None:
+def test_deleting_a_folder_keeps_the_tokens(metadata: MetadataHandler) -> None:
     """Dovecot unsets everything below the folder's GUID; once, DELETE failed with SERVERBUG."""
     for kind in ("priv", "shared"):
         found = asyncio.run(metadata.iterate(f"{kind}/{GUID}/", BOB))
@@ -95,7 +95,7 @@ def test_deleting_a_folder_keeps_the_tokens(metadata: Metadata) -> None:
     assert asyncio.run(metadata.lookup(TOKEN_KEY, BOB)) == "bobs-token"
 
 
-def test_tokens_are_private_to_their_user(metadata: Metadata, tokens: FakeTokens) -> None:
+def test_tokens_are_private_to_their_user(metadata: MetadataHandler, tokens: FakeTokens) -> None:
     """The GUID in a key grants no access; only the user that Dovecot names counts."""
     assert asyncio.run(metadata.lookup(TOKEN_KEY, ALICE)) is None
 
@@ -105,28 +105,30 @@ def test_tokens_are_private_to_their_user(metadata: Metadata, tokens: FakeTokens
 
 
 @pytest.mark.parametrize("token", ["", "a b", 'a"b', "a\\b", "a\tb", "ä", "a\n", "x" * 4097])
-def test_refuses_invalid_tokens(metadata: Metadata, tokens: FakeTokens, token: str) -> None:
+def test_refuses_invalid_tokens(metadata: MetadataHandler, tokens: FakeTokens, token: str) -> None:
     """Tokens are joined in one line without quoting, so special characters are refused."""
-    with pytest.raises(Refused, match="printable ASCII"):
+    with pytest.raises(DictRefusedError, match="printable ASCII"):
         asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, token)]))
 
     assert tokens.kept[ALICE] == []
 
 
-def test_a_flood_of_refusals_is_not_told_to_dovecot(metadata: Metadata, tokens: FakeTokens) -> None:
+def test_a_flood_of_refusals_is_not_told_to_dovecot(
+    metadata: MetadataHandler, tokens: FakeTokens
+) -> None:
     """Dovecot logs each of them; nothing is stored all the same."""
     refused = 0
     for _ in range(1000):
         try:
             asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "not a token")]))
-        except Refused:
+        except DictRefusedError:
             refused += 1
 
     assert 20 <= refused <= 30
     assert tokens.kept[ALICE] == []
 
 
-def test_takes_the_longest_token(metadata: Metadata) -> None:
+def test_takes_the_longest_token(metadata: MetadataHandler) -> None:
     """The limit itself is allowed."""
     asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "x" * 4096)]))
 
@@ -149,7 +151,7 @@ def test_takes_the_longest_token(metadata: Metadata) -> None:
         ("", None),
     ],
 )
-def test_answers_known_entries_only(metadata: Metadata, key: str, value: str | None) -> None:
+def test_answers_known_entries_only(metadata: MetadataHandler, key: str, value: str | None) -> None:
     """Any other key has no value, but is not an error."""
     assert asyncio.run(metadata.lookup(key, ALICE)) == value
 
@@ -166,24 +168,28 @@ def test_answers_known_entries_only(metadata: Metadata, key: str, value: str | N
     ],
 )
 def test_refuses_the_whole_transaction(
-    metadata: Metadata, tokens: FakeTokens, events: list[tuple[str, str]], change: Set
+    metadata: MetadataHandler, tokens: FakeTokens, events: list[tuple[str, str]], change: Set
 ) -> None:
     """One change that is not allowed makes the whole transaction fail."""
-    with pytest.raises(Refused):
+    with pytest.raises(DictRefusedError):
         asyncio.run(metadata.commit(ALICE, [Set(1, TOKEN_KEY, "token"), change]))
 
     assert tokens.kept[ALICE] == []
     assert events == []
 
 
-def test_a_request_counts_as_activity(metadata: Metadata, events: list[tuple[str, str]]) -> None:
+def test_a_request_counts_as_activity(
+    metadata: MetadataHandler, events: list[tuple[str, str]]
+) -> None:
     """A login may last for months, and its account must not be deleted as idle."""
     asyncio.run(metadata.lookup(f"{SERVER}turn", ALICE))
 
     assert events == [("presence", ALICE)]
 
 
-def test_reports_logins_and_new_mail(metadata: Metadata, events: list[tuple[str, str]]) -> None:
+def test_reports_logins_and_new_mail(
+    metadata: MetadataHandler, events: list[tuple[str, str]]
+) -> None:
     """Both callbacks get the user of the transaction."""
     asyncio.run(metadata.commit(ALICE, [Set(1, f"shared/last-login/{ALICE}", "1795213297")]))
     asyncio.run(metadata.commit(BOB, [Set(1, "priv/status/INBOX", "1")]))
@@ -191,17 +197,19 @@ def test_reports_logins_and_new_mail(metadata: Metadata, events: list[tuple[str,
     assert events == [("login", ALICE), ("1", BOB)]
 
 
-def test_a_locked_book_is_not_a_missing_token(metadata: Metadata, tokens: FakeTokens) -> None:
+def test_a_locked_book_is_not_a_missing_token(
+    metadata: MetadataHandler, tokens: FakeTokens
+) -> None:
     """After NIL a client would set its token again; after NO it tries later."""
     tokens.broken = True
 
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(DictRefusedError, match="cannot be read"):
         asyncio.run(metadata.lookup(TOKEN_KEY, BOB))
 
 
-def test_a_deleted_account_cannot_set_tokens(metadata: Metadata) -> None:
+def test_a_deleted_account_cannot_set_tokens(metadata: MetadataHandler) -> None:
     """A session may outlive its account."""
-    with pytest.raises(Refused, match="no such account"):
+    with pytest.raises(DictRefusedError, match="no such account"):
         asyncio.run(metadata.commit("gone12345@chat.example.org", [Set(1, TOKEN_KEY, "t")]))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.asking import ALICE, BOB, PASSWORD, Doveadm, active, ask, mailbox
-from chatmaild.book.marks import Marks
+from chatmaild.book.address_flags import AddressFlags
 from running import Daemon, UnixHTTPConnection
 
 
@@ -26,19 +26,19 @@ def test_a_blocked_account_is_shut_out_until_unblocked(daemon: Daemon, doveadm: 
     assert ask(daemon, "control", "/accounts/block", address=ALICE.upper()) == (200, {})
 
     assert doveadm.commands[:2] == [f"auth cache flush {ALICE}", f"kick {ALICE}"]
-    assert ALICE in Marks(daemon.directory / "revoked")
+    assert ALICE in AddressFlags(daemon.directory / "revoked")
     assert not active(daemon)
 
     assert ask(daemon, "control", "/accounts/unblock", address=ALICE) == (200, {})
 
-    assert ALICE not in Marks(daemon.directory / "revoked")
+    assert ALICE not in AddressFlags(daemon.directory / "revoked")
     assert active(daemon)
     # The second pass must not undo what the operator has done in the meantime. Passes run in the
     # order of the blocks, so after the pass for a later block, this one is over.
     assert active(daemon, BOB)
     ask(daemon, "control", "/accounts/block", address=BOB)
     eventually(lambda: doveadm.commands.count(f"kick {BOB}") == 2)
-    assert ALICE not in Marks(daemon.directory / "revoked")
+    assert ALICE not in AddressFlags(daemon.directory / "revoked")
     assert doveadm.commands.count(f"kick {ALICE}") == 1
 
 
@@ -259,7 +259,7 @@ def test_the_filter_knows_exceptions_from_the_cleartext_rule(
     """Its directory is filled again after a reboot, and when the relay's rule changes."""
     settings["incoming"] = {"cleartext": True}
     daemon = start()
-    exceptions = Marks(daemon.directory / "exceptions")
+    exceptions = AddressFlags(daemon.directory / "exceptions")
     for one in (ALICE, BOB):
         assert active(daemon, one)
 
@@ -298,5 +298,5 @@ def test_a_choice_needs_an_account_and_is_one_of_three(daemon: Daemon, doveadm: 
 
     assert ask(daemon, "control", path, address=ALICE, allowed=False)[0] == 200
     assert ask(daemon, "control", "/accounts/delete", address=ALICE) == (200, {})
-    assert ALICE not in Marks(daemon.directory / "exceptions")
+    assert ALICE not in AddressFlags(daemon.directory / "exceptions")
     assert doveadm.commands

@@ -11,17 +11,17 @@ import pytest
 from chatmaild.admin import queue
 from chatmaild.admin.cli import main
 from chatmaild.postfix import queue_control
-from chatmaild.postfix.queue import Listing, Message, QueueError, Recipient
+from chatmaild.postfix.queue import Listing, QueuedMessage, QueueError, Recipient
 from chatmaild.postfix.queue_control import Change
 
 NOW = int(time.time())
 TIMED_OUT = "connect to mx.dead.test[192.0.2.9]:25: Connection timed out"
 BUSY = "host mx.busy.test[192.0.2.8] said: 450 <carol@busy.test>: busy (in reply to RCPT TO)"
 
-DEAD = Message(
+DEAD = QueuedMessage(
     "deferred", "4aAAA", NOW - 7300, 900, "a@chat.test", (Recipient("bob@Dead.test", TIMED_OUT),)
 )
-BOTH = Message(
+BOTH = QueuedMessage(
     "deferred",
     "4bBBB",
     NOW - 1000,
@@ -29,7 +29,9 @@ BOTH = Message(
     "a@chat.test",
     (Recipient("bob@dead.test", TIMED_OUT), Recipient("carol@busy.test", BUSY)),
 )
-HELD = Message("hold", "4cCCC", NOW - 50, 900, "a@chat.test", (Recipient("dan@busy.test", ""),))
+HELD = QueuedMessage(
+    "hold", "4cCCC", NOW - 50, 900, "a@chat.test", (Recipient("dan@busy.test", ""),)
+)
 MESSAGES = [DEAD, BOTH, HELD]
 
 

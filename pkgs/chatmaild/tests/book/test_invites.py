@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from chatmaild.book.accounts import Book, NotCreatedError
-from chatmaild.book.invites import NAME_SECONDS, SPARE_NAMES, Invites, Refused
+from chatmaild.book.invites import NAME_SECONDS, SPARE_NAMES, InviteRefusal, Invites
 from chatmaild.book.tokens import Tokens
 
 TODAY = 20_000
@@ -69,7 +69,7 @@ def test_an_invite_creates_no_more_accounts_than_it_has_uses(book: Book, invites
 
     assert [create(book, name) for name in names] == [True, True] + [False] * 8
     assert book.count() == 2
-    assert invites.hand_out(token, ALICE, TODAY, NOW) is Refused.USED_UP
+    assert invites.hand_out(token, ALICE, TODAY, NOW) is InviteRefusal.USED_UP
 
 
 def test_an_existing_account_uses_no_invite(book: Book, invites: Invites) -> None:
@@ -87,7 +87,7 @@ def test_an_invite_ends_after_its_last_day(invites: Invites) -> None:
     token = invites.add(1, 3, "", TODAY).token
 
     assert invites.hand_out(token, ALICE, TODAY + 3, NOW) is None
-    assert invites.hand_out(token, ALICE, TODAY + 4, NOW) is Refused.EXPIRED
+    assert invites.hand_out(token, ALICE, TODAY + 4, NOW) is InviteRefusal.EXPIRED
 
 
 def test_withdrawing_an_invite_also_withdraws_its_names(book: Book, invites: Invites) -> None:
@@ -101,7 +101,7 @@ def test_withdrawing_an_invite_also_withdraws_its_names(book: Book, invites: Inv
 
     assert not create(book, ALICE)
     assert book.find(BOB) is not None
-    assert invites.hand_out(invite.token, ALICE, TODAY, NOW) is Refused.UNKNOWN
+    assert invites.hand_out(invite.token, ALICE, TODAY, NOW) is InviteRefusal.UNKNOWN
     assert not invites.remove(invite.id)
 
 

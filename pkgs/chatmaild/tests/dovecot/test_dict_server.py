@@ -6,7 +6,7 @@ import pytest
 
 from chatmaild.dovecot import dict_server
 from chatmaild.dovecot.dict_protocol import Change, Set
-from chatmaild.dovecot.dict_server import MAX_LINE_BYTES, DictServer, Refused
+from chatmaild.dovecot.dict_server import MAX_LINE_BYTES, DictRefusedError, DictServer
 
 DEADLINE_SECONDS = 10
 
@@ -25,7 +25,7 @@ class FakeHandler:
         if key == "hang":
             await asyncio.Event().wait()
         if key == "forbidden":
-            raise Refused("not for you")
+            raise DictRefusedError("not for you")
         return user if key == "known" else None
 
     async def iterate(self, path: str, user: str) -> Sequence[tuple[str, str]]:
@@ -35,7 +35,7 @@ class FakeHandler:
     async def commit(self, user: str, changes: Sequence[Change]) -> None:
         """Store or refuse."""
         if any(isinstance(change, Set) and change.key == "forbidden" for change in changes):
-            raise Refused("not for you")
+            raise DictRefusedError("not for you")
         self.commits.append((user, list(changes)))
 
 

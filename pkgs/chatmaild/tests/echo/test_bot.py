@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from chatmaild.echo.bot import MAX_TEXT, NO_TEXT, Echo, Incoming, forget_old
+from chatmaild.echo.bot import MAX_TEXT, NO_TEXT, EchoPolicy, Received, forget_old
 
-HELLO = Incoming(10, "Hello", encrypted=True, from_bot=False, is_info=False, one_to_one=True)
+HELLO = Received(10, "Hello", encrypted=True, from_bot=False, is_info=False, one_to_one=True)
 
 
 class Clock:
@@ -26,16 +26,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def echo(clock: Clock) -> Echo:
+def echo(clock: Clock) -> EchoPolicy:
     """Return a bot on a relay with the default limit."""
-    return Echo(60, clock)
+    return EchoPolicy(60, clock)
 
 
 @pytest.mark.parametrize(
     ("text", "answer"),
     [("Hello", "Hello"), ("ä\n🙂", "ä\n🙂"), ("", NO_TEXT), ("x" * 9000, "x" * MAX_TEXT)],
 )
-def test_repeats_messages(echo: Echo, text: str, answer: str) -> None:
+def test_repeats_messages(echo: EchoPolicy, text: str, answer: str) -> None:
     """The text is repeated up to a maximum length, and a picture gets an answer too."""
     assert echo.answer(dataclasses.replace(HELLO, text=text)) == answer
 
@@ -43,12 +43,12 @@ def test_repeats_messages(echo: Echo, text: str, answer: str) -> None:
 @pytest.mark.parametrize(
     "other", [{"encrypted": False}, {"from_bot": True}, {"is_info": True}, {"one_to_one": False}]
 )
-def test_is_silent_where_an_answer_would_do_harm(echo: Echo, other: dict[str, Any]) -> None:
+def test_is_silent_where_an_answer_would_do_harm(echo: EchoPolicy, other: dict[str, Any]) -> None:
     """Two bots would never stop, a group has not asked, and cleartext would be refused."""
     assert echo.answer(dataclasses.replace(HELLO, **other)) is None
 
 
-def test_one_person_cannot_take_all_answers(echo: Echo, clock: Clock) -> None:
+def test_one_person_cannot_take_all_answers(echo: EchoPolicy, clock: Clock) -> None:
     """A sender gets ten answers at once, then one every six seconds; others are not affected."""
     answers = [echo.answer(HELLO) for _ in range(30)]
     assert sum(answer is not None for answer in answers) == 10
@@ -59,7 +59,7 @@ def test_one_person_cannot_take_all_answers(echo: Echo, clock: Clock) -> None:
     assert echo.answer(HELLO) is None
 
 
-def test_stays_below_the_relays_sending_limit(echo: Echo) -> None:
+def test_stays_below_the_relays_sending_limit(echo: EchoPolicy) -> None:
     """Above that limit, answers would queue up and arrive much later."""
     people = [dataclasses.replace(HELLO, sender=number) for number in range(100)]
 

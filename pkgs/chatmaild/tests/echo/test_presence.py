@@ -6,7 +6,7 @@ import pytest
 
 from chatmaild.config import Echo
 from chatmaild.echo import presence
-from chatmaild.echo.account import OutError, Standing
+from chatmaild.echo.account import AccountRefusedError, Standing
 from chatmaild.website.facts import CURRENT, ECHO_PICTURE
 
 LINK = "https://i.delta.chat/#0123"
@@ -37,7 +37,7 @@ class Relay:
 
     def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Accept the bot."""
-        self.says: Standing | OutError = Standing.GOOD
+        self.says: Standing | AccountRefusedError = Standing.GOOD
         self.account = Account()
         self.invite = place / "invite"
         self.site = place / "site"
@@ -53,7 +53,7 @@ class Relay:
         monkeypatch.setattr(presence, "claim", self._claim)
 
     def _claim(self, _socket: Path, _word: str) -> Standing:
-        if isinstance(self.says, OutError):
+        if isinstance(self.says, AccountRefusedError):
             raise self.says
         return self.says
 
@@ -84,7 +84,7 @@ def test_a_starting_bot_is_published(relay: Relay, says: Standing) -> None:
 def test_a_refused_bot_is_not_published(relay: Relay) -> None:
     """It is published again when the relay accepts it, but not just because the relay is silent."""
     relay.presence.look()
-    relay.says = OutError("blocked")
+    relay.says = AccountRefusedError("blocked")
     assert relay.presence.look()
     assert not relay.account.online
     assert not relay.invite.exists()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chatmaild.filter import milter
 from chatmaild.signatures import resolver
-from chatmaild.signatures.verifying import DnsUnavailableError
+from chatmaild.signatures.verifying import KeyUnavailableError
 
 ZONE = Path(sys.argv[1])
 
@@ -23,11 +23,11 @@ def lookup(name: str, seconds: float) -> list[bytes]:
     if "crash" in records:
         raise RuntimeError(f"secret content for {name}")
     if "silence" in records:
-        raise DnsUnavailableError
+        raise KeyUnavailableError
     if "late" in records:
         ZONE.with_name("asked").write_bytes(b"?")
         ZONE.with_name("late").read_bytes()
-        raise DnsUnavailableError
+        raise KeyUnavailableError
     return [record.encode() for record in records]
 
 

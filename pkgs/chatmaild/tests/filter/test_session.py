@@ -11,9 +11,9 @@ from chatmaild.config import load
 from chatmaild.filter import session
 from chatmaild.filter.pipeline import Pipeline
 from chatmaild.filter.policy import Role
-from chatmaild.filter.session import Judging, Room, Session
+from chatmaild.filter.session import Judging, MemoryBudget, Session
 from chatmaild.postfix import milter_protocol
-from chatmaild.postfix.milter_protocol import ProtocolError
+from chatmaild.postfix.milter_protocol import MilterProtocolError
 from mails import ALICE, BOB, split
 
 SPACE = 1_200_000
@@ -29,7 +29,7 @@ class Postfix:
     """What Postfix says to one session."""
 
     def __init__(
-        self, pipeline: Pipeline, rooms: dict[Role, Room], daemon: bytes = b"submission"
+        self, pipeline: Pipeline, rooms: dict[Role, MemoryBudget], daemon: bytes = b"submission"
     ) -> None:
         """Connect as one of the services, for a client on the internet."""
         self.session = Session(pipeline, rooms)
@@ -67,13 +67,13 @@ def pipeline(tmp_path: Path, settings: dict[str, Any]) -> Pipeline:
 
 
 @pytest.fixture
-def rooms() -> dict[Role, Room]:
+def rooms() -> dict[Role, MemoryBudget]:
     """Hand over room for three large messages of each kind."""
-    return {role: Room(SPACE) for role in Role}
+    return {role: MemoryBudget(SPACE) for role in Role}
 
 
 @pytest.fixture
-def postfix(pipeline: Pipeline, rooms: dict[Role, Room]) -> Postfix:
+def postfix(pipeline: Pipeline, rooms: dict[Role, MemoryBudget]) -> Postfix:
     """Hand over a connection of the submission service."""
     return Postfix(pipeline, rooms)
 
@@ -104,7 +104,7 @@ def test_the_next_client_of_a_connection_is_a_stranger(postfix: Postfix) -> None
 
 @pytest.mark.parametrize("end", ["A", "E", "K", "lost", "refused"])
 def test_room_is_given_back_however_a_message_ends(
-    postfix: Postfix, rooms: dict[Role, Room], end: str
+    postfix: Postfix, rooms: dict[Role, MemoryBudget], end: str
 ) -> None:
     """Otherwise a relay would take no mail after a while."""
     postfix.begin()
@@ -119,7 +119,7 @@ def test_room_is_given_back_however_a_message_ends(
 
 
 def test_many_large_messages_at_once_are_put_off(
-    pipeline: Pipeline, rooms: dict[Role, Room]
+    pipeline: Pipeline, rooms: dict[Role, MemoryBudget]
 ) -> None:
     """They would take the memory of everything else; what is let go is room for the next."""
     all_of_them = [Postfix(pipeline, rooms) for _ in range(5)]
@@ -135,7 +135,7 @@ def test_many_large_messages_at_once_are_put_off(
 
 
 def test_large_mail_of_strangers_leaves_room_for_small_and_for_the_relays_own(
-    pipeline: Pipeline, rooms: dict[Role, Room]
+    pipeline: Pipeline, rooms: dict[Role, MemoryBudget]
 ) -> None:
     """Whoever has a silent name server could hold up everybody else's mail for a minute."""
     strangers = [Postfix(pipeline, rooms, b"incoming") for _ in range(5)]
@@ -154,7 +154,7 @@ def test_large_mail_of_strangers_leaves_room_for_small_and_for_the_relays_own(
     assert text(own.say("E")) == "a"
 
 
-def test_what_is_refused_is_not_held(postfix: Postfix, rooms: dict[Role, Room]) -> None:
+def test_what_is_refused_is_not_held(postfix: Postfix, rooms: dict[Role, MemoryBudget]) -> None:
     """The rest of a message too large goes by without a trace."""
     postfix.begin()
     for _ in range(10):
@@ -175,7 +175,7 @@ def test_the_last_piece_may_come_with_the_end(postfix: Postfix) -> None:
 
 
 def test_what_waits_or_lasts_is_judged_elsewhere(
-    pipeline: Pipeline, rooms: dict[Role, Room]
+    pipeline: Pipeline, rooms: dict[Role, MemoryBudget]
 ) -> None:
     """Small mail of the relay's own people is not: a thread would cost more than the judgement."""
     judged: list[bytes | Judging] = []
@@ -219,7 +219,7 @@ def test_a_message_without_its_beginning_ends_the_connection(
         postfix.begin()
         postfix.content(mails.encrypted())
         postfix.say(before)
-    with pytest.raises(ProtocolError, match="without its beginning"):
+    with pytest.raises(MilterProtocolError, match="without its beginning"):
         postfix.say(command, b"X\0y\0")
 
 
@@ -233,12 +233,12 @@ def test_a_fault_with_the_client_ends_the_connection(
         raise RuntimeError("secret")
 
     monkeypatch.setattr(milter_protocol, "strings", fail)
-    with pytest.raises(ProtocolError, match="error with the client"):
+    with pytest.raises(MilterProtocolError, match="error with the client"):
         postfix.say(command, b"C\x004\0\x19192.0.2.9\0")
 
 
 @pytest.mark.parametrize("command", ["T", "U", "\0", "q"])
 def test_a_command_that_was_declined_ends_the_connection(postfix: Postfix, command: str) -> None:
     """Who sends it waits for an answer that this filter does not know."""
-    with pytest.raises(ProtocolError, match=f"command 0x{ord(command):02x}"):
+    with pytest.raises(MilterProtocolError, match=f"command 0x{ord(command):02x}"):
         postfix.say(command)

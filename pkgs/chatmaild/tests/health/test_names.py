@@ -14,7 +14,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, zone: dict[str, list[str]] | None
 
     def look_up(_name: str, kind: str) -> Values:
         if zone is None:
-            raise names.SilentError
+            raise names.SilentResolverError
         return frozenset(zone.get(kind, []))
 
     monkeypatch.setattr(names, "look_up", look_up)

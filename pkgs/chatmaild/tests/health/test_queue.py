@@ -4,20 +4,20 @@ import pytest
 
 from chatmaild.health.checks import Check
 from chatmaild.health.queue import judge
-from chatmaild.postfix.queue import Message, Recipient
+from chatmaild.postfix.queue import QueuedMessage, Recipient
 
 NOW = 1_763_800_000
 REFUSED = "connect to mx.far.test[192.0.2.9]:25: Connection refused"
 TIMED_OUT = "connect to mx.far.test[192.0.2.9]:25: Connection timed out"
 
 
-def message(queue: str, age: int, *reasons: str, at: str = "far.test") -> Message:
+def message(queue: str, age: int, *reasons: str, at: str = "far.test") -> QueuedMessage:
     """Make a message to a recipient for each reason."""
     recipients = tuple(Recipient(f"bob@{at}", reason) for reason in reasons)
-    return Message(queue, "4Xk2", NOW - age, 900, "alice@chat.test", recipients)
+    return QueuedMessage(queue, "4Xk2", NOW - age, 900, "alice@chat.test", recipients)
 
 
-def judged(*messages: Message, complete: bool = True) -> Check:
+def judged(*messages: QueuedMessage, complete: bool = True) -> Check:
     """Judge the queue of chat.test."""
     return judge(list(messages), "chat.test", NOW, complete=complete)
 

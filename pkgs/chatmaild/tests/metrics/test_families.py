@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chatmaild.accounts.login import Refusal
 from chatmaild.admission import Pressure
-from chatmaild.book.invites import Refused
+from chatmaild.book.invites import InviteRefusal
 from chatmaild.filter import replies
 from chatmaild.filter.policy import Kind, Role
 from chatmaild.metrics import families
@@ -174,7 +174,7 @@ COUNTED = sorted(
             if isinstance(reply, replies.Reply)
         ),
         *(("logins_refused", refusal.value) for refusal in Refusal),
-        *(("registrations_refused", "new", refused.value) for refused in Refused),
+        *(("registrations_refused", "new", refused.value) for refused in InviteRefusal),
         *(("registrations_refused", "login", pressure.value) for pressure in Pressure),
     }
 )

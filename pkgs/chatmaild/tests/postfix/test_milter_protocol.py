@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatmaild.postfix import milter_protocol
-from chatmaild.postfix.milter_protocol import ProtocolError, Reader
+from chatmaild.postfix.milter_protocol import MilterProtocolError, Reader
 
 PACKETS = st.lists(st.tuples(st.binary(min_size=1, max_size=1), st.binary(max_size=40)), max_size=8)
 
@@ -41,7 +41,7 @@ def test_the_largest_packet_may_arrive_octet_by_octet() -> None:
 )
 def test_an_impossible_length_is_an_error_at_once(length: int) -> None:
     """The filter never waits for, or stores, more than Postfix can send."""
-    with pytest.raises(ProtocolError, match=f"a packet of {length} octets"):
+    with pytest.raises(MilterProtocolError, match=f"a packet of {length} octets"):
         list(Reader().feed(length.to_bytes(4)))
 
 
@@ -59,13 +59,13 @@ def test_asks_postfix_for_what_it_needs_and_no_more() -> None:
 )
 def test_does_not_run_without_all_features(version: int, actions: int, options: int) -> None:
     """The filter cannot work with a mail server that does not let it delete fields."""
-    with pytest.raises(ProtocolError, match="is not enough"):
+    with pytest.raises(MilterProtocolError, match="is not enough"):
         milter_protocol.negotiated(struct.pack("!III", version, actions, options))
 
 
 def test_an_offer_has_three_numbers() -> None:
     """Otherwise the error names what is missing."""
-    with pytest.raises(ProtocolError, match="too short"):
+    with pytest.raises(MilterProtocolError, match="too short"):
         milter_protocol.negotiated(b"\0\0\0\6")
 
 
@@ -85,7 +85,7 @@ def test_reads_macros(data: bytes, said: dict[bytes, bytes]) -> None:
 @pytest.mark.parametrize("data", [b"x", b"x\0", b"x\0y", b"x\0y\0z\0"])
 def test_an_incomplete_macro_is_an_error_without_its_text(data: bytes) -> None:
     """The macro could be a user's login."""
-    with pytest.raises(ProtocolError) as refused:
+    with pytest.raises(MilterProtocolError) as refused:
         milter_protocol.macros(data)
 
     assert not {"x", "y", "z"} & set(str(refused.value).replace("macro", "").split())
@@ -109,7 +109,7 @@ def test_reads_the_clients_address(data: bytes, client: tuple[str, int] | None) 
 @pytest.mark.parametrize("data", [b"", b"name", b"name\0", b"name\x004\0\x19192.0.2.9"])
 def test_a_client_without_an_address_is_an_error(data: bytes) -> None:
     """The address decides about mail from relays without a domain."""
-    with pytest.raises(ProtocolError):
+    with pytest.raises(MilterProtocolError):
         milter_protocol.client(data)
 
 

@@ -9,7 +9,7 @@ import pytest
 from chatmaild.postfix import queue
 from chatmaild.postfix.queue import (
     Listing,
-    Message,
+    QueuedMessage,
     QueueError,
     Recipient,
     parse,
@@ -41,7 +41,7 @@ def printing(directory: Path, content: bytes, after: str = "") -> Path:
 
 def test_reads_what_postfix_prints() -> None:
     """Each recipient has its own reason, if there was an attempt."""
-    assert parse(LINE) == Message(
+    assert parse(LINE) == QueuedMessage(
         "deferred",
         "4dLh7g1Qtmz5vLl",
         1763800000,

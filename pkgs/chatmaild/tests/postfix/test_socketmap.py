@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chatmaild.postfix import socketmap
-from chatmaild.postfix.socketmap import ProtocolError
+from chatmaild.postfix.socketmap import SocketmapError
 
 
 def read(sent: bytes) -> tuple[str, str]:
@@ -42,7 +42,7 @@ def test_reads_map_and_key() -> None:
 )
 def test_refuses_anything_else(sent: bytes) -> None:
     """The connection of a client with another protocol is closed without an answer."""
-    with pytest.raises(ProtocolError):
+    with pytest.raises(SocketmapError):
         read(sent)
 
 

@@ -11,7 +11,7 @@ from chatmaild.book.thread import BookThread
 from chatmaild.book.tokens import Tokens
 from chatmaild.push.arrival_log import ArrivalLog
 from chatmaild.push.notifier import CONNECTIONS, Arrivals, Notifier, pause
-from chatmaild.push.proxy import Outcome
+from chatmaild.push.proxy import PushOutcome
 from chatmaild.service.counters import Counters
 from counting import counted
 
@@ -27,13 +27,13 @@ class FakeProxy:
     def __init__(self) -> None:
         """Start as a working proxy."""
         self.taken: list[str] = []
-        self.outcome = Outcome.DONE
+        self.outcome = PushOutcome.DONE
         self.open = asyncio.Event()
         self.open.set()
         self.under_way = 0
         self.most_under_way = 0
 
-    async def post(self, token: str) -> tuple[Outcome, str]:
+    async def post(self, token: str) -> tuple[PushOutcome, str]:
         """Accept a token."""
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
@@ -158,7 +158,7 @@ def test_a_failed_notification_is_retried_with_growing_pauses(book: Book) -> Non
     """Retries after 1, 8, 64, 512 s and then hourly, for five hours, do not overload a proxy."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, clock: Clock) -> None:
-        proxy.outcome = Outcome.FAILED
+        proxy.outcome = PushOutcome.FAILED
         start = clock.now
         notifier.notify(ALICE)
         tried: list[int] = []
@@ -185,10 +185,10 @@ def test_a_new_message_does_not_wait_for_a_retry(book: Book) -> None:
     """The proxy may work again long before the next retry, which is then no longer needed."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
-        proxy.outcome = Outcome.FAILED
+        proxy.outcome = PushOutcome.FAILED
         notifier.notify(ALICE)
         await until(lambda: waiting(book) == 1)
-        proxy.outcome = Outcome.DONE
+        proxy.outcome = PushOutcome.DONE
         notifier.notify(ALICE)
         await until(lambda: waiting(book) == 0)
         assert proxy.taken == ["alices-phone"] * 2
@@ -281,7 +281,7 @@ def test_an_invalid_token_is_deleted(book: Book) -> None:
     """Status 410 means that the app was removed or has a new token."""
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
-        proxy.outcome = Outcome.TOKEN_DEAD
+        proxy.outcome = PushOutcome.TOKEN_DEAD
         notifier.notify(ALICE)
         await until(lambda: not Tokens(book).of(ALICE, TODAY))
 
@@ -344,11 +344,11 @@ def test_the_log_contains_no_token(book: Book, caplog: pytest.LogCaptureFixture)
 
     async def scene(notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
         caplog.set_level("INFO")
-        proxy.outcome = Outcome.FAILED
+        proxy.outcome = PushOutcome.FAILED
         for count in (1, 2):
             notifier.notify(ALICE)
             await until(lambda: len(proxy.taken) == count)  # noqa: B023 - awaited at once
-        proxy.outcome = Outcome.DONE
+        proxy.outcome = PushOutcome.DONE
         notifier.notify(ALICE)
         await until(lambda: len(proxy.taken) == 3)
 

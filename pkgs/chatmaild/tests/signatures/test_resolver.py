@@ -14,7 +14,7 @@ import dns.rrset
 import pytest
 
 from chatmaild.signatures.resolver import lookup_txt
-from chatmaild.signatures.verifying import DnsUnavailableError
+from chatmaild.signatures.verifying import KeyUnavailableError
 
 NAME = "sel._domainkey.other.example."
 Answer = Callable[[dns.message.Message], None]
@@ -92,20 +92,20 @@ def test_a_server_failure_is_no_answer(serve: Callable[[Answer], None]) -> None:
     """SERVFAIL passes; the mail must wait for it."""
     serve(lambda response: response.set_rcode(dns.rcode.SERVFAIL))
 
-    with pytest.raises(DnsUnavailableError):
+    with pytest.raises(KeyUnavailableError):
         lookup_txt(NAME, 5)
 
 
 @pytest.mark.usefixtures("serve")
 def test_silence_is_no_answer() -> None:
     """Nobody answers, and the time given is kept."""
-    with pytest.raises(DnsUnavailableError):
+    with pytest.raises(KeyUnavailableError):
         lookup_txt(NAME, 0.2)
 
 
 def test_no_time_left_is_no_answer() -> None:
     """The look-ups before may have used it up."""
-    with pytest.raises(DnsUnavailableError):
+    with pytest.raises(KeyUnavailableError):
         lookup_txt(NAME, 0)
 
 

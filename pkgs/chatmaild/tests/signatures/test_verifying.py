@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from chatmaild.signatures import canonicalization, records, verifying
 from chatmaild.signatures.tags import UnusableError
-from chatmaild.signatures.verifying import DnsUnavailableError, Outcome, verify
+from chatmaild.signatures.verifying import KeyUnavailableError, Outcome, verify
 from mails import BOB, Header, encrypted, split
 
 DOMAIN = "other.example"
@@ -384,7 +384,7 @@ def test_a_silent_dns_is_not_a_wrong_signature(position: int) -> None:
 
     def lookup(name: str, seconds: float) -> list[bytes]:
         if name == KEY_NAME:
-            raise DnsUnavailableError
+            raise KeyUnavailableError
         return [RECORD]
 
     headers = fields + good[1:]
@@ -399,7 +399,7 @@ def test_a_good_signature_needs_no_answer_for_the_others() -> None:
 
     def lookup(name: str, seconds: float) -> list[bytes]:
         if name != KEY_NAME:
-            raise DnsUnavailableError
+            raise KeyUnavailableError
         return [RECORD]
 
     headers = [dead[0], *good]
@@ -414,7 +414,7 @@ def test_all_lookups_share_one_budget() -> None:
 
     def lookup(name: str, seconds: float) -> list[bytes]:
         given_seconds.append(seconds)
-        raise DnsUnavailableError
+        raise KeyUnavailableError
 
     headers, body = sign()
     dead = [sign(selector=b"s%d" % n)[0][0] for n in range(4)]
@@ -429,7 +429,7 @@ def test_a_name_is_looked_up_once() -> None:
 
     def lookup(name: str, _seconds: float) -> list[bytes]:
         asked.append(name)
-        raise DnsUnavailableError
+        raise KeyUnavailableError
 
     headers, body = sign()
     verify([headers[0]] * 8 + headers[1:], body, DOMAIN, lookup, now=NOW, clock=time.monotonic)

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from chatmaild.accounts import gauges
 from chatmaild.accounts.echo_account import EchoAccount
 from chatmaild.accounts.grant import Grant
-from chatmaild.accounts.keeper import Keeper
-from chatmaild.accounts.metadata import Metadata, NoTokens, server_entries
+from chatmaild.accounts.lifecycle import AccountLifecycle
+from chatmaild.accounts.metadata import MetadataHandler, NoTokens, server_entries
 from chatmaild.accounts.registration import RegistrationGate
-from chatmaild.accounts.requests import MAX_BODY_BYTES, Control, Registrar
+from chatmaild.accounts.requests import MAX_BODY_BYTES, ControlRequests, RegistrarRequests
 from chatmaild.book.accounts import Book, BookError
 from chatmaild.book.thread import BookThread
 from chatmaild.config import Config
@@ -45,12 +45,12 @@ async def _serve(config: Config) -> None:
         hashing = service.entering(ThreadPoolExecutor(HASHING_THREADS, "hash"))
         mailboxes = Mailboxes(paths.mailboxes)
         dovecot = Dovecot(paths.doveadm_socket)
-        keeper = service.closing(Keeper(thread, dovecot, mailboxes, config, counters))
-        await keeper.tell_exceptions()
+        lifecycle = service.closing(AccountLifecycle(thread, dovecot, mailboxes, config, counters))
+        await lifecycle.tell_exceptions()
         gate = RegistrationGate(config)
-        grant = Grant(config, thread, hashing, gate, keeper.prepare, counters)
-        registrar = Registrar(config, thread, gate, grant, keeper, counters)
-        metadata = Metadata(
+        grant = Grant(config, thread, hashing, gate, lifecycle.prepare, counters)
+        registrar = RegistrarRequests(config, thread, gate, grant, lifecycle, counters)
+        metadata = MetadataHandler(
             server_entries(config),
             thread if config.push.enable else NoTokens(),
             on_login=_on_login(thread, counters),
@@ -60,11 +60,11 @@ async def _serve(config: Config) -> None:
         for name, path, routes in (
             ("grant", paths.grant_socket, grant.routes),
             ("registrar", paths.registrar_socket, registrar.routes),
-            ("control", paths.control_socket, Control(thread, keeper).routes),
+            ("control", paths.control_socket, ControlRequests(thread, lifecycle).routes),
         ):
             await http_server.serve(service, name, path, routes, MAX_BODY_BYTES)
         if config.echo:
-            echo = EchoAccount(config.domain, thread, hashing, keeper, counters)
+            echo = EchoAccount(config.domain, thread, hashing, lifecycle, counters)
             await http_server.serve(
                 service, "echo", config.echo.socket, echo.routes, MAX_BODY_BYTES
             )

@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 
 from aiohttp import web
 
-from chatmaild.accounts.keeper import Keeper
+from chatmaild.accounts.lifecycle import AccountLifecycle
 from chatmaild.accounts.login import ECHO_NAME
 from chatmaild.accounts.requests import LATER, BadRequestError, Fields, routes, text_of
 from chatmaild.book.thread import BookThread
@@ -37,14 +37,14 @@ class EchoAccount:
         domain: str,
         book: BookThread,
         hashing: Executor,
-        keeper: Keeper,
+        lifecycle: AccountLifecycle,
         counters: Counters,
     ) -> None:
         """Hash and compare on `hashing`."""
         self._address = f"{ECHO_NAME}@{domain}"
         self._book = book
         self._hashing = hashing
-        self._keeper = keeper
+        self._lifecycle = lifecycle
         self._counters = counters
         self.routes = routes({"/account": self._account})
 
@@ -61,12 +61,12 @@ class EchoAccount:
                 account, created = await self._book.create(
                     self._address,
                     hashed,
-                    prepare=lambda: self._keeper.prepare(self._address),
+                    prepare=lambda: self._lifecycle.prepare(self._address),
                     own=True,
                 )
                 if created:
                     # The bot would not answer such mail, and core would leave it on the server.
-                    await self._keeper.choose_cleartext(self._address, allowed=False)
+                    await self._lifecycle.choose_cleartext(self._address, allowed=False)
             except OSError:
                 return http_server.json_response({"reason": LATER}, 503)
         if account.blocked:

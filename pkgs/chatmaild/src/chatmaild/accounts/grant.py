@@ -40,11 +40,11 @@ OF_ACCOUNTS = frozenset({Refusal.WRONG_PASSWORD, Refusal.BLOCKED})
 NOBODYS_PASSWORD = passwords.hash_password(b"nobody's")
 
 
-class Unavailable(Exception):  # noqa: N818 - a state of the host, not a fault
+class UnavailableError(Exception):
     """No decision is possible right now; the client should try again later."""
 
 
-class Accounts(Protocol):
+class AccountStore(Protocol):
     """The account book for the event loop; both methods raise BookError."""
 
     async def find(self, address: str) -> Account | None:
@@ -62,7 +62,7 @@ class Grant:
     def __init__(
         self,
         config: Config,
-        accounts: Accounts,
+        accounts: AccountStore,
         hashing: Executor,
         gate: RegistrationGate,
         prepare: Callable[[str], None],
@@ -82,11 +82,11 @@ class Grant:
         Accept a login (None), creating the account if necessary, or return the reason to refuse it.
 
         Raises:
-            Unavailable: the book cannot be used, or the host is too busy for a new account.
+            UnavailableError: the book cannot be used, or the host is too busy for a new account.
 
         """
         if self._waiting >= MAX_WAITING:
-            raise Unavailable("too many logins are waiting")
+            raise UnavailableError("too many logins are waiting")
         self._waiting += 1
         try:
             account = await self._accounts.find(address)
@@ -95,7 +95,7 @@ class Grant:
             return await self._create(address, password)
         except BookError as error:
             log.error("%s", error)  # noqa: TRY400 - the message is complete
-            raise Unavailable("the account book cannot be used") from None
+            raise UnavailableError("the account book cannot be used") from None
         finally:
             self._waiting -= 1
 
@@ -107,7 +107,7 @@ class Grant:
             return Refusal.REGISTRATION_CLOSED
         if shortage := self._gate.shortage():
             self._counters.add("registrations_refused", "login", shortage)
-            raise Unavailable(f"no new accounts at the moment: {shortage}")
+            raise UnavailableError(f"no new accounts at the moment: {shortage}")
         loop = asyncio.get_running_loop()
         hashed = await loop.run_in_executor(self._hashing, passwords.hash_password, password)
         try:
@@ -121,7 +121,7 @@ class Grant:
             return Refusal(str(error))
         except OSError as error:
             log.error("an old mailbox cannot be moved away: %s", error.strerror)  # noqa: TRY400
-            raise Unavailable("the mailbox cannot be created") from None
+            raise UnavailableError("the mailbox cannot be created") from None
         if not created:
             # A simultaneous first login created the account, perhaps with another password.
             return await self._compare(account, password)
@@ -136,11 +136,11 @@ class Grant:
         The check takes the same time for addresses without an account.
 
         Raises:
-            Unavailable: the book cannot be used, or too many requests are waiting.
+            UnavailableError: the book cannot be used, or too many requests are waiting.
 
         """
         if self._waiting >= MAX_WAITING:
-            raise Unavailable("too many logins are waiting")
+            raise UnavailableError("too many logins are waiting")
         self._waiting += 1
         try:
             account = await self._accounts.find(address)
@@ -149,7 +149,7 @@ class Grant:
             equal = await loop.run_in_executor(self._hashing, passwords.verify, password, stored)
         except BookError as error:
             log.error("%s", error)  # noqa: TRY400 - the message is complete
-            raise Unavailable("the account book cannot be used") from None
+            raise UnavailableError("the account book cannot be used") from None
         finally:
             self._waiting -= 1
         return equal and account is not None
@@ -181,7 +181,7 @@ class Grant:
         address, password = credentials
         try:
             refusal = await self.decide(address, password)
-        except Unavailable as error:
+        except UnavailableError as error:
             self._counters.add("logins_unavailable")
             return http_server.text_response(str(error), 503)
         return self._verdict(address, refusal)

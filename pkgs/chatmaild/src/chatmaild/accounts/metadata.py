@@ -19,7 +19,7 @@ from chatmaild.accounts.app_versions import AppVersions
 from chatmaild.book.accounts import BookError
 from chatmaild.config import Config
 from chatmaild.dovecot.dict_protocol import Change, Increment, Set, Timestamp, Unset
-from chatmaild.dovecot.dict_server import Refused
+from chatmaild.dovecot.dict_server import DictRefusedError
 from chatmaild.service.ratelimit import RateLimit
 
 # Returns the current value of a server entry for a user, or None for NIL.
@@ -50,7 +50,7 @@ class Key(enum.Enum):
     UNKNOWN = enum.auto()
 
 
-class Tokens(Protocol):
+class TokenStore(Protocol):
     """The storage of device tokens; every method may raise BookError."""
 
     def add(self, address: str, token: str) -> Awaitable[bool]:
@@ -112,13 +112,13 @@ def server_entries(config: Config, clock: Callable[[], float] = time.time) -> di
     return entries
 
 
-class Metadata:
+class MetadataHandler:
     """The handler of the dict server."""
 
     def __init__(
         self,
         entries: Mapping[str, Entry],
-        tokens: Tokens,
+        tokens: TokenStore,
         on_login: Callable[[str], None],
         on_presence: Callable[[str], None],
         on_new_mail: Callable[[str, str], None],
@@ -149,7 +149,7 @@ class Metadata:
             try:
                 return " ".join(await self._tokens.list(user)) or None
             except BookError:
-                raise Refused("the account book cannot be read") from None
+                raise DictRefusedError("the account book cannot be read") from None
         return None
 
     async def iterate(self, _path: str, _user: str) -> Sequence[tuple[str, str]]:
@@ -166,7 +166,7 @@ class Metadata:
         try:
             for change in changes:
                 self._check(user, change)
-        except Refused:
+        except DictRefusedError:
             # Dovecot logs each refusal. A client that causes many is answered with success.
             if self._refusals.wait("", time.monotonic()):
                 return
@@ -175,7 +175,7 @@ class Metadata:
             for change in changes:
                 await self._apply(user, change)
         except BookError:
-            raise Refused("the account book cannot be written") from None
+            raise DictRefusedError("the account book cannot be written") from None
 
     def _check(self, user: str, change: Change) -> None:
         if isinstance(change, Timestamp):
@@ -184,15 +184,15 @@ class Metadata:
         if kind is Key.COMMENT and isinstance(change, Unset):
             return
         if kind in {Key.UNKNOWN, Key.COMMENT, Key.SERVER_ENTRY} or isinstance(change, Increment):
-            raise Refused("this entry cannot be set")
+            raise DictRefusedError("this entry cannot be set")
         if kind is Key.LAST_LOGIN and name != user:
-            raise Refused("a login is recorded for its own user only")
+            raise DictRefusedError("a login is recorded for its own user only")
         if (
             kind is Key.DEVICE_TOKEN
             and isinstance(change, Set)
             and not _TOKEN.fullmatch(change.value)
         ):
-            raise Refused(
+            raise DictRefusedError(
                 "a device token must have 1 to 4096 printable ASCII characters without space,"
                 ' `"` or `\\`'
             )
@@ -205,7 +205,7 @@ class Metadata:
             if isinstance(change, Unset):
                 await self._tokens.remove(user)
             elif not await self._tokens.add(user, change.value):
-                raise Refused("there is no such account")
+                raise DictRefusedError("there is no such account")
         elif isinstance(change, Set) and kind is Key.NEW_MAIL:
             self._on_new_mail(user, change.value)
         elif isinstance(change, Set):

@@ -28,11 +28,11 @@ from typing import Any
 from aiohttp import web
 
 from chatmaild.accounts import login
-from chatmaild.accounts.grant import Grant, Unavailable
-from chatmaild.accounts.keeper import Keeper
+from chatmaild.accounts.grant import Grant, UnavailableError
+from chatmaild.accounts.lifecycle import AccountLifecycle
 from chatmaild.accounts.registration import RegistrationGate
 from chatmaild.book.accounts import BookError
-from chatmaild.book.invites import Refused
+from chatmaild.book.invites import InviteRefusal
 from chatmaild.book.thread import BookThread
 from chatmaild.config import Config
 from chatmaild.dovecot.doveadm import DovecotError
@@ -53,12 +53,12 @@ BUSY = "This server is too busy to create new addresses. Please try again later.
 NO_OWNER = "The address or the password is wrong."
 LATER = "This server cannot do that right now. Please try again later."
 INVITES = {
-    Refused.MISSING: "This server gives new addresses by invitation only. Please ask somebody who"
-    " uses it for an invite.",
-    Refused.UNKNOWN: "This invite is not valid. Please check that the link is complete, or ask for"
-    " a new one.",
-    Refused.EXPIRED: "This invite has expired. Please ask for a new one.",
-    Refused.USED_UP: "This invite has been used up. Please ask for a new one.",
+    InviteRefusal.MISSING: "This server gives new addresses by invitation only."
+    " Please ask somebody who uses it for an invite.",
+    InviteRefusal.UNKNOWN: "This invite is not valid."
+    " Please check that the link is complete, or ask for a new one.",
+    InviteRefusal.EXPIRED: "This invite has expired. Please ask for a new one.",
+    InviteRefusal.USED_UP: "This invite has been used up. Please ask for a new one.",
 }
 
 type Fields = Mapping[str, Any]
@@ -84,7 +84,7 @@ async def _act(action: Action, request: web.Request) -> web.Response:
         return _reason(LATER, 503)
 
 
-class Registrar:
+class RegistrarRequests:
     """The requests of chatmail-web."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Registrar:
         book: BookThread,
         gate: RegistrationGate,
         grant: Grant,
-        keeper: Keeper,
+        lifecycle: AccountLifecycle,
         counters: Counters,
     ) -> None:
         """Apply the same rules as for a first login."""
@@ -101,7 +101,7 @@ class Registrar:
         self._book = book
         self._gate = gate
         self._grant = grant
-        self._keeper = keeper
+        self._lifecycle = lifecycle
         self._counters = counters
         self.routes = routes({"/new": self._new, "/delete": self._delete})
 
@@ -114,7 +114,9 @@ class Registrar:
         if shortage := self._gate.shortage():
             return self._refuse(shortage, BUSY, 503)
         if self._gate.invited_only:
-            refused = await self._book.hand_out(invite, address) if invite else Refused.MISSING
+            refused = (
+                await self._book.hand_out(invite, address) if invite else InviteRefusal.MISSING
+            )
             if refused:
                 return self._refuse(refused.value, INVITES[refused], 403)
         self._counters.add("addresses_handed_out")
@@ -128,10 +130,10 @@ class Registrar:
         address, password = text_of(fields, "address").lower(), text_of(fields, "password")
         try:
             owner = await self._grant.is_owner(address, password.encode("utf-8", "replace"))
-            if not owner or not await self._keeper.delete(address):
+            if not owner or not await self._lifecycle.delete(address):
                 self._counters.add("deletions_refused")
                 return _reason(NO_OWNER, 401)
-        except Unavailable:
+        except UnavailableError:
             return _reason(LATER, 503)
         except DovecotError as error:
             # The account is deleted. The operator must learn about the open connections.
@@ -139,18 +141,18 @@ class Registrar:
         return web.Response(status=204)
 
 
-class Control:
+class ControlRequests:
     """The requests of the operator's command."""
 
-    def __init__(self, book: BookThread, keeper: Keeper) -> None:
-        """Serve requests with this book and keeper."""
+    def __init__(self, book: BookThread, lifecycle: AccountLifecycle) -> None:
+        """Serve requests with this book and lifecycle."""
         self._book = book
-        self._keeper = keeper
+        self._lifecycle = lifecycle
         self.routes = routes(
             {
-                "/accounts/block": _on_account(keeper.block),
-                "/accounts/unblock": _on_account(keeper.unblock),
-                "/accounts/delete": _on_account(keeper.delete),
+                "/accounts/block": _on_account(lifecycle.block),
+                "/accounts/unblock": _on_account(lifecycle.unblock),
+                "/accounts/delete": _on_account(lifecycle.delete),
                 "/accounts/expire": self._expire,
                 "/accounts/cleartext": self._cleartext,
                 "/invites/add": self._add,
@@ -174,7 +176,7 @@ class Control:
         address, day = text_of(fields, "address"), _number(fields, "before_day", MAX_DAY)
         try:
             return http_server.json_response(
-                {"deleted": await self._keeper.delete(address, idle_before=day)}
+                {"deleted": await self._lifecycle.delete(address, idle_before=day)}
             )
         except DovecotError as error:
             return http_server.json_response({"deleted": True, "warning": str(error)})
@@ -184,7 +186,7 @@ class Control:
         if allowed not in (True, False, None):
             raise BadRequestError("`allowed` must be true, false or null.")
         try:
-            if not await self._keeper.choose_cleartext(address, allowed=allowed):
+            if not await self._lifecycle.choose_cleartext(address, allowed=allowed):
                 return _reason(f"there is no account {address}", 404)
         except OSError as error:
             log.error("the filter's flag cannot be written: %s", error.strerror)  # noqa: TRY400

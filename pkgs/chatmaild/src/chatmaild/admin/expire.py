@@ -10,7 +10,7 @@ from chatmaild.config import Config
 from chatmaild.text import human_size
 
 if TYPE_CHECKING:
-    from chatmaild.expiry.night import Report
+    from chatmaild.expiry.run import Report
     from chatmaild.expiry.sweep import Amount
 
 HELP = "delete expired mail and idle accounts now, or list them"
@@ -29,10 +29,10 @@ def run(config: Config, options: argparse.Namespace) -> int:
     if not options.dry_run:
         return _start()
     from chatmaild.book.accounts import BookError
-    from chatmaild.expiry.runner import ExpiryError, night
+    from chatmaild.expiry.runner import ExpiryError, expire
 
     try:
-        print("\n".join(lines(night(config, time.time(), rehearsal=True))))
+        print("\n".join(lines(expire(config, time.time(), rehearsal=True))))
     except (BookError, ExpiryError) as error:
         raise CommandError(str(error)) from None
     return 0

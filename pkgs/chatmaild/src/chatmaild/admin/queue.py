@@ -15,7 +15,7 @@ from chatmaild.config import Config
 from chatmaild.text import human_age, human_size
 
 if TYPE_CHECKING:
-    from chatmaild.postfix.queue import Message
+    from chatmaild.postfix.queue import QueuedMessage
 
 HELP = "show waiting mail by destination; retry, hold, release, drop or bounce it"
 LISTING_SECONDS = 60.0
@@ -88,7 +88,7 @@ def run(_config: Config, options: argparse.Namespace) -> int:
         raise CommandError(str(error)) from None
 
 
-def destinations(messages: Iterable["Message"], tries: dict[str, int]) -> list[Destination]:
+def destinations(messages: Iterable["QueuedMessage"], tries: dict[str, int]) -> list[Destination]:
     """Group messages by the domains they wait for, the one with most of them first."""
     from chatmaild.postfix.queue import without_addresses
 
@@ -113,11 +113,11 @@ def _domain(address: str) -> str:
     return address.rpartition("@")[2].lower()
 
 
-def _domains(message: "Message") -> set[str]:
+def _domains(message: "QueuedMessage") -> set[str]:
     return {_domain(recipient.address) for recipient in message.recipients}
 
 
-def _list(messages: list["Message"], tries: dict[str, int], *, as_json: bool) -> None:
+def _list(messages: list["QueuedMessage"], tries: dict[str, int], *, as_json: bool) -> None:
     now = int(time.time())
     found = destinations(messages, tries)
     if as_json:
@@ -155,7 +155,7 @@ def _described(one: Destination, now: int) -> dict[str, Any]:
     }
 
 
-def _chosen(messages: list["Message"], what: str) -> list["Message"]:
+def _chosen(messages: list["QueuedMessage"], what: str) -> list["QueuedMessage"]:
     """Return the messages with this ID, or for this domain or address."""
     wanted = what.lower()
     return [
@@ -168,7 +168,7 @@ def _chosen(messages: list["Message"], what: str) -> list["Message"]:
 
 
 def _show(
-    messages: list["Message"], tries: dict[str, int], what: list[str], *, as_json: bool
+    messages: list["QueuedMessage"], tries: dict[str, int], what: list[str], *, as_json: bool
 ) -> int:
     now = int(time.time())
     failed = 0
@@ -191,7 +191,7 @@ def _show(
     return failed
 
 
-def _full(message: "Message", again: int | None, now: int) -> dict[str, Any]:
+def _full(message: "QueuedMessage", again: int | None, now: int) -> dict[str, Any]:
     return {
         "id": message.id,
         "queue": message.queue,
@@ -205,7 +205,7 @@ def _full(message: "Message", again: int | None, now: int) -> dict[str, Any]:
     }
 
 
-def _change(action: str, messages: list["Message"], what: list[str]) -> int:
+def _change(action: str, messages: list["QueuedMessage"], what: list[str]) -> int:
     from chatmaild.postfix import queue_control
 
     failed = 0
@@ -228,14 +228,14 @@ def _change(action: str, messages: list["Message"], what: list[str]) -> int:
     return failed
 
 
-def _report_none(what: str, chosen: list["Message"]) -> int:
+def _report_none(what: str, chosen: list["QueuedMessage"]) -> int:
     if chosen:
         return 0
     print(f"chatmail queue: no mail waits for {what}", file=sys.stderr)
     return 1
 
 
-def _alone(what: str, chosen: list["Message"]) -> list["Message"]:
+def _alone(what: str, chosen: list["QueuedMessage"]) -> list["QueuedMessage"]:
     """Leave out messages that wait for others too, unless they were named by ID."""
     alone = [
         message

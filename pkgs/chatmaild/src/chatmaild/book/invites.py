@@ -21,7 +21,7 @@ NAME_SECONDS = 24 * 3600
 SPARE_NAMES = 100
 
 
-class Refused(enum.Enum):
+class InviteRefusal(enum.Enum):
     """The reason why an invite is not valid; the value is a word for counters."""
 
     MISSING = "invite-missing"
@@ -76,19 +76,19 @@ class Invites:
         with self._book.writing() as connection:
             return connection.execute("DELETE FROM invites WHERE id = ?", (identity,)).rowcount == 1
 
-    def hand_out(self, token: str, address: str, today: int, now: int) -> Refused | None:
+    def hand_out(self, token: str, address: str, today: int, now: int) -> InviteRefusal | None:
         """Reserve an address for this invite for a day, or return why that is refused."""
         with self._book.writing() as connection:
             row = connection.execute(
                 "SELECT id, uses - used, last_day FROM invites WHERE token = ?", (token,)
             ).fetchone()
             if row is None:
-                return Refused.UNKNOWN
+                return InviteRefusal.UNKNOWN
             identity, left, last_day = row
             if last_day is not None and today > last_day:
-                return Refused.EXPIRED
+                return InviteRefusal.EXPIRED
             if left <= 0:
-                return Refused.USED_UP
+                return InviteRefusal.USED_UP
             connection.execute("DELETE FROM handed_out WHERE until <= ?", (now,))
             connection.execute(
                 "DELETE FROM handed_out WHERE address IN (SELECT address FROM handed_out"

@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 from chatmaild.book.accounts import SECONDS_PER_DAY, Account, Book, BookError
 from chatmaild.book.cleartext import Cleartext
-from chatmaild.book.invites import Invite, Invites, Refused
+from chatmaild.book.invites import Invite, InviteRefusal, Invites
 from chatmaild.book.outbox import Outbox
 from chatmaild.book.tokens import Tokens
 
@@ -91,7 +91,7 @@ class BookThread:
         """See Invites.add."""
         return await self.run(self.invites.add, uses, days, comment, self._clock())
 
-    async def hand_out(self, token: str, address: str) -> Refused | None:
+    async def hand_out(self, token: str, address: str) -> InviteRefusal | None:
         """See Invites.hand_out."""
         now = int(time.time())
         return await self.run(self.invites.hand_out, token, address, self._clock(), now)

@@ -30,12 +30,12 @@ IDLE_SECONDS = 600.0
 ANSWER_SECONDS = 5.0
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not an error of this program
+class DictRefusedError(Exception):
     """The handler refuses the request; the message is one sentence, which Dovecot logs."""
 
 
 class Handler(Protocol):
-    """Implements the keys; each method may raise Refused."""
+    """Implements the keys; each method may raise DictRefusedError."""
 
     async def lookup(self, key: str, user: str) -> str | None:
         """Return the value of a key, or None if it has none."""
@@ -150,7 +150,7 @@ class DictServer:
         try:
             async with asyncio.timeout(self._answer_seconds):
                 value = await self._handler.lookup(key, user)
-        except (Refused, TimeoutError) as error:
+        except (DictRefusedError, TimeoutError) as error:
             return protocol.failed(str(error) or "no answer in time")
         return protocol.not_found() if value is None else protocol.found(value)
 
@@ -158,7 +158,7 @@ class DictServer:
         try:
             async with asyncio.timeout(self._answer_seconds):
                 pairs = await self._handler.iterate(path, user)
-        except (Refused, TimeoutError) as error:
+        except (DictRefusedError, TimeoutError) as error:
             return protocol.failed(str(error) or "no answer in time")
         return protocol.iteration(pairs[:max_rows] if max_rows else pairs)
 
@@ -168,7 +168,7 @@ class DictServer:
         try:
             async with asyncio.timeout(self._answer_seconds):
                 await self._handler.commit(transaction.user, transaction.changes)
-        except (Refused, TimeoutError) as error:
+        except (DictRefusedError, TimeoutError) as error:
             return protocol.commit_failed(number, str(error) or "no answer in time")
         return protocol.committed(number)
 

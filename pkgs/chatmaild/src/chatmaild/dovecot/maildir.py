@@ -21,7 +21,7 @@ _NAME = re.compile(
 )
 
 
-class Message(NamedTuple):
+class StoredMessage(NamedTuple):
     """
     One message file.
 
@@ -37,14 +37,14 @@ class Message(NamedTuple):
     changed: float | None
 
 
-def messages(maildir: str) -> Iterator[Message]:
+def messages(maildir: str) -> Iterator[StoredMessage]:
     """Yield the messages of all folders, in no particular order."""
     for folder in folders(maildir):
         for part in ("cur", "new"):
             yield from _files(f"{folder}/{part}")
 
 
-def leftovers(maildir: str) -> Iterator[Message]:
+def leftovers(maildir: str) -> Iterator[StoredMessage]:
     """Yield the files of unfinished deliveries in all folders."""
     for folder in folders(maildir):
         yield from _files(f"{folder}/tmp")  # noqa: S108 - a maildir's own
@@ -68,7 +68,7 @@ def remove(path: str) -> bool:
     return True
 
 
-def _files(directory: str) -> Iterator[Message]:
+def _files(directory: str) -> Iterator[StoredMessage]:
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         for entry in entries:
             name = entry.name
@@ -82,7 +82,7 @@ def _files(directory: str) -> Iterator[Message]:
                 continue
             size = int(parts[3])
             counted = size if parts[4] is None else int(parts[4])
-            yield Message(entry.path, size, counted, _stamp(parts), None)
+            yield StoredMessage(entry.path, size, counted, _stamp(parts), None)
 
 
 def _stamp(parts: re.Match[str]) -> float:
@@ -90,7 +90,7 @@ def _stamp(parts: re.Match[str]) -> float:
     return int(parts[1]) + int(parts[2] or 0) / 1e6
 
 
-def _looked_up(entry: os.DirEntry[str], parts: re.Match[str] | None) -> Message | None:
+def _looked_up(entry: os.DirEntry[str], parts: re.Match[str] | None) -> StoredMessage | None:
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
@@ -98,7 +98,7 @@ def _looked_up(entry: os.DirEntry[str], parts: re.Match[str] | None) -> Message 
     if not entry.is_file(follow_symlinks=False):
         return None
     stamp = None if parts is None else _stamp(parts)
-    return Message(entry.path, status.st_size, status.st_size, stamp, status.st_mtime)
+    return StoredMessage(entry.path, status.st_size, status.st_size, stamp, status.st_mtime)
 
 
 def changed(path: str) -> float | None:

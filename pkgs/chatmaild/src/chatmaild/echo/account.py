@@ -25,7 +25,7 @@ class Standing(Enum):
     UNKNOWN = "unknown"
 
 
-class OutError(Exception):
+class AccountRefusedError(Exception):
     """The relay refuses the bot; the message is the reason."""
 
 
@@ -46,7 +46,7 @@ def claim(socket: Path, word: str) -> Standing:
     Claim the account, which is created if necessary; return UNKNOWN if the relay does not answer.
 
     Raises:
-        OutError: the account is blocked, or belongs to another user.
+        AccountRefusedError: the account is blocked, or belongs to another user.
 
     """
     try:
@@ -56,5 +56,5 @@ def claim(socket: Path, word: str) -> Standing:
     if status == http.HTTPStatus.OK:
         return Standing.NEW if answer.get("created") else Standing.GOOD
     if status == http.HTTPStatus.FORBIDDEN:
-        raise OutError(str(answer.get("reason", "refused")))
+        raise AccountRefusedError(str(answer.get("reason", "refused")))
     return Standing.UNKNOWN

@@ -25,7 +25,7 @@ FORGET_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class Received:
     """A message as Delta Chat core shows it; `sender` is core's number of the contact."""
 
     sender: int
@@ -36,7 +36,7 @@ class Incoming:
     one_to_one: bool
 
 
-class Echo:
+class EchoPolicy:
     """Decides whether and what to answer."""
 
     def __init__(self, relay_per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +46,7 @@ class Echo:
         all_per_minute = max(1, min(ALL_PER_MINUTE, relay_per_minute // 2))
         self._all = RateLimit(60 / all_per_minute, all_per_minute)
 
-    def answer(self, message: Incoming) -> str | None:
+    def answer(self, message: Received) -> str | None:
         """Return the answer, or None for no answer."""
         if message.is_info or message.from_bot:
             return None

@@ -22,9 +22,9 @@ from deltachat_rpc_client import Account, DeltaChat, EventType, JsonRpcError, Me
 from chatmaild.accounts.login import ECHO_NAME
 from chatmaild.config import Config, ConfigError
 from chatmaild.config import Echo as EchoConfig
-from chatmaild.echo.account import OutError, claim, password
-from chatmaild.echo.bot import FORGET_SECONDS, Echo, Incoming, forget_old
-from chatmaild.echo.pace import Pace
+from chatmaild.echo.account import AccountRefusedError, claim, password
+from chatmaild.echo.backoff import Backoff
+from chatmaild.echo.bot import FORGET_SECONDS, EchoPolicy, Received, forget_old
 from chatmaild.echo.presence import Presence
 from chatmaild.service import daemon, systemd
 from chatmaild.service.counters import Counters
@@ -92,26 +92,26 @@ def _serve(config: Config, echo: EchoConfig, rpc: Rpc) -> None:
     known = word if _address(account) == address else None
     presence = Presence(account, echo, config.website.site, known)
     presence.look()
-    pace = Pace()
+    backoff = Backoff()
     systemd.notify("READY=1")
     log.info("ready")
-    bot = Echo(config.sending.per_minute)
+    bot = EchoPolicy(config.sending.per_minute)
     counters = Counters()
     events = rpc.get_queue(account.id)
     swept = time.monotonic()
     _answer_new(account, bot, counters)  # messages from before the start
     while True:
         with contextlib.suppress(Empty):
-            event = events.get(timeout=pace.left())
+            event = events.get(timeout=backoff.left())
             if event["kind"] == EventType.INCOMING_MSG:
                 _answer_new(account, bot, counters)
             elif event["kind"] == EventType.CONNECTIVITY_CHANGED and _is_cut_off(rpc, account):
-                pace.hurry()
-        if pace.left():
+                backoff.hurry()
+        if backoff.left():
             continue
         if rpc.process.poll() is not None:
             raise EchoError("Delta Chat core has ended")
-        pace.looked(changed=presence.look())
+        backoff.looked(changed=presence.look())
         if time.monotonic() - swept > FORGET_SECONDS:
             swept = time.monotonic()
             counters.add("forgotten_chats", count=forget_old(_chats(account), time.time()))
@@ -127,7 +127,7 @@ def _account(address: str, word: str, echo: EchoConfig, deltachat: DeltaChat) ->
         account.remove()  # of a login that failed
     try:
         claim(echo.socket, word)
-    except OutError as error:
+    except AccountRefusedError as error:
         raise EchoError(f"the relay refuses the bot: {error}") from None
     account = deltachat.add_account()
     _configure(account)
@@ -162,19 +162,19 @@ def _is_cut_off(rpc: Rpc, account: Account) -> bool:
     return int(rpc.get_connectivity(account.id)) < CONNECTING
 
 
-def _answer_new(account: Account, bot: Echo, counters: Counters) -> None:
+def _answer_new(account: Account, bot: EchoPolicy, counters: Counters) -> None:
     for message in account.get_next_messages():
         # Recorded before the answer: a message that crashes this program must not do so twice.
         account.set_config("last_msg_id", str(message.id))
         counters.add("messages", "answered" if _answer(account, bot, message) else "silent")
 
 
-def _answer(account: Account, bot: Echo, message: Message) -> bool:
+def _answer(account: Account, bot: EchoPolicy, message: Message) -> bool:
     seen = message.get_snapshot()
     chat = account.get_chat_by_id(seen.chat_id)
     about = chat.get_basic_snapshot()
     text = bot.answer(
-        Incoming(
+        Received(
             sender=seen.from_id,
             text=seen.text,
             encrypted=seen.show_padlock,

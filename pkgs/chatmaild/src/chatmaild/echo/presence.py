@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatmaild.config import Echo as EchoConfig
-from chatmaild.echo.account import OutError, Standing, claim
+from chatmaild.echo.account import AccountRefusedError, Standing, claim
 from chatmaild.service.files import write_whole
 from chatmaild.website.facts import CURRENT, ECHO_PICTURE
 
@@ -48,7 +48,7 @@ class Presence:
         """Query the state of the account and act on it; return whether it has changed."""
         try:
             standing = claim(self._echo.socket, self._word) if self._word else Standing.GOOD
-        except OutError as error:
+        except AccountRefusedError as error:
             if self._here is False:
                 return False
             log.warning("the relay refuses the bot: %s", error)

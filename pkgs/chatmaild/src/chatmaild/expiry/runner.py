@@ -14,8 +14,8 @@ from chatmaild.book import last_night
 from chatmaild.book.accounts import Book, BookError
 from chatmaild.config import Config
 from chatmaild.expiry import hold
-from chatmaild.expiry.night import Night, Report
 from chatmaild.expiry.policy import SECONDS_PER_DAY
+from chatmaild.expiry.run import ExpiryRun, Report
 from chatmaild.expiry.sweep import Amount
 from chatmaild.service import daemon, http_client
 
@@ -26,7 +26,7 @@ class ExpiryError(Exception):
     """The run failed or is incomplete; the message is one sentence for the operator."""
 
 
-def night(config: Config, now: float, *, rehearsal: bool = False) -> Report:
+def expire(config: Config, now: float, *, rehearsal: bool = False) -> Report:
     """
     Expire everything that is due at `now`, or in a rehearsal only report it.
 
@@ -42,7 +42,7 @@ def night(config: Config, now: float, *, rehearsal: bool = False) -> Report:
     try:
         if not rehearsal:
             hold.write(config.paths.expiry_hold, patience)
-        run = Night(config, book, now, held=held and not rehearsal, rehearsal=rehearsal)
+        run = ExpiryRun(config, book, now, held=held and not rehearsal, rehearsal=rehearsal)
         run.mailboxes()
         run.idle()
     except OSError as error:
@@ -95,7 +95,7 @@ def _record(report: Report, at: float, fault: str) -> last_night.Record:
 def _work(config: Config) -> None:
     report, fault = Report(), ""
     try:
-        report = night(config, time.time())
+        report = expire(config, time.time())
         log.info("%s", report.sentence())
         fault = report.failure
         if report.faults and not fault:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from chatmaild.config import Mailbox
 from chatmaild.dovecot import maildir
-from chatmaild.dovecot.maildir import Message
+from chatmaild.dovecot.maildir import StoredMessage
 from chatmaild.expiry import policy
 from chatmaild.expiry.policy import Limits, Verdict
 
@@ -115,13 +115,13 @@ class _Survey:
         self._now = now
         self.all = Amount()
 
-    def __iter__(self) -> Iterator[tuple[float, Message]]:
+    def __iter__(self) -> Iterator[tuple[float, StoredMessage]]:
         for message in maildir.messages(self._path):
             self.all.add(message.counted)
             yield _received(message, self._now) or 0.0, message
 
 
-def _received(message: Message, now: float) -> float | None:
+def _received(message: StoredMessage, now: float) -> float | None:
     time = policy.received(message.stamp, message.changed, now)
     if time is None and message.changed is None:
         return policy.received(message.stamp, maildir.changed(message.path), now)

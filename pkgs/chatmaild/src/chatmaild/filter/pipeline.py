@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
-from chatmaild.book.marks import Marks
+from chatmaild.book.address_flags import AddressFlags
 from chatmaild.config import Config
 from chatmaild.filter import headers as cleaning
 from chatmaild.filter import policy, replies
@@ -75,8 +75,8 @@ class Pipeline:
         self._domain = config.domain
         self._max_recipients = config.sending.max_recipients
         self._cleartext = config.incoming.cleartext
-        self._revoked = Marks(config.paths.revoked)
-        self._exceptions = Marks(config.paths.exceptions)
+        self._revoked = AddressFlags(config.paths.revoked)
+        self._exceptions = AddressFlags(config.paths.exceptions)
         self._domain = config.domain
         self._signer = signer
         # Strangers take no turn from the relay's own people.

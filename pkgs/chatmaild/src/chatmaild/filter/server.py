@@ -17,9 +17,9 @@ from typing import cast
 
 from chatmaild.filter.pipeline import Pipeline
 from chatmaild.filter.policy import Role
-from chatmaild.filter.session import Judging, Room, Session
+from chatmaild.filter.session import Judging, MemoryBudget, Session
 from chatmaild.postfix import milter_protocol
-from chatmaild.postfix.milter_protocol import ProtocolError, Reader
+from chatmaild.postfix.milter_protocol import MilterProtocolError, Reader
 from chatmaild.service import sockets
 
 RECEIVE_BYTES = 262_144
@@ -48,9 +48,9 @@ class Connection(asyncio.BufferedProtocol):
     # Each look at a socket ends before the next one begins, on the one thread of the event loop.
     _buffer = memoryview(bytearray(RECEIVE_BYTES))
 
-    def __init__(self, pipeline: Pipeline, rooms: Mapping[Role, Room]) -> None:
+    def __init__(self, pipeline: Pipeline, budgets: Mapping[Role, MemoryBudget]) -> None:
         """Start with nothing said."""
-        self._session = Session(pipeline, rooms)
+        self._session = Session(pipeline, budgets)
         self._reader = Reader()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -71,7 +71,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             for command, data in self._reader.feed(bytes(self._buffer[:count])):
                 self._take(command, data)
-        except ProtocolError as error:
+        except MilterProtocolError as error:
             log.error("not the milter protocol: %s", error)  # noqa: TRY400 - no fault of ours
             self._hang_up()
 
@@ -79,7 +79,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is None:
             return
         if self._judging:
-            raise ProtocolError("a command while the last one has no answer")
+            raise MilterProtocolError("a command while the last one has no answer")
         if command == milter_protocol.QUIT:
             self._transport.close()
             self._transport = None
@@ -147,7 +147,7 @@ async def serve(pipeline: Pipeline, listener: socket.socket) -> asyncio.Server:
     """Answer Postfix on a listening UNIX socket until the server returned is closed."""
     size = max(ROOM_BYTES, 4 * pipeline.max_size)
     # Strangers take no room from the relay's own people.
-    rooms = {role: Room(size) for role in Role}
+    budgets = {role: MemoryBudget(size) for role in Role}
     return await asyncio.get_running_loop().create_unix_server(
-        lambda: Connection(pipeline, rooms), sock=listener, backlog=sockets.BACKLOG
+        lambda: Connection(pipeline, budgets), sock=listener, backlog=sockets.BACKLOG
     )

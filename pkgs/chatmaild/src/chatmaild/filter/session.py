@@ -18,7 +18,7 @@ from chatmaild.filter.policy import Envelope, Refuse, Role
 from chatmaild.filter.replies import Reply
 from chatmaild.message.structure import Header
 from chatmaild.postfix import milter_protocol
-from chatmaild.postfix.milter_protocol import ProtocolError
+from chatmaild.postfix.milter_protocol import MilterProtocolError
 
 MAX_HEADERS = 1000
 MAX_HEADER_BYTES = 524_288
@@ -32,7 +32,7 @@ Judging = Callable[[], bytes]
 """Judges a message on whatever thread, and returns the packets that say how; never raises."""
 
 
-class Room:
+class MemoryBudget:
     """
     How much may be held at once of all messages of one kind, in octets; for one thread.
 
@@ -56,11 +56,11 @@ class Room:
 class Session:
     """One connection from Postfix, which may carry many messages one after the other."""
 
-    def __init__(self, pipeline: Pipeline, rooms: Mapping[Role, Room]) -> None:
+    def __init__(self, pipeline: Pipeline, budgets: Mapping[Role, MemoryBudget]) -> None:
         """Start without a client and without a message."""
         self._pipeline = pipeline
-        self._rooms = rooms
-        self._room = rooms[Role.LOCAL]
+        self._budgets = budgets
+        self._budget = budgets[Role.LOCAL]
         self._size = 0
         self._forget_client()
 
@@ -83,7 +83,7 @@ class Session:
         self._refusal: Reply | None = None
 
     def _drop_content(self) -> None:
-        self._room.left += self._size
+        self._budget.left += self._size
         self._size = 0
         self._headers: list[Header] = []
         self._body: list[bytes] = []
@@ -96,20 +96,20 @@ class Session:
         the mail off and leaves one log line without content.
 
         Raises:
-            ProtocolError: this connection is not with Postfix, or one of the two has a fault.
+            MilterProtocolError: this connection is not with Postfix, or one of the two has a fault.
 
         """
         take = self._COMMANDS.get(command)
         if take is None:
-            raise ProtocolError(f"command 0x{command:02x}")
+            raise MilterProtocolError(f"command 0x{command:02x}")
         try:
             return take(self, data)
-        except ProtocolError:
+        except MilterProtocolError:
             raise
         except Exception as error:  # noqa: BLE001 whatever it is, the mail must wait and not pass
             if command in (milter_protocol.CONNECT, milter_protocol.MACROS):
                 # MAIL would forget the fault, and what it is about decides who may pass.
-                raise ProtocolError(f"{_stumbled(error).reason} with the client") from None
+                raise MilterProtocolError(f"{_stumbled(error).reason} with the client") from None
             return self.stumble(error, command)
 
     def stumble(self, error: Exception, command: int) -> bytes:
@@ -153,7 +153,7 @@ class Session:
         self.forget()
         self._begun = True
         self._role = Role.of_daemon(self._daemon.decode("ascii", "replace"))
-        self._room = self._rooms[self._role]
+        self._budget = self._budgets[self._role]
         self._sender = _address(data)
         self._login = login
         if self._role in (Role.INTERNAL, Role.LOCAL) and self._over_smtp:
@@ -201,13 +201,13 @@ class Session:
     def _need_mail(self) -> None:
         """Of a message that has not begun nobody knows from whom it is."""
         if not self._begun:
-            raise ProtocolError("a message without its beginning")
+            raise MilterProtocolError("a message without its beginning")
 
     def _hold(self, size: int) -> bool:
         """Whether that much more of the message is to be held."""
         if self._refusal:
             return False
-        if not self._room.take(size, self._size):
+        if not self._budget.take(size, self._size):
             self._drop(replies.NO_ROOM)
             return False
         self._size += size

@@ -15,7 +15,7 @@ from chatmaild.zone.meaning import Own, Values, Wanted, judge, relevant
 PUBLISH = "publish what `chatmail dns` prints; `chatmail dns --check` compares"
 
 
-class SilentError(Exception):
+class SilentResolverError(Exception):
     """The resolver gives no answer about a name."""
 
 
@@ -23,7 +23,7 @@ def resolver(_look: Look) -> Iterator[Check]:
     """Ask the resolver what it knows by itself."""
     try:
         look_up("localhost.", "A")
-    except SilentError:
+    except SilentResolverError:
         yield Check(
             "resolver",
             "wrong",
@@ -39,7 +39,7 @@ def look_up(name: str, kind: str) -> Values:
     Return what the resolver answers, perhaps from its cache; see `Values`.
 
     Raises:
-        SilentError: it has no answer in time.
+        SilentResolverError: it has no answer in time.
 
     """
     try:
@@ -47,7 +47,7 @@ def look_up(name: str, kind: str) -> Values:
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return frozenset()
     except (dns.exception.DNSException, OSError):
-        raise SilentError from None
+        raise SilentResolverError from None
     if kind == "TXT":
         return frozenset(b"".join(one.strings).decode("utf-8", "replace") for one in answer)
     return frozenset(one.to_text() for one in answer)
@@ -80,7 +80,7 @@ def _dkim(look: Look, key: DkimKey, name: str) -> Check:
     wanted = Wanted(record, "TXT", (DnsRecord(record, "TXT", text, key.need),))
     try:
         found = relevant(wanted, look_up(record, "TXT"))
-    except SilentError:
+    except SilentResolverError:
         return Check(name, "unknown", f"the DNS gives no answer about {record}")
     own = Own(f"{look.config.domain}.", frozenset(), (), acme=False)
     if faults := judge(wanted, found, own, look_up):
@@ -104,7 +104,7 @@ def addresses(look: Look) -> Iterator[Check]:
         published = [
             address for kind in ("A", "AAAA") for address in look_up(f"{config.host}.", kind)
         ]
-    except SilentError:
+    except SilentResolverError:
         yield Check("addresses", "unknown", f"the DNS gives no answer about {config.host}")
         return
     if not published:

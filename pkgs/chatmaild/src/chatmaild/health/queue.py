@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from chatmaild.health.checks import ANSWER_SECONDS, Check, Look
-from chatmaild.postfix.queue import Listing, Message, QueueError, without_addresses
+from chatmaild.postfix.queue import Listing, QueuedMessage, QueueError, without_addresses
 from chatmaild.text import human_age
 
 # More than this waits only when other servers or our own delivery are in trouble.
@@ -27,7 +27,7 @@ def check(look: Look) -> Iterator[Check]:
     yield judge(messages, look.config.domain, int(time.time()), complete=listing.complete)
 
 
-def judge(messages: list[Message], domain: str, now: int, *, complete: bool) -> Check:
+def judge(messages: list[QueuedMessage], domain: str, now: int, *, complete: bool) -> Check:
     """Judge a listing, of which there may be more."""
     if not messages:
         return Check(NAME, "ok", "empty")

@@ -63,7 +63,7 @@ BODY_CHUNK_BYTES = 65_535
 """At most so much of a new body in one packet: MILTER_CHUNK_SIZE."""
 
 
-class ProtocolError(Exception):
+class MilterProtocolError(Exception):
     """The MTA violates the protocol; the message does not repeat the data."""
 
 
@@ -82,7 +82,7 @@ class Reader:
         Each chunk is scanned only once, even if a packet consists of many chunks.
 
         Raises:
-            ProtocolError: a packet is empty or too large.
+            MilterProtocolError: a packet is empty or too large.
 
         """
         if len(data) < self._missing:
@@ -98,7 +98,7 @@ class Reader:
         while (missing := at + _LENGTH_BYTES - len(data)) <= 0:
             length = int.from_bytes(data[at : at + _LENGTH_BYTES])
             if not 0 < length <= MAX_PACKET_BYTES:
-                raise ProtocolError(f"a packet of {length} octets")
+                raise MilterProtocolError(f"a packet of {length} octets")
             start = at + _LENGTH_BYTES
             after = start + length
             if (missing := after - len(data)) > 0:
@@ -124,16 +124,18 @@ def negotiated(offer: bytes) -> bytes:
     Answer the MTA's offer: (version, actions, options), 32 bits each.
 
     Raises:
-        ProtocolError: the offer lacks something that the filter needs. Postfix has supported
+        MilterProtocolError: the offer lacks something that the filter needs. Postfix has supported
             all of it since 2.6.
 
     """
     try:
         version, actions, options = struct.unpack_from("!III", offer)
     except struct.error:
-        raise ProtocolError("the offer is too short") from None
+        raise MilterProtocolError("the offer is too short") from None
     if version < VERSION or ACTIONS & ~actions or OPTIONS & ~options:
-        raise ProtocolError(f"version {version} with 0x{actions:x} and 0x{options:x} is not enough")
+        raise MilterProtocolError(
+            f"version {version} with 0x{actions:x} and 0x{options:x} is not enough"
+        )
     return packet(b"O", struct.pack("!III", VERSION, ACTIONS, OPTIONS))
 
 
@@ -142,12 +144,12 @@ def strings(data: bytes) -> list[bytes]:
     Split data that consists only of NUL-terminated strings.
 
     Raises:
-        ProtocolError: the last string is not terminated.
+        MilterProtocolError: the last string is not terminated.
 
     """
     *whole, rest = data.split(b"\0")
     if rest:
-        raise ProtocolError("a string is not terminated")
+        raise MilterProtocolError("a string is not terminated")
     return whole
 
 
@@ -155,7 +157,7 @@ def macros(data: bytes) -> dict[bytes, bytes]:
     """Decode the macros for a command, names and values; raises `ProtocolError`."""
     words = strings(data)
     if len(words) % 2:
-        raise ProtocolError("a macro has no value")
+        raise MilterProtocolError("a macro has no value")
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
@@ -167,7 +169,7 @@ def client(data: bytes) -> tuple[str, int] | None:
     """
     _name, end, rest = data.partition(b"\0")
     if not end or not rest:
-        raise ProtocolError("a connection has no address")
+        raise MilterProtocolError("a connection has no address")
     if rest[:1] not in (b"4", b"6"):
         return None
     (address,) = strings(rest[3:])[:1] or (b"",)

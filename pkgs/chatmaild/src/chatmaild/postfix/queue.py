@@ -36,7 +36,7 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class QueuedMessage:
     """
     One message of the queue.
 
@@ -68,7 +68,7 @@ class Listing:
         self._most = most
         self.complete = False
 
-    def __iter__(self) -> Iterator[Message]:
+    def __iter__(self) -> Iterator[QueuedMessage]:
         """
         Yield the messages, in no order.
 
@@ -97,7 +97,7 @@ class Listing:
         if self.complete and process.returncode:
             raise QueueError(" ".join(said.split()) or f"`{self._program}` failed")
 
-    def _messages(self, output: IO[bytes]) -> Iterator[Message]:
+    def _messages(self, output: IO[bytes]) -> Iterator[QueuedMessage]:
         count = 0
         for line in self._lines(output):
             if count == self._most:
@@ -126,11 +126,11 @@ class Listing:
                     raise QueueError(f"`{self._program}` printed a line that does not end")
 
 
-def parse(line: bytes) -> Message:
+def parse(line: bytes) -> QueuedMessage:
     """Read one line of `postqueue -j`."""
     try:
         found = json.loads(line.decode("utf-8", "replace"))
-        return Message(
+        return QueuedMessage(
             str(found["queue_name"]),
             str(found["queue_id"]),
             int(found["arrival_time"]),
@@ -142,7 +142,7 @@ def parse(line: bytes) -> Message:
             ),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return Message("unknown", "", int(time.time()), 0, "", ())
+        return QueuedMessage("unknown", "", int(time.time()), 0, "", ())
 
 
 def without_addresses(reason: str) -> str:

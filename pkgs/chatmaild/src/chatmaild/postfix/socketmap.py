@@ -12,7 +12,7 @@ MAX_REQUEST_BYTES = 512
 _LENGTH = re.compile(rb"[0-9]{1,4}")
 
 
-class ProtocolError(Exception):
+class SocketmapError(Exception):
     """The peer does not speak this protocol."""
 
 
@@ -21,19 +21,19 @@ async def read(reader: asyncio.StreamReader) -> tuple[str, str]:
     Read a request; return map and key.
 
     Raises:
-        ProtocolError: it is malformed or larger than 512 bytes.
+        SocketmapError: it is malformed or larger than 512 bytes.
         EOFError: the peer has closed the connection.
 
     """
     try:
         length = (await reader.readuntil(b":"))[:-1]
     except asyncio.LimitOverrunError:
-        raise ProtocolError("a request without a length") from None
+        raise SocketmapError("a request without a length") from None
     if not _LENGTH.fullmatch(length) or int(length) > MAX_REQUEST_BYTES:
-        raise ProtocolError("a request of an odd length")
+        raise SocketmapError("a request of an odd length")
     data = await reader.readexactly(int(length) + 1)
     if data[-1:] != b"," or not data.isascii():
-        raise ProtocolError("not a netstring of ASCII")
+        raise SocketmapError("not a netstring of ASCII")
     name, _, key = data[:-1].decode("ascii").partition(" ")
     return name, key
 

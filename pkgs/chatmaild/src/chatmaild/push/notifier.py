@@ -20,7 +20,7 @@ from chatmaild.book.accounts import BookError
 from chatmaild.book.outbox import LEASE_SECONDS, Notification
 from chatmaild.book.thread import BookThread
 from chatmaild.push.arrival_log import ArrivalLog
-from chatmaild.push.proxy import Outcome
+from chatmaild.push.proxy import PushOutcome
 from chatmaild.service.counters import Counters
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ SAVE_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 3600
 
 
-type Post = Callable[[str], Awaitable[tuple[Outcome, str]]]
+type Post = Callable[[str], Awaitable[tuple[PushOutcome, str]]]
 
 
 def pause(attempts: int) -> int:
@@ -184,10 +184,10 @@ class Notifier:
         outcome, fault = await self._post(one.token)
         self._tell(outcome, fault)
         try:
-            if outcome is Outcome.DONE:
+            if outcome is PushOutcome.DONE:
                 self._counters.add("push", "sent")
                 self._over(one)
-            elif outcome is Outcome.TOKEN_DEAD:
+            elif outcome is PushOutcome.TOKEN_DEAD:
                 self._counters.add("push", "token-dead")
                 await self._book.run(self._outbox.forget_token, one.token)
             else:
@@ -211,9 +211,9 @@ class Notifier:
         if self._stored or self._putting:
             self._finished.add(one.key)
 
-    def _tell(self, outcome: Outcome, fault: str) -> None:
+    def _tell(self, outcome: PushOutcome, fault: str) -> None:
         """Log when the proxy starts to fail and when it works again, but not every failure."""
-        failing = outcome is Outcome.FAILED
+        failing = outcome is PushOutcome.FAILED
         if failing and not self._failing:
             log.warning("push: the proxy does not accept notifications (%s); will retry", fault)
         elif self._failing and not failing:

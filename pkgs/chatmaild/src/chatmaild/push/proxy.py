@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 15.0
 DNS_CACHE_SECONDS = 60
 
 
-class Outcome(enum.Enum):
+class PushOutcome(enum.Enum):
     """The result of a notification."""
 
     DONE = enum.auto()
@@ -42,7 +42,7 @@ class PushProxy:
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding"],
         )
 
-    async def post(self, token: str) -> tuple[Outcome, str]:
+    async def post(self, token: str) -> tuple[PushOutcome, str]:
         """Send one token; return the outcome and an error message that does not contain it."""
         try:
             try:
@@ -51,14 +51,14 @@ class PushProxy:
                 # The proxy closed an idle connection just as it was used again.
                 status = await self._status(token)
         except TimeoutError:
-            return Outcome.FAILED, f"no response within {TIMEOUT_SECONDS:.0f} s"
+            return PushOutcome.FAILED, f"no response within {TIMEOUT_SECONDS:.0f} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Outcome.FAILED, type(error).__name__
+            return PushOutcome.FAILED, type(error).__name__
         if status == HTTPStatus.OK:
-            return Outcome.DONE, ""
+            return PushOutcome.DONE, ""
         if status == HTTPStatus.GONE:
-            return Outcome.TOKEN_DEAD, ""
-        return Outcome.FAILED, f"HTTP status {status}"
+            return PushOutcome.TOKEN_DEAD, ""
+        return PushOutcome.FAILED, f"HTTP status {status}"
 
     async def _status(self, token: str) -> int:
         async with self._session.post(

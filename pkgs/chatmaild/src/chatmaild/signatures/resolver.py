@@ -4,7 +4,7 @@ import dns.exception
 import dns.name
 import dns.resolver
 
-from chatmaild.signatures.verifying import DnsUnavailableError
+from chatmaild.signatures.verifying import KeyUnavailableError
 
 MAX_RECORDS = 20
 """A DNS answer may hold thousands; keys beyond these are not looked at."""
@@ -17,7 +17,7 @@ def lookup_txt(name: str, seconds: float) -> list[bytes]:
     /etc/resolv.conf is read each time, because it may change while the filter runs.
     """
     if seconds <= 0:
-        raise DnsUnavailableError
+        raise KeyUnavailableError
     try:
         asked = dns.name.from_text(name)
     except dns.exception.DNSException:  # too long, or no name at all: it cannot have a record
@@ -27,5 +27,5 @@ def lookup_txt(name: str, seconds: float) -> list[bytes]:
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return []
     except (dns.exception.DNSException, OSError) as error:
-        raise DnsUnavailableError from error
+        raise KeyUnavailableError from error
     return [b"".join(record.strings) for record in list(answer)[:MAX_RECORDS]]

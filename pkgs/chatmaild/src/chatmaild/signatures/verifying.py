@@ -58,7 +58,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Verification:
     """
     The outcome, and what the valid signature covers: name (lower case) -> how many fields of it.
 
@@ -71,7 +71,7 @@ class Result:
     hashed: int = 0
 
 
-class DnsUnavailableError(Exception):
+class KeyUnavailableError(Exception):
     """DNS gave no answer (time-out, SERVFAIL), which says nothing about the record."""
 
 
@@ -107,7 +107,7 @@ def verify(
     *,
     now: float,
     clock: Callable[[], float],
-) -> Result:
+) -> Verification:
     """
     Say whether a valid signature of exactly `domain` (lower-case ASCII) covers the message.
 
@@ -116,7 +116,7 @@ def verify(
     """
     fields = [header for header in headers if header[0].lower() == b"dkim-signature"]
     if not fields:
-        return Result(Outcome.MISSING)
+        return Verification(Outcome.MISSING)
     message = _Message(headers, body)
     keys = _Keys(lookup, clock)
     outcome = Outcome.INVALID
@@ -133,12 +133,12 @@ def verify(
             # Before the look-up: what does not match needs no key to be refused.
             message.check(signature)
             if _verifies(signature, message, keys):
-                return Result(Outcome.VALID, message.covered(signature), message.hashed)
+                return Verification(Outcome.VALID, message.covered(signature), message.hashed)
         except UnusableError:
             continue
-        except DnsUnavailableError:
+        except KeyUnavailableError:
             outcome = Outcome.UNKNOWN
-    return Result(outcome, hashed=message.hashed)
+    return Verification(outcome, hashed=message.hashed)
 
 
 def _read_signature(one: Header, found: dict[bytes, bytes], now: float) -> _Signature:
@@ -275,7 +275,7 @@ class _Keys:
                 self._seconds = max(self._seconds - (self._clock() - begun), 0.0)
         found = self._records[name]
         if found is None:
-            raise DnsUnavailableError
+            raise KeyUnavailableError
         return found
 
 

@@ -46,7 +46,7 @@ class Server:
                     _, key = await socketmap.read(reader)
                 writer.write(socketmap.render(await self.answer(key)))
                 await writer.drain()
-        except (EOFError, OSError, TimeoutError, socketmap.ProtocolError):
+        except (EOFError, OSError, TimeoutError, socketmap.SocketmapError):
             pass
         finally:
             writer.close()

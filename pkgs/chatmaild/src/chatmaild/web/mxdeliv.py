@@ -36,7 +36,7 @@ _places = asyncio.Semaphore(AT_ONCE)
 _ADDRESS = re.compile(r"[!-;=?-~]{1,320}")  # printable ASCII except angle brackets
 
 
-class RefusedError(Exception):
+class SmtpRefusedError(Exception):
     """Postfix refuses; the message is its reply."""
 
 
@@ -51,7 +51,7 @@ async def answer(config: Config, counters: Counters, request: web.Request) -> we
         sender, recipients = _envelope(request)
         async with asyncio.timeout(BODY_SECONDS), _places:
             await _deliver(request, config, sender, recipients)
-    except RefusedError as error:
+    except SmtpRefusedError as error:
         counters.add("mail", "refused")
         # Postfix and the contract use different texts for this error.
         code = 413 if str(error).startswith("552 ") and "exceeds" in str(error) else 400
@@ -70,9 +70,9 @@ def _envelope(request: web.Request) -> tuple[str, list[str]]:
     sender = request.headers.get("X-MAIL-FROM", "")
     recipients = request.headers.getall("X-MAIL-TO", [])
     if sender and not _ADDRESS.fullmatch(sender):
-        raise RefusedError("501 5.1.7 Bad sender address syntax")
+        raise SmtpRefusedError("501 5.1.7 Bad sender address syntax")
     if not recipients or not all(_ADDRESS.fullmatch(one) for one in recipients):
-        raise RefusedError("501 5.1.3 Bad recipient address syntax")
+        raise SmtpRefusedError("501 5.1.3 Bad recipient address syntax")
     return sender, recipients
 
 
@@ -107,7 +107,7 @@ async def _body(request: web.Request, writer: asyncio.StreamWriter, limit: int) 
     async for chunk in request.content.iter_any():
         total += len(chunk)
         if total > limit:
-            raise RefusedError(TOO_LARGE)
+            raise SmtpRefusedError(TOO_LARGE)
         text = (before + chunk).replace(b"\r\n.", b"\r\n..")[len(before) :]
         writer.write(text)
         await writer.drain()
@@ -133,4 +133,4 @@ async def _expect(reader: asyncio.StreamReader, wanted: str) -> None:
             if len(lines) > 100:  # noqa: PLR2004 - EHLO has twenty
                 raise ValueError("the reply is too long")
     if not lines[-1].startswith(wanted):
-        raise RefusedError("\n".join(lines))
+        raise SmtpRefusedError("\n".join(lines))

@@ -15,7 +15,7 @@ MAX_ANSWER_BYTES = 8192
 LATER = "This server cannot do that right now. Please try again later."
 
 
-class Registrar:
+class RegistrarClient:
     """A connection to chatmail-accounts; create it inside the running loop."""
 
     def __init__(self, socket: Path) -> None:

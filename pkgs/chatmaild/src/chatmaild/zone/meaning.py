@@ -215,12 +215,12 @@ def _spf(_wanted: Wanted, found: Values, own: Own, ask: Ask) -> Judgement:
         return
     for address in sorted(own.addresses):
         result = spf.evaluate(valid[0], own.host, address, ask)
-        if result is spf.Result.INVALID:
+        if result is spf.SpfResult.INVALID:
             yield "servers ignore the record, because it is not valid"
             return
-        if result is spf.Result.FAIL:
+        if result is spf.SpfResult.FAIL:
             yield f"servers that check SPF refuse mail from {address}"
-        elif result in {spf.Result.SOFTFAIL, spf.Result.NEUTRAL}:
+        elif result in {spf.SpfResult.SOFTFAIL, spf.SpfResult.NEUTRAL}:
             yield f"servers that check SPF distrust mail from {address}"
 
 

@@ -17,7 +17,7 @@ Ask = Callable[[str, str], Iterable[str]]
 """(absolute name, type) -> data of the records there; TXT as bare text."""
 
 
-class Result(Enum):
+class SpfResult(Enum):
     """What a receiver concludes; `UNKNOWN` is not one of the RFC's."""
 
     PASS = "+"  # noqa: S105 - RFC 7208 calls it so
@@ -31,7 +31,7 @@ class Result(Enum):
 class _UndecidedError(Exception):
     """The evaluation ends with this result."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: SpfResult) -> None:
         super().__init__()
         self.result = result
 
@@ -41,7 +41,7 @@ def is_record(text: str) -> bool:
     return re.match(r"v=spf1(?: |\Z)", text, re.IGNORECASE) is not None
 
 
-def evaluate(record: str, domain: str, address: str, ask: Ask) -> Result:
+def evaluate(record: str, domain: str, address: str, ask: Ask) -> SpfResult:
     """Judge mail from an address by the record of a domain (an absolute name)."""
     try:
         return _Evaluation(address, ask).result(record, domain)
@@ -55,7 +55,7 @@ class _Evaluation:
         self._ask = ask
         self._lookups_left = MAX_LOOKUPS
 
-    def result(self, record: str, domain: str) -> Result:
+    def result(self, record: str, domain: str) -> SpfResult:
         redirect = None
         for term in record.split()[1:]:
             if modifier := re.fullmatch(r"([a-z][a-z0-9_.-]*)=(.*)", term, re.IGNORECASE):
@@ -64,9 +64,9 @@ class _Evaluation:
                 continue
             qualifier, mechanism = (term[0], term[1:]) if term[0] in "+-~?" else ("+", term)
             if self._matches(mechanism, domain):
-                return Result(qualifier)
+                return SpfResult(qualifier)
         if redirect is None:
-            return Result.NEUTRAL
+            return SpfResult.NEUTRAL
         return self._of(redirect)
 
     def _matches(self, mechanism: str, domain: str) -> bool:
@@ -74,31 +74,31 @@ class _Evaluation:
         if mechanism.lower().startswith(("ip4:", "ip6:")):
             return self._in(mechanism[4:])
         if found is None:
-            raise _UndecidedError(Result.INVALID)
+            raise _UndecidedError(SpfResult.INVALID)
         name, target = found[1], self._name(found[2], domain)
         if name == "all":
             return True
         if name == "include":
-            return self._of(target) is Result.PASS
+            return self._of(target) is SpfResult.PASS
         if name == "a":
             return self._leads_here(target, found[3])
         if name == "mx":
             hosts = [data.split()[-1] for data in self._look_up(target, "MX")]
             return any(self._leads_here(host, found[3], counted=False) for host in hosts)
-        raise _UndecidedError(Result.UNKNOWN if name in {"exists", "ptr"} else Result.INVALID)
+        raise _UndecidedError(SpfResult.UNKNOWN if name in {"exists", "ptr"} else SpfResult.INVALID)
 
     def _name(self, text: str | None, domain: str) -> str:
         if text is None:
             return domain
         if "%" in text:
-            raise _UndecidedError(Result.UNKNOWN)
+            raise _UndecidedError(SpfResult.UNKNOWN)
         return f"{text.removesuffix('.')}."
 
-    def _of(self, target: str) -> Result:
+    def _of(self, target: str) -> SpfResult:
         domain = self._name(target, "")
         records = [text for text in self._look_up(domain, "TXT") if is_record(text)]
         if len(records) != 1:
-            raise _UndecidedError(Result.INVALID)
+            raise _UndecidedError(SpfResult.INVALID)
         return self.result(records[0], domain)
 
     def _leads_here(self, host: str, prefixes: str, *, counted: bool = True) -> bool:
@@ -112,11 +112,11 @@ class _Evaluation:
     def _look_up(self, name: str, kind: str, *, counted: bool = True) -> Iterable[str]:
         self._lookups_left -= counted
         if self._lookups_left < 0:
-            raise _UndecidedError(Result.INVALID)
+            raise _UndecidedError(SpfResult.INVALID)
         return self._ask(name, kind)
 
     def _in(self, network: str) -> bool:
         try:
             return self._address in ipaddress.ip_network(network, strict=False)
         except ValueError:
-            raise _UndecidedError(Result.INVALID) from None
+            raise _UndecidedError(SpfResult.INVALID) from None

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-class Marks:
+class AddressFlags:
     """The addresses marked in one directory, case-insensitive."""
 
     def __init__(self, directory: Path) -> None:

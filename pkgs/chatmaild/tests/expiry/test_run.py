@@ -6,7 +6,7 @@ import pytest
 
 from chatmaild.book.accounts import Account
 from chatmaild.config import Config, Mailbox
-from chatmaild.expiry.night import Night, Report
+from chatmaild.expiry.run import ExpiryRun, Report
 
 from .boxes import DAY, NOW, Box
 
@@ -47,7 +47,7 @@ def run(
     config: Config, accounts: Accounts, *, held: bool = False, rehearsal: bool = False
 ) -> Report:
     """Run the expiry."""
-    night = Night(config, accounts, NOW, held=held, rehearsal=rehearsal)
+    night = ExpiryRun(config, accounts, NOW, held=held, rehearsal=rehearsal)
     night.mailboxes()
     night.idle()
     return night.report
@@ -160,7 +160,7 @@ def test_counts_the_accounts_that_were_deleted(config: Config) -> None:
     accounts = Accounts()
     accounts.make(BOB, 300, 91)
     accounts.make(CAROL, 300, None)
-    night = Night(config, accounts, NOW)
+    night = ExpiryRun(config, accounts, NOW)
     night.idle()
     asked = []
 

@@ -1,6 +1,6 @@
 """The bot checks often after a change, and rarely in quiet times."""
 
-from chatmaild.echo.pace import LONGEST_SECONDS, Pace
+from chatmaild.echo.backoff import LONGEST_SECONDS, Backoff
 
 
 class Clock:
@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-def waits(pace: Pace, clock: Clock, times: int) -> list[float]:
+def waits(pace: Backoff, clock: Clock, times: int) -> list[float]:
     """Check whenever it is due, without changes; return the intervals in seconds."""
     seen = []
     for _ in range(times):
@@ -28,13 +28,13 @@ def test_checks_less_and_less_often() -> None:
     """Each check compares a password, which is expensive on a small machine."""
     clock = Clock()
 
-    assert waits(Pace(clock), clock, 8) == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert waits(Backoff(clock), clock, 8) == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
 def test_a_change_is_followed_soon() -> None:
     """An operator who blocks the wrong address unblocks it a moment later."""
     clock = Clock()
-    pace = Pace(clock)
+    pace = Backoff(clock)
     waits(pace, clock, 8)
 
     clock.now += LONGEST_SECONDS
@@ -46,7 +46,7 @@ def test_a_change_is_followed_soon() -> None:
 def test_many_events_trigger_one_check() -> None:
     """However many events core sends, the bot asks at most once a second."""
     clock = Clock()
-    pace = Pace(clock)
+    pace = Backoff(clock)
     waits(pace, clock, 8)
 
     pace.hurry()

@@ -12,7 +12,7 @@ SOONEST_SECONDS = 1.0
 LONGEST_SECONDS = 30.0
 
 
-class Pace:
+class Backoff:
     """The time of the next check: 1, 2, 4 … 30 s after the last."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

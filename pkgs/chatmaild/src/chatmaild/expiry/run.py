@@ -27,7 +27,7 @@ FOREVER = Limits(sys.maxsize, sys.maxsize, 0)
 log = logging.getLogger("chatmail-expire")
 
 
-class Accounts(Protocol):
+class AccountReader(Protocol):
     """The account book; both methods may raise BookError, which ends the run."""
 
     def find(self, address: str) -> Account | None:
@@ -74,13 +74,13 @@ class Report:
         return f"{mailboxes}; {removed}; {notes}; {self.seconds:.1f} s, {peak} MB{held}"
 
 
-class Night:
+class ExpiryRun:
     """Processes the mailboxes of a relay."""
 
     def __init__(
         self,
         config: Config,
-        accounts: Accounts,
+        accounts: AccountReader,
         now: float,
         *,
         held: bool = False,

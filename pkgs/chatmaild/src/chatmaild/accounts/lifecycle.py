@@ -12,7 +12,7 @@ import logging
 from collections.abc import Coroutine
 
 from chatmaild.book.accounts import BookError
-from chatmaild.book.marks import Marks
+from chatmaild.book.address_flags import AddressFlags
 from chatmaild.book.thread import BookThread
 from chatmaild.config import Config
 from chatmaild.dovecot.doveadm import Dovecot, DovecotError
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 AGAIN_SECONDS = 3.0
 
 
-class Keeper:
+class AccountLifecycle:
     """Changes the set of accounts; each method raises BookError as those of Book do."""
 
     def __init__(
@@ -40,8 +40,8 @@ class Keeper:
         self._book = book
         self._dovecot = dovecot
         self._mailboxes = mailboxes
-        self._revoked = Marks(config.paths.revoked)
-        self._exceptions = Marks(config.paths.exceptions)
+        self._revoked = AddressFlags(config.paths.revoked)
+        self._exceptions = AddressFlags(config.paths.exceptions)
         self._cleartext = config.incoming.cleartext
         self._grace_days = config.accounts.grace_days
         self._counters = counters
