@@ -95,6 +95,8 @@ rec {
     arrivals = "${runtime}/chatmail-push/arrivals";
     senderLogin = "${etc}/sender-login.regexp";
     senderLoginNeeded = "${etc}/sender-login-needed.regexp";
+    localTransport = "${etc}/local-transport.regexp";
+    failedServer = "${etc}/failed-server.regexp";
     clientNames = "${etc}/client-names.regexp";
     deliveredFields = "${etc}/delivered-fields.regexp";
     tlsPolicy = "${etc}/tls-policy.regexp";

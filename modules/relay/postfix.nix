@@ -120,6 +120,12 @@ let
     ${files.senderLoginNeeded}.text = ''
       /@${pattern}$/ 553 5.7.1 not logged in
     '';
+    ${files.localTransport}.text = ''
+      /@${pattern}$/ lmtp:unix:${sockets.lmtp}
+    '';
+    ${files.failedServer}.text = ''
+      /^4\.4\.[0-9]+ .*\[([0-9A-Fa-f.:]+)\]/ $1
+    '';
     ${files.clientNames}.text = ''
       /^(HELO|EHLO)[ \t]+.*$/ $1 client.invalid
     '';
@@ -273,6 +279,26 @@ in
     queue_run_delay = "15s";
     minimal_backoff_time = "30s";
     maximal_backoff_time = "30s";
+    # Destinations that are not known to answer, new ones included, have a transport of their own (chatmaild.tlspolicy.
+    # reachability). So silent servers, however many there are, delay only each other. The first table contains local addresses,
+    # which need no query. The next two settings report to chatmail-tls what the delivery processes see; nothing is ever found in
+    # those tables. Status 4.4.x means a network failure (RFC 3463 3.5).
+    transport_maps = [
+      "regexp:${files.localTransport}"
+      "socketmap:unix:${sockets.tlsPolicy}:transport"
+    ];
+    smtp_discard_ehlo_keyword_address_maps = "socketmap:unix:${sockets.tlsPolicy}:greeted";
+    smtp_delivery_status_filter = "pipemap:{regexp:${files.failedServer}, socketmap:unix:${sockets.tlsPolicy}:failed}";
+    # A slow server is disconnected after this time per reply, not per octet. The defaults are five minutes. After the end of a
+    # message the default stays, because the server may have accepted it.
+    smtp_per_request_deadline = true;
+    smtp_helo_timeout = "10s";
+    smtp_starttls_timeout = "10s";
+    smtp_mail_timeout = "20s";
+    smtp_rcpt_timeout = "20s";
+    smtp_data_init_timeout = "20s";
+    smtp_quit_timeout = "5s";
+    smtp_rset_timeout = "5s";
     # A host that does not answer occupies one of a hundred delivery processes for this long, in which TCP tries three times. It
     # occupies one process, not five, until a delivery succeeds. Otherwise a hundred such hosts would delay all other mail.
     smtp_connect_timeout = "5s";
@@ -310,6 +336,13 @@ in
       maxproc = 0;
       command = "cleanup";
       args = options { milter_macro_daemon_name = "local"; };
+    };
+    smtp-new = {
+      type = "unix";
+      chroot = false;
+      maxproc = 20;
+      command = "smtp";
+      args = options { syslog_name = "postfix/new"; };
     };
     tlsproxy = {
       type = "unix";

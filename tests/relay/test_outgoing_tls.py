@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -184,16 +185,32 @@ def test_relays_use_each_others_policy_and_key(lab: Lab, alice: Person, sender: 
 
 
 def test_mail_waits_while_chatmail_tls_is_down(lab: Lab, alice: Person, sender: Relay) -> None:
-    """A missing daemon must not weaken DANE; mail that needs no query is delivered."""
+    """
+    A missing daemon must not weaken DANE; mail that needs no query is delivered.
+
+    What was accepted before waits in the queue. What comes now waits in the client, which sends it
+    again after a 451.
+    """
     own = Person.on(sender)
     stranger = MailServer.up(lab, "valid.test")
+    recipient = f"someone@{stranger.domain}"
+    stranger.machine.run(["systemctl", "stop", "postfix"])
+    before = send(alice, recipient)
+    deferred(sender, recipient)
     sender.machine.run(["systemctl", "stop", "chatmail-tls.socket", "chatmail-tls.service"])
     try:
-        recipient = f"someone@{stranger.domain}"
-        wanted = send(alice, recipient)
-        assert "TLS policy" in deferred(sender, recipient) or reasons(sender)[recipient]
+        stranger.machine.run(["systemctl", "start", "postfix"])
+        sender.machine.run(["postqueue", "-f"])
+        wait_until(
+            lambda: "lookup" in reasons(sender)[recipient], "it waits for chatmail-tls", timeout=60
+        )
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+            send(alice, recipient)
+        assert refused.value.recipients[recipient][0] == 451
         own.wait_for(send(alice, own.address))
+        assert stranger.received() == []
     finally:
         sender.machine.run(["systemctl", "start", "chatmail-tls.socket"])
     sender.machine.run(["postqueue", "-f"])
-    stranger.wait_for(wanted, seconds=60)
+    stranger.wait_for(before, seconds=60)
+    stranger.wait_for(send(alice, recipient), seconds=60)

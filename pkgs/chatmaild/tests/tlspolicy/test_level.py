@@ -266,14 +266,16 @@ def test_silent_policy_hosts_of_one_domain_hold_up_no_other(
 def test_answers_postfix(key: str, silent: str, reply: str) -> None:
     """A key that is not a domain has no policy; without a DNS answer mail waits."""
     world = World(record=b"v=STSv1; id=1", silent=silent)
-    assert asyncio.run(Server(world.decider(), Counters()).answer(key)) == reply
+    assert asyncio.run(Server(world.decider(), world, Counters()).answer("tls", key)) == reply
 
 
 def test_an_error_makes_mail_wait(caplog: pytest.LogCaptureFixture) -> None:
     """An exception must not look like a domain without a policy."""
     world = World()
     world.servers = None  # type: ignore[assignment]
-    assert asyncio.run(Server(world.decider(), Counters()).answer("a.test")).startswith("TEMP ")
+    assert asyncio.run(
+        Server(world.decider(), world, Counters()).answer("tls", "a.test")
+    ).startswith("TEMP ")
     assert "a.test" not in caplog.text
 
 
@@ -292,7 +294,7 @@ def test_closes_connections_that_violate_the_protocol(sent: bytes, got: bytes) -
     """A connection carries many queries; an invalid one ends it."""
 
     async def talk() -> bytes:
-        server = Server(World().decider(), Counters())
+        server = Server(World().decider(), World(), Counters())
         running = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=1024)
         async with running:
             reader, writer = await asyncio.open_connection(*running.sockets[0].getsockname())

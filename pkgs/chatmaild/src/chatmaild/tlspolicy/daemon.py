@@ -1,14 +1,21 @@
 """
-chatmail-tls: tells Postfix, for each destination, which TLS it must see.
+chatmail-tls: tells Postfix, for each destination, which TLS it must see and who delivers to it.
 
-Postfix asks by its socketmap protocol. Every fault is answered with TEMP: mail waits, and never
-leaves with less than the destination asks for.
+Postfix asks by its socketmap protocol. A fault in a question about TLS is answered with TEMP: mail
+waits, and never leaves with less than the destination asks for. The tables:
+
+    tls        next hop -> TLS policy (smtp_tls_policy_maps)
+    transport  recipient -> `smtp-new:`, or `:` where the destination is known to answer
+               (transport_maps)
+    greeted    address of a server that has greeted us; never found
+    failed     address of a server with which a connection failed; never found
 """
 
 import asyncio
 import contextlib
 import logging
 import re
+import time
 from contextlib import closing
 
 from chatmaild.config import Config
@@ -18,12 +25,15 @@ from chatmaild.service.counters import Counters
 from chatmaild.service.running import every, running
 from chatmaild.tlspolicy import policy_store
 from chatmaild.tlspolicy.dns import Resolver
-from chatmaild.tlspolicy.level import Decider, DnsUnavailableError
+from chatmaild.tlspolicy.level import MAX_MAIL_SERVERS, Decider, Dns, DnsUnavailableError
+from chatmaild.tlspolicy.reachability import Reachability
 
 IDLE_SECONDS = 600.0
 FORGET_SECONDS = 3600.0
 DECIDE_SECONDS = 60.0
 """Postfix waits 100 s for a socketmap."""
+MAX_LOOK_UPS = 100
+NEW_TRANSPORT = "smtp-new"
 
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 
@@ -33,18 +43,21 @@ log = logging.getLogger("chatmail-tls")
 class Server:
     """Answers Postfix' questions and counts the answers."""
 
-    def __init__(self, decider: Decider, counters: Counters) -> None:
-        """Ask `decider` about each domain."""
+    def __init__(self, decider: Decider, dns: Dns, counters: Counters) -> None:
+        """Ask `decider` about TLS, and `dns` for the addresses of destinations."""
         self._decider = decider
+        self._dns = dns
         self._counters = counters
+        self._reachability = Reachability()
+        self._look_ups: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer on one connection until it ends, idles or breaks the protocol."""
         try:
             while True:
                 async with asyncio.timeout(IDLE_SECONDS):
-                    _, key = await socketmap.read(reader)
-                writer.write(socketmap.render(await self.answer(key)))
+                    table, key = await socketmap.read(reader)
+                writer.write(socketmap.render(await self.answer(table, key)))
                 await writer.drain()
         except (EOFError, OSError, TimeoutError, socketmap.SocketmapError):
             pass
@@ -53,8 +66,50 @@ class Server:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def answer(self, key: str) -> str:
-        """Return the reply about a key, as Postfix looks policies up (next hop)."""
+    async def answer(self, table: str, key: str) -> str:
+        """Return the reply to the look-up of a key in a table."""
+        match table:
+            case "tls":
+                return await self._tls(key)
+            case "transport":
+                return self._transport(key)
+            case "greeted":
+                self._reachability.greeted(key)
+            case "failed":
+                self._counters.add("connections", "failed")
+                self._reachability.failed(key)
+            case _:
+                return "PERM no such table"
+        return "NOTFOUND "
+
+    def _transport(self, key: str) -> str:
+        domain = key.rpartition("@")[2].lower().rstrip(".")
+        literal = domain.removeprefix("[").removeprefix("ipv6:").removesuffix("]")
+        if domain.startswith("["):
+            self._reachability.resolved(domain, [literal], time.monotonic())
+        elif self._reachability.is_stale(domain, time.monotonic()):
+            self._look_up(domain)
+        # ":" is an answer that changes nothing, and ends the look-up (transport(5)).
+        return f"OK {'' if self._reachability.answers(domain) else NEW_TRANSPORT}:"
+
+    def _look_up(self, domain: str) -> None:
+        """Look the addresses of a domain up for the next message; no message waits for it."""
+        if not _DOMAIN.fullmatch(domain) or len(self._look_ups) >= MAX_LOOK_UPS:
+            return
+
+        async def work() -> None:
+            with contextlib.suppress(DnsUnavailableError):
+                found: list[str] = []
+                for host in (await self._dns.mail_servers(domain)).records[:MAX_MAIL_SERVERS]:
+                    found += (await self._dns.addresses(host)).records
+                self._reachability.resolved(domain, found, time.monotonic())
+
+        if domain not in self._look_ups:
+            task = asyncio.create_task(work())
+            self._look_ups[domain] = task
+            task.add_done_callback(lambda _: self._look_ups.pop(domain, None))
+
+    async def _tls(self, key: str) -> str:
         # A port, a parent domain (".example.org"), an address: nothing that has a policy.
         domain = key.lower().rstrip(".")
         if not _DOMAIN.fullmatch(domain):
@@ -77,7 +132,8 @@ class Server:
 async def _serve(config: Config) -> None:
     async with running() as service:
         policies = service.entering(closing(policy_store.Policies(config.paths.sts_policies)))
-        server = Server(Decider(Resolver(), policies), service.counters)
+        resolver = Resolver()
+        server = Server(Decider(resolver, policies), resolver, service.counters)
         max_line = 2 * socketmap.MAX_REQUEST_BYTES
         path = config.paths.tls_policy_socket
         await service.stream("tls-policy", path, server.serve, max_line)

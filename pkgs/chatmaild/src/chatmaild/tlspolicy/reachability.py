@@ -1,0 +1,75 @@
+"""
+Which mail servers answered the last time, so that those that do not hold up only each other.
+
+A delivery process waits up to ten seconds for a server that says nothing, and anyone can have any
+number of names that lead to one. So a destination is delivered to by the many processes of the
+transport `smtp` only if one of its servers greeted us and has not failed since. All others, new
+ones among them, share the few processes of `smtp-new`.
+
+Postfix tells what it sees through tables that it looks up anyway: the address of a server after its
+greeting (smtp_discard_ehlo_keyword_address_maps), and the address in a failure of the connection
+(smtp_delivery_status_filter). All of it is in memory: after a restart every destination is new.
+"""
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Iterable
+
+MAX_SERVERS = 50_000
+MAX_DOMAINS = 20_000
+ADDRESSES_SECONDS = 3600.0
+"""How long the addresses of a domain are believed before they are looked up again."""
+IPV6_NETWORK_BITS = 64
+"""One host has a /64 to choose addresses from."""
+
+
+class Reachability:
+    """Remembers servers and the domains that lead to them; times are seconds of any clock."""
+
+    def __init__(self) -> None:
+        """Start without knowing any server."""
+        self._greeted: OrderedDict[str, None] = OrderedDict()
+        self._servers: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
+
+    def greeted(self, address: str) -> None:
+        """Note that the server at this IP address has sent its greeting."""
+        if server := _server(address):
+            _remember(self._greeted, server, None, MAX_SERVERS)
+
+    def failed(self, address: str) -> None:
+        """Note that a connection with the server at this IP address failed."""
+        if server := _server(address):
+            self._greeted.pop(server, None)
+
+    def resolved(self, domain: str, addresses: Iterable[str], now: float) -> None:
+        """Note the IP addresses of a domain's mail servers."""
+        servers = frozenset(server for one in addresses if (server := _server(one)))
+        _remember(self._servers, domain, (now, servers), MAX_DOMAINS)
+
+    def is_stale(self, domain: str, now: float) -> bool:
+        """Whether the addresses of a domain have to be looked up."""
+        since, _ = self._servers.get(domain, (-ADDRESSES_SECONDS, frozenset()))
+        return now - since >= ADDRESSES_SECONDS
+
+    def answers(self, domain: str) -> bool:
+        """Whether a mail server of this domain greeted us and has not failed since."""
+        _, servers = self._servers.get(domain, (0.0, frozenset[str]()))
+        return not servers.isdisjoint(self._greeted)
+
+
+def _server(address: str) -> str:
+    """Return what stands for a server: its IPv4 address or its IPv6 network; "" for neither."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if found.version == 4:  # noqa: PLR2004 - a name of the protocol
+        return str(found)
+    return str(ipaddress.ip_network((found, IPV6_NETWORK_BITS), strict=False))
+
+
+def _remember[T](table: OrderedDict[str, T], key: str, value: T, limit: int) -> None:
+    table[key] = value
+    table.move_to_end(key)
+    if len(table) > limit:
+        table.popitem(last=False)

@@ -1,0 +1,82 @@
+"""Which destinations get the many delivery processes, and which share the few."""
+
+import pytest
+
+from chatmaild.tlspolicy import reachability
+from chatmaild.tlspolicy.reachability import Reachability
+
+
+@pytest.fixture
+def known() -> Reachability:
+    """Hand over a memory in which well.test has two servers, one of which greeted us."""
+    found = Reachability()
+    found.resolved("well.test", ["192.0.2.1", "2001:db8::1"], 0)
+    found.greeted("192.0.2.1")
+    return found
+
+
+def test_a_server_that_greeted_is_reachable_by_all_its_names(known: Reachability) -> None:
+    """The greeting is the server's, whatever domain led to it."""
+    known.resolved("other.test", ["192.0.2.1"], 0)
+
+    assert known.answers("well.test")
+    assert known.answers("other.test")
+
+
+def test_a_domain_that_nobody_wrote_to_is_not_known_to_answer() -> None:
+    """A stranger can invent any number of names."""
+    known = Reachability()
+    known.resolved("new.test", ["192.0.2.9"], 0)
+
+    assert not known.answers("new.test")
+    assert not known.answers("never.test")
+
+
+def test_a_failure_lasts_until_the_next_greeting(known: Reachability) -> None:
+    """A server may greet once and be silent from then on."""
+    known.failed("192.0.2.1")
+    assert not known.answers("well.test")
+
+    known.greeted("192.0.2.1")
+    assert known.answers("well.test")
+
+
+def test_the_addresses_of_one_ipv6_network_are_one_server(known: Reachability) -> None:
+    """One host can have a new address for each connection."""
+    known.greeted("2001:db8:1::1")
+    known.resolved("six.test", ["2001:db8:1::ffff"], 0)
+    assert known.answers("six.test")
+
+    known.failed("2001:db8:1::2")
+    assert not known.answers("six.test")
+
+
+def test_addresses_are_looked_up_again_after_an_hour(known: Reachability) -> None:
+    """A destination may move; its old server's greeting says nothing about the new one."""
+    assert known.is_stale("never.test", 10)
+    assert not known.is_stale("well.test", 3599)
+    assert known.is_stale("well.test", 3600)
+
+    known.resolved("well.test", ["192.0.2.77"], 3600)
+    assert not known.answers("well.test")
+
+
+@pytest.mark.parametrize("key", ["", "nonsense", "192.0.2.300", "a" * 500])
+def test_a_key_that_is_no_address_changes_nothing(known: Reachability, key: str) -> None:
+    """Postfix' texts may come to change."""
+    known.greeted(key)
+    known.failed(key)
+
+    assert known.answers("well.test")
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and addresses come from strangers."""
+    monkeypatch.setattr(reachability, "MAX_SERVERS", 2)
+    monkeypatch.setattr(reachability, "MAX_DOMAINS", 2)
+    known = Reachability()
+    for number in range(4):
+        known.resolved(f"{number}.test", [f"192.0.2.{number}"], 0)
+        known.greeted(f"192.0.2.{number}")
+
+    assert [known.answers(f"{number}.test") for number in range(4)] == [False, False, True, True]
