@@ -1,7 +1,7 @@
 import asyncio
 import resource
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ from chatmaild.book.accounts import Book
 from chatmaild.book.thread import BookThread
 from chatmaild.book.tokens import Tokens
 from chatmaild.push.arrival_log import ArrivalLog
-from chatmaild.push.notifier import CONNECTIONS, Arrivals, Notifier, pause
+from chatmaild.push.arrivals import Arrivals
+from chatmaild.push.notifier import CONNECTIONS, Notifier, pause
 from chatmaild.push.proxy import PushOutcome
 from chatmaild.service.counters import Counters
 from counting import counted
@@ -171,7 +172,7 @@ def test_a_failed_notification_is_retried_with_growing_pauses(book: Book) -> Non
             # The notifier sleeps by the real clock. A put wakes it, so that it reads the test's
             # clock.
             clock.now += pause(len(tried))
-            notifier._stored_news.set()
+            notifier._backlog.changed.set()
         assert tried == [0, 1, 9, 73, 585, 4185, 7785, 11385, 14985]
         await until(lambda: waiting(book) == 0)
 
@@ -242,6 +243,50 @@ def test_unsent_notifications_survive_a_kill(book: Book) -> None:
     assert left == [f"{ALICE}\n".encode()]
 
 
+def test_a_stop_during_the_lookup_loses_nothing(book: Book) -> None:
+    """The address was in no queue at that moment, and its line in the file was removed."""
+
+    async def stopped(notifier: Notifier, _proxy: FakeProxy, _: Clock) -> None:
+        real, asked = notifier._book.devices, asyncio.Event()
+
+        async def hangs(_addresses: Sequence[str]) -> Sequence[tuple[str, str]]:
+            notifier._book.devices = real  # type: ignore[method-assign]
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        notifier._book.devices = hangs  # type: ignore[assignment,method-assign]
+        notifier.notify(ALICE)
+        await asked.wait()
+
+    async def after(_notifier: Notifier, proxy: FakeProxy, _: Clock) -> None:
+        await until(lambda: proxy.taken == ["alices-phone"])
+
+    play(book, stopped, after)
+
+
+def test_the_end_of_one_notification_does_not_remove_the_next(book: Book) -> None:
+    """Both are for one device, which has one row in the book."""
+
+    async def scene(notifier: Notifier, proxy: FakeProxy, clock: Clock) -> None:
+        proxy.open.clear()
+        for number in range(CONNECTIONS):
+            notifier.notify(ALICE)
+            await until(lambda: proxy.under_way == number + 1)  # noqa: B023 - awaited at once
+        notifier.notify(ALICE)
+        await until(lambda: len(notifier._waiting) == 1)
+        clock.now += 1
+        await until(lambda: waiting(book) == 1)
+
+        first = next(iter(notifier._sending.values()))
+        notifier._finish(first.one)
+        await notifier._backlog.remove_finished()
+
+        assert waiting(book) == 1
+
+    play(book, scene)
+
+
 def test_addresses_are_logged_no_longer_than_needed(book: Book) -> None:
     """After a notification is sent or in the book, the file in memory no longer has the address."""
     arrivals = arrivals_beside(book)
@@ -307,7 +352,7 @@ def test_ten_thousand_waiting_cost_less_than_50_mb(book: Book) -> None:
         before = resident()
         for one in people:
             notifier.notify(one)
-        await until(lambda: waiting(book) + len(notifier._unsent) + CONNECTIONS == count)
+        await until(lambda: waiting(book) + len(notifier._waiting) + CONNECTIONS == count)
         clock.now += 1
         await until(lambda: waiting(book) == count)
         grown = resident() - before
