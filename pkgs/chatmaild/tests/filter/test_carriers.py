@@ -27,6 +27,8 @@ from .edits import apply
 
 PHRASE = "Meet me under the old stone bridge at noon, bring the red book, tell nobody of it. "
 WORDS = PHRASE.encode()
+LINES = [WORDS[at : at + 16] for at in range(0, 80, 16)]
+LONG_LINES = [WORDS[:40], WORDS[40:80]]
 JOINED = re.sub("[^a-z]", "-", PHRASE.lower())[:69]
 
 
@@ -118,6 +120,12 @@ CARRIERS: dict[str, tuple[bytes, int]] = {
         0,
     ),
     "nonce and data of type 20": (packed(PKESK + packet(20, b"\x01\x09\x02\x10" + WORDS)), 0),
+    "half lines amid noise": (packed(PKESK + packet(18, b"\x01" + noise(9).join(LINES * 9))), 0),
+    "lines amid noise": (packed(PKESK + packet(18, b"\x01" + noise(9).join(LONG_LINES * 9))), 0),
+    "the points of many session keys": (
+        packed(b"".join(ecdh(noise(8), WORDS[:32], noise(48)) for _ in range(20)) + SEIPD),
+        0,
+    ),
     "partial chunks of an octet": (packed(PKESK + letter_by_letter(WORDS)), 0),
     "encrypted data without a session key": (packed(SEIPD), 0),
     # A Secure-Join request

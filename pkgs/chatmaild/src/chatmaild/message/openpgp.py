@@ -112,7 +112,7 @@ def encrypted_message(packets: bytes) -> bytes:
         pieces = [packets[packet.start : packet.end] for packet in kept]
         return encrypted_message(b"".join([packets[:usual], *pieces]))
     # The length of a point or of a wrapped key is a readable octet in each of the packets.
-    if readable.has_run(packets[: container.start], structure=2):
+    if readable.has_text(packets[: container.start], structure=2):
         raise OpenPGPError("text in the session keys")
     _require_ciphertext(container.kind, container.body(packets))
     return packets

@@ -6,7 +6,8 @@ below 2^-64, so no message is ever refused by mistake. They cannot find text tha
 random; nothing can.
 """
 
-from math import comb
+from math import comb, e, log2
+from random import random
 
 # The octets of readable ASCII text: 98 of 256. Octets are random, so one of them is readable with
 # a probability of 98/256, that is 2^-1.385.
@@ -14,52 +15,61 @@ _READABLE = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
 _BITS = 1.385
 _MARKED = bytes(0 if octet in _READABLE else 1 for octet in range(256))
 _BLOCK = 65_536
+_CERTAIN_BITS = 64
+_PHRASE = bytes(16)
+_PHRASE_CHANCE = e * 2 ** (-_BITS * len(_PHRASE))
 
 _PIECES = 4
 
 
 def _most_distinct(octets: int) -> int:
     """
-    Find the number of different values that so many random octets do not fall below.
+    Find a number of different values that so many random octets have at least.
 
     They lie within some set of k values with a probability of at most C(256, k) (k / 256)^octets:
     108 for 256 octets. Text in any script, in UTF-8 or UTF-16, base64 and hexadecimal have fewer.
     """
-    return max(k for k in range(1, 256) if comb(256, k) * k**octets << 64 < 256**octets)
+    return max(k for k in range(1, 256) if comb(256, k) * k**octets << _CERTAIN_BITS < 256**octets)
 
 
 _MOST_DISTINCT = {octets: _most_distinct(octets) for octets in (256, 128, 64)}
 
 
 def is_text(data: bytes | memoryview) -> bool:
-    """Whether `data` has a long run of ASCII text in it, or too few different octets for random."""
-    return has_run(data) or _has_few_values(data)
+    """Whether there is ASCII text in `data`, or too few different octets for random ones."""
+    return has_text(data) or _has_few_values(data)
 
 
-def has_run(data: bytes | memoryview, *, structure: int = 0) -> bool:
+def has_text(data: bytes | memoryview, *, structure: int = 0) -> bool:
     """
-    Whether ASCII text runs through so many octets of `data` as it never does through random ones.
+    Whether ASCII text runs through more octets of `data`, or more often, than through random ones.
 
     A run of r octets begins at one of n places with a probability of at most n (98/256)^r, which
-    is below 2^-64 for r = (64 + log2 n) / 1.385: 54 octets of 1 KB, 65 of 30 MB. `structure` is
-    how many octets of a run may be readable for another reason.
+    is below 2^-64 for r = (64 + log2 n) / 1.385: 54 octets of 1 KB, 65 of 30 MB. And k phrases of
+    16 octets are at k of n places with a probability of at most (e n (98/256)^16 / k)^k: 6 phrases
+    are too many for 2 KB, 15 for 1 MB. `structure` is how many octets of a run may be readable for
+    another reason, which makes a phrase at most seven times as likely.
     """
-    run = int((64 + len(data).bit_length()) / _BITS) + 1 + structure
-    if len(data) < run:
-        return False
+    run = int((_CERTAIN_BITS + len(data).bit_length()) / _BITS) + 1 + structure
     wanted = bytes(run)
-    return any(
-        wanted in bytes(data[at : at + _BLOCK + run]).translate(_MARKED)
-        for at in range(0, len(data), _BLOCK)
-    )
+    expected = _PHRASE_CHANCE * len(data) * (7 if structure else 1)
+    phrases = 0
+    for at in range(0, len(data), _BLOCK):
+        marked = bytes(data[at : at + _BLOCK + run]).translate(_MARKED)
+        phrases += marked.count(_PHRASE, 0, _BLOCK)
+        too_many = phrases > expected and phrases * log2(phrases / expected) >= _CERTAIN_BITS
+        if too_many or wanted in marked:
+            return True
+    return False
 
 
 def _has_few_values(data: bytes | memoryview) -> bool:
-    """Look at up to 256 octets: all of them, or four pieces from all over the data."""
+    """Look at up to 256 octets: all, or four pieces at places that nobody can know before."""
     for octets, most in _MOST_DISTINCT.items():
         if len(data) >= octets:
             size = octets // _PIECES
-            stride = (len(data) - size) // (_PIECES - 1)
-            sample = b"".join([data[at : at + size] for at in range(0, stride * _PIECES, stride)])
-            return len(set(sample)) <= most
+            room = (len(data) - octets) // _PIECES
+            # Nobody sees these numbers, so Python's own generator will do.
+            starts = [turn * (size + room) + int(random() * room) for turn in range(_PIECES)]  # noqa: S311
+            return len(set(b"".join([data[at : at + size] for at in starts]))) <= most
     return False
