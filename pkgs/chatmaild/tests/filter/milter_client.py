@@ -87,11 +87,22 @@ class MilterClient:
             result.reply = answer
             self._send(b"A", b"")
             return result
-        for name, value in result.headers:
+        self.content(result.headers, body)
+        self.finish(result)
+        return result
+
+    def content(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send header and body; folds are LF."""
+        for name, value in headers:
             self.command(b"L", name + b"\0" + value + b"\0")
         for at in range(0, len(body), MAX_CHUNK):
             self.command(b"B", body[at : at + MAX_CHUNK])
+            self.flush()
         self._send(b"E", b"")
+        self.flush()
+
+    def finish(self, result: Result) -> None:
+        """Take the edits and the final reply into `result`."""
         while True:
             command, data = self._receive()
             if command == b"h":
@@ -106,7 +117,7 @@ class MilterClient:
                 result.sender = data.split(b"\0")[0].decode()
             elif command not in SKIP_UNKNOWN:
                 result.reply = self._reply(command, data) or "accept"
-                return result
+                return
 
     def begin(self, sender: str, login: str = "") -> None:
         """Send MAIL FROM."""

@@ -1,5 +1,6 @@
 """The daemon's socket, its start and its end."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,12 +16,15 @@ from typing import Any
 import pytest
 
 import mails
+from chatmaild.config import load
+from chatmaild.filter import server
+from chatmaild.filter.pipeline import Pipeline
 from chatmaild.postfix import milter_protocol
 from chatmaild.service import counters
 from conftest import RENDERED
 from mails import ALICE, BOB, split
 
-from .milter_client import MilterClient
+from .milter_client import MilterClient, Result
 from .running_filter import DEADLINE_SECONDS, Filter, sign, start
 
 
@@ -121,6 +125,54 @@ def test_a_new_body_is_longer_than_all_that_may_be_unread(
         assert len(result.body) > size * 4 // 3
     client.close()
     instance.stop()
+
+
+def test_a_new_body_takes_memory_until_it_is_read(
+    tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a peer that does not read would have the filter hold one body after the other."""
+    size = 3_000_000
+    monkeypatch.setattr(server, "ROOM_BYTES", 0)
+    settings["message"] = {"maxSize": size * 3 // 2}
+    (tmp_path / "chatmaild.json").write_text(json.dumps(settings))
+    pipeline = Pipeline(load(tmp_path / "chatmaild.json"), None, lambda _name, _seconds: [])
+    path = tmp_path / "filter.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    packets = mails.PKESK + mails.packet(18, b"\x01" + mails.noise(size))
+    headers, body = split(
+        mails.header(mails.ENCRYPTED).replace(b"\n ", b" ")
+        + b"\n"
+        + mails.encrypted_body(mails.armor(packets), before="in MIME format\n")
+    )
+
+    def submit() -> MilterClient:
+        client = MilterClient(path, "submission")
+        client.begin(f"<{ALICE}>", ALICE)
+        client.recipient(BOB)
+        client.content(headers, body)
+        assert select.select([client.socket], [], [], DEADLINE_SECONDS)[0]
+        return client
+
+    def read(client: MilterClient) -> str:
+        result = Result("", list(headers))
+        client.finish(result)
+        client.close()
+        return result.reply
+
+    def claims() -> None:
+        # A quarter of the budget is kept for small messages, so three of these fit.
+        unread = [submit() for _ in range(3)]
+        assert read(submit()).startswith("452 4.3.1 ")
+        assert [read(client) for client in unread] == ["accept"] * 3
+        assert read(submit()) == "accept"
+
+    async def serve() -> None:
+        serving = await server.serve(pipeline, listener)
+        await asyncio.to_thread(claims)
+        serving.close()
+
+    asyncio.run(serve())
 
 
 @pytest.mark.parametrize("service", ["submission", "incoming"])
