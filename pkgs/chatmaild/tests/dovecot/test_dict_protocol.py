@@ -35,6 +35,31 @@ commands = st.one_of(
 )
 
 
+def render(command: protocol.Command) -> bytes:
+    """Print a command as Dovecot would, including the LF; `parse` reads it."""
+    match command:
+        case protocol.Hello(major, minor, name):
+            return protocol._line("H", major, minor, 0, "", name)
+        case protocol.Lookup(key, user):
+            return protocol._line("L", key, user)
+        case protocol.Iterate(flags, max_rows, path, user):
+            return protocol._line("I", flags, max_rows, path, user)
+        case protocol.Begin(transaction, user):
+            return protocol._line("B", transaction, user, 0)
+        case protocol.Set(transaction, key, value):
+            return protocol._line("S", transaction, key, value)
+        case protocol.Unset(transaction, key):
+            return protocol._line("U", transaction, key)
+        case protocol.Increment(transaction, key, difference):
+            return protocol._line("A", transaction, key, difference)
+        case protocol.Timestamp(transaction, seconds, nanoseconds):
+            return protocol._line("T", transaction, seconds, nanoseconds)
+        case protocol.Commit(transaction):
+            return protocol._line("C", transaction)
+        case protocol.Rollback(transaction):
+            return protocol._line("R", transaction)
+
+
 @pytest.mark.parametrize(
     ("line", "command"),
     [
@@ -56,7 +81,7 @@ def test_reads_what_dovecot_writes(line: bytes, command: Command) -> None:
 @given(commands)
 def test_reads_back_what_it_writes(command: Command) -> None:
     """No value can break out of its field or its line, whatever its bytes."""
-    line = protocol.render(command)
+    line = render(command)
 
     assert line.count(b"\n") == 1
     assert protocol.parse(line[:-1]) == command
@@ -70,7 +95,7 @@ def test_any_line_is_a_command_or_one_error(line: bytes) -> None:
     except DictProtocolError:
         return
 
-    assert protocol.parse(protocol.render(command)[:-1]) == command
+    assert protocol.parse(render(command)[:-1]) == command
 
 
 @pytest.mark.parametrize(

@@ -150,31 +150,6 @@ def parse(line: bytes) -> Command:
             raise DictProtocolError("the line starts with an unknown command letter")
 
 
-def render(command: Command) -> bytes:
-    """Print a command as Dovecot would, including the LF; `parse` reads it."""
-    match command:
-        case Hello(major, minor, name):
-            return _line("H", major, minor, 0, "", name)
-        case Lookup(key, user):
-            return _line("L", key, user)
-        case Iterate(flags, max_rows, path, user):
-            return _line("I", flags, max_rows, path, user)
-        case Begin(transaction, user):
-            return _line("B", transaction, user, 0)
-        case Set(transaction, key, value):
-            return _line("S", transaction, key, value)
-        case Unset(transaction, key):
-            return _line("U", transaction, key)
-        case Increment(transaction, key, difference):
-            return _line("A", transaction, key, difference)
-        case Timestamp(transaction, seconds, nanoseconds):
-            return _line("T", transaction, seconds, nanoseconds)
-        case Commit(transaction):
-            return _line("C", transaction)
-        case Rollback(transaction):
-            return _line("R", transaction)
-
-
 def found(value: str) -> bytes:
     """Answer a lookup with a value."""
     return _line("O", value)
