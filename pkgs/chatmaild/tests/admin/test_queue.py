@@ -46,6 +46,8 @@ def chatmail(
         return iter(MESSAGES)
 
     monkeypatch.setattr(Listing, "__iter__", listed)
+    # Ages are counted from this moment, however long the tests before took.
+    monkeypatch.setattr(time, "time", lambda: NOW)
     monkeypatch.setattr(queue_control, "directory", lambda: tmp_path)
     monkeypatch.setattr(queue_control, "next_tries", lambda _: {"4aAAA": NOW + 200, "4cCCC": NOW})
     path = tmp_path / "chatmaild.json"
