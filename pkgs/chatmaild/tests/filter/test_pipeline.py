@@ -129,7 +129,7 @@ def test_takes_back_what_it_sent_to_a_forwarding_server(pipeline: Pipeline) -> N
 def test_refuses_its_own_bounce_from_outside(pipeline: Pipeline, mail: bytes) -> None:
     """It holds words of whoever caused it, and the relay signed them."""
     assert receive(pipeline, *own(mail)) == (
-        "550 5.7.1 Unencrypted mail of this relay's own does not come from outside"
+        "550 5.7.1 This relay does not accept its own unencrypted mail from outside"
     )
 
 

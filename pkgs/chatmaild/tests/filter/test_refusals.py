@@ -232,7 +232,7 @@ JOINS = [
         "there is no field for the type of the new body",
     ),
     Why(
-        "a Secure-Join with words of its own",
+        "a Secure-Join with text of its own",
         join("\n--" + BOUNDARY + "--", f"\nhello\n--{BOUNDARY}--"),
         NOBODY,
         "cleartext",

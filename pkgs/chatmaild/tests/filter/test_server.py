@@ -326,7 +326,7 @@ def test_tells_its_numbers_to_whoever_may_ask(tmp_path: Path, limits: dict[str, 
     [
         (
             {"dkim": [RENDERED["smallest"]["dkim"][0] | {"file": "/nonexistent/dkim.pem"}]},
-            "/nonexistent/dkim.pem: the DKIM key cannot be made",
+            "/nonexistent/dkim.pem: the DKIM key cannot be created",
         ),
         (
             {"paths": {"filterSocket": "/nonexistent/f.sock"}},

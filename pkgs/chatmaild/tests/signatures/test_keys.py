@@ -94,7 +94,7 @@ def test_refuses_an_unusable_key_in_one_sentence(
 
 def test_says_when_a_key_can_neither_be_read_nor_made(tmp_path: Path) -> None:
     """A missing directory is the operator's to mend."""
-    with pytest.raises(ConfigError, match="cannot be made: No such file"):
+    with pytest.raises(ConfigError, match="cannot be created: No such file"):
         keys.load(tmp_path / "missing" / "dkim.pem")
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         keys.load(tmp_path)

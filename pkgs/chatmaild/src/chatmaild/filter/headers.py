@@ -1,8 +1,8 @@
 """
-Edits of a header, and which fields of mail from elsewhere are delivered.
+Edits of a header, and the fields of incoming mail that are delivered.
 
-A message tells nothing about where and with what it was written, nor where it has been. What a
-submission may leave with is in `submitted`.
+A delivered message does not say where it was written, with what, or where it has been. The fields
+of submitted mail are in `submitted`.
 """
 
 from collections import Counter
@@ -36,18 +36,18 @@ READ = frozenset(
         b"ephemeral-timer",
     }
 )
-"""What chat clients read of mail from elsewhere, by core's `mimeparser` and `receive_imf`."""
+"""Fields of incoming mail that chat clients read: core's `mimeparser` and `receive_imf`."""
 READ_PREFIXES = (b"autocrypt", b"secure-join", b"chat-", b"content-", b"list-")
-"""Fields that begin like this are read, too."""
+"""Fields that start like this are read, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
     """
-    One change to a header as the milter protocol counts it.
+    One change to a header, in the milter protocol's terms.
 
-    `index` is 1-based among the fields called `name`, and 0 adds a field at the end of the header;
-    `value` None deletes the field.
+    `index` counts from 1 among the fields called `name`; 0 adds a field at the end of the header.
+    With the `value` None the field is deleted.
     """
 
     name: bytes
@@ -57,7 +57,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A header after its edits, and the edits in an order in which their indexes stay true."""
+    """A header after its edits; the edits are in an order that keeps their indexes valid."""
 
     headers: list[Header]
     edits: list[Edit]
@@ -65,10 +65,10 @@ class Edited:
 
 def lowest(headers: list[Header]) -> list[Header]:
     """
-    Leave out all but the lowest of fields that may occur once.
+    Keep only the lowest of the fields that may occur once.
 
-    A signature covers the lowest; those above have been added on the way, and are what some clients
-    show. Senders that write one of them twice mean the same by both.
+    A signature covers the lowest one. Those above it were added on the way, and some clients show
+    them. Legitimate senders that repeat a field mean the same by both.
     """
     last = {name.lower(): place for place, (name, _) in enumerate(headers)}
     return [
@@ -86,15 +86,15 @@ def clean_incoming(
     content_type: bytes | None = None,
 ) -> Edited:
     """
-    Leave of a message from elsewhere what clients read, and of that what its author vouches for.
+    Keep the fields of an incoming message that clients read and that its author signed.
 
-    `covered` says how many fields of each name (lower case) the author's signature covers, the
-    lowest of them; None means all of all names. `content_type` is the value that goes with another
-    body, where it gets one; the old body's other Content-* fields go then. A mailbox keeps nothing
-    else: where a message has been, and with what it was written, is of no use to its reader.
+    Nothing else is stored in the mailbox: where a message has been and what wrote it is of no use
+    to the reader. `covered` is the number of signed fields by lower-case name, counted from the
+    lowest. None means that all fields are trusted. `content_type` is the value for a rebuilt body;
+    then the other Content-* fields are deleted.
     """
     total = Counter(name.lower() for name, _ in headers)
-    # Known by the signed body, whether the fields are signed or not.
+    # The signed body shows what these are, so their own signature is not required.
     unsigned = {Kind.SECURE_JOIN: b"secure-join", Kind.REPORT: b"auto-submitted"}.get(kind)
     kept: list[Header] = []
     edits: list[Edit] = []
@@ -102,7 +102,7 @@ def clean_incoming(
     for name, value in headers:
         key = name.lower()
         seen[key] += 1
-        left = total[key] - seen[key] + 1  # how many from here to the lowest
+        left = total[key] - seen[key] + 1  # number of fields from this one to the lowest
         wanted: bytes | None = value
         if (
             not (key in READ or key.startswith(READ_PREFIXES))
@@ -122,6 +122,6 @@ def clean_incoming(
             kept.append((name, wanted))
         if wanted != value:
             edits.append(Edit(name, seen[key], wanted))
-    # Postfix renumbers after a deletion, so the last field of a name goes first.
+    # The last field of a name is edited first, because Postfix renumbers after a deletion.
     edits.reverse()
     return Edited(kept, edits)

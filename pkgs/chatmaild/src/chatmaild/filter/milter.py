@@ -2,8 +2,8 @@
 `chatmail-filter`: the milter between Postfix and `pipeline`.
 
 Postfix speaks the milter protocol to one UNIX socket for all its services and says with
-`milter_macro_daemon_name` which of them is asking. When this process is down or answers with an
-error, mail waits at its sender: Postfix is set to refuse, never to let pass.
+`milter_macro_daemon_name` which of them is asking. If this process is down or reports an error,
+mail stays with its sender, because Postfix is configured to refuse it temporarily.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ async def _serve(config: Config, pipeline: Pipeline) -> None:
     async with running(pipeline.counters) as service:
         if config.metrics:
             await service.tell_counters(config.metrics.filter_socket)
-        # At the end messages under way are put off: without an answer Postfix refuses for now, so
-        # none is lost or doubled.
+        # Messages in progress at shutdown are deferred: without an answer Postfix refuses
+        # temporarily, so none is lost or duplicated.
         listener = service.listener("filter", config.paths.filter_socket)
         service.serving(await server.serve(pipeline, listener))
 
@@ -40,7 +40,7 @@ def run(config: Config) -> None:
 
 
 def _signer(config: Config) -> signing.Signer | None:
-    """Read the relay's keys, those that are missing made first; a relay without a name has none."""
+    """Read the relay's keys and create missing ones; None if the relay has no domain name."""
     private = {key.selector: keys.load(key.file, key.kind) for key in config.dkim}
     signs = {key.selector: private[key.selector] for key in config.dkim if key.signs}
     return signing.Signer(config.domain, signs) if signs else None

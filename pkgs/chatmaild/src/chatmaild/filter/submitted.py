@@ -1,14 +1,13 @@
 """
-Which header fields leave with a submission, each in one form.
+The header fields that leave with a submission, each in one canonical form.
 
-Beside the ciphertext nothing may be read: not what else a client knows, and nothing that somebody
-wants to say to a stranger in the clear. So fields leave because they are in the table below, and
-a value that a client may choose is one of few, or bounded in form and length: addresses, the date,
-one identifier of the message and of what it answers, and what a request to join needs.
+Nothing readable may travel beside the ciphertext: nothing that the client reveals, and nothing that
+a user wants to tell a stranger in cleartext. So only the fields in the table below leave. Values
+that a client can choose are one of a few, or limited in form and length: addresses, the date, the
+message's identifier and that of the message it answers, and the values of a request to join.
 
-Delta Chat writes most fields in their form, so its mail needs no edit, or one that takes
-References away. Any other header is written anew: field names in their own letters, in an order of
-their own, each once.
+Delta Chat writes nearly all fields in this form. So its mail needs no edit, except that References
+is removed. Other headers are rewritten: each field once, with the names and the order used here.
 """
 
 import re
@@ -26,11 +25,11 @@ from chatmaild.message.addresses import Address, parse_list
 from chatmaild.message.structure import Header, StructureError
 
 SUBJECT = b" [...]"
-"""Every Subject: in encrypted mail the real one is inside."""
+"""Replaces every Subject: encrypted mail has the real one inside."""
 NOBODY = b' "hidden-recipients": ;'
-"""A To without addresses, as Delta Chat has written it since 2.30."""
+"""A To field without addresses, as Delta Chat has written it since 2.30."""
 MAX_MESSAGE_ID_BYTES = 160
-"""Between the angle brackets, the author's own domain not counted; Delta Chat's has 46."""
+"""Length between the angle brackets, without the author's own domain; Delta Chat's have 46."""
 MAX_DATE_BYTES = 100
 
 _WEEKDAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
@@ -46,7 +45,7 @@ _ADDRESSES = re.compile(rb" %b(?:,(?: |\r\n[ \t]| \r\n\t)%b)*+" % (_ADDRESS, _AD
 _VERSION = re.compile(rb" [0-9]{1,2}\.[0-9]{1,2}")
 _AUTOMATIC = re.compile(rb"[ \t]*(auto-(?:generated|replied|notified))\b", re.IGNORECASE)
 _STEP = re.compile(rb"[ \t]*(v[cg]-request)[ \t]*")
-# Core makes them of 11 or 24 characters and takes up to 32.
+# Core generates 11 or 24 characters and accepts up to 32.
 _INVITE_NUMBER = re.compile(rb"[ \t]*([A-Za-z0-9_-]{8,32})[ \t]*")
 _ENCODING = re.compile(rb"[ \t]*(7bit|8bit)[ \t]*", re.IGNORECASE)
 _TYPE = re.compile(
@@ -56,7 +55,7 @@ _TYPE = re.compile(
 
 
 class FieldError(Exception):
-    """The message cannot leave with this header; the text says why."""
+    """The message cannot be sent with this header; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def _flag(_value: bytes, _message: _Message) -> bytes:
 
 
 def _from(_value: bytes, message: _Message) -> bytes:
-    # The relay's addresses have no case.
+    # Case does not matter in the relay's addresses.
     return b" <" + str(message.author).lower().encode("ascii") + b">"
 
 
@@ -96,7 +95,7 @@ def _cc(value: bytes, _message: _Message) -> bytes | None:
 
 
 def _date(value: bytes, message: _Message) -> bytes:
-    """Leave out comments and names of time zones, and the zone itself: it tells where one is."""
+    """Remove comments, and convert to UTC, because a time zone reveals where the user is."""
     if (match := _DATE.fullmatch(value)) and _is_day(match):
         return value
     text = value.replace(b"\r\n", b"")[:MAX_DATE_BYTES].decode("latin-1")
@@ -119,7 +118,7 @@ def _is_day(match: re.Match[bytes]) -> bool:
 
 
 def _message_id(value: bytes, message: _Message) -> bytes:
-    """Keep it, because clients find by it what they have sent; refuse what is more than an id."""
+    """Keep the id, because clients find sent messages by it; refuse anything beside it."""
     found = _first_id(value, message)
     if found is None or structure.unfold(value) != found:
         raise FieldError(f"Message-ID is not <name@place> of at most {MAX_MESSAGE_ID_BYTES} octets")
@@ -184,7 +183,7 @@ def _encoding(value: bytes, message: _Message) -> bytes | None:
     return b" " + match[1].lower() if match else None
 
 
-# In the order in which core has written them since 2.59.
+# In the order that core has used since 2.59.
 _FIELDS: dict[bytes, Callable[[bytes, _Message], bytes | None]] = {
     b"From": _from,
     b"Date": _date,
@@ -205,7 +204,7 @@ _FIELDS: dict[bytes, Callable[[bytes, _Message], bytes | None]] = {
     b"Content-Transfer-Encoding": _encoding,
 }
 _NAMES = frozenset(name.lower() for name in _FIELDS)
-# And before: only with what its encrypted mail has, to others and to one's other devices.
+# Orders of earlier versions, with the fields of encrypted mail only: to others and to oneself.
 _OLD_ORDER = (
     b"Content-Type",
     b"MIME-Version",
@@ -232,11 +231,14 @@ def clean_submission(
     now: float,
 ) -> Edited:
     """
-    Leave what may leave, in its form.
+    Keep the fields that may leave, each in its canonical form.
 
-    `content_type` is the value that goes with another body, where it gets one; the old body's other
-    Content-* fields go then. `now` is Unix time, for a Date that cannot be read. Raises
-    `FieldError`.
+    `content_type` is the value for a rebuilt body; then the other Content-* fields are deleted.
+    `now` is Unix time, used if Date cannot be parsed.
+
+    Raises:
+        FieldError: Message-ID or Content-Type is not acceptable.
+
     """
     message = _Message(author, kind, now, content_type)
     kept: list[Header] = []
@@ -262,13 +264,13 @@ def clean_submission(
             edits.append(Edit(name, 1, wanted))
     if not _in_usual_order(tuple([name for name, _ in kept])):
         return _written_anew(headers, message)
-    # Postfix renumbers after a deletion, so the last field of a name goes first.
+    # The last field of a name is edited first, because Postfix renumbers after a deletion.
     edits.reverse()
     return Edited(kept, edits)
 
 
 def _written_anew(headers: list[Header], message: _Message) -> Edited:
-    """Take out every field, and add those that stay: of several of a name the lowest."""
+    """Delete all fields and add those that may leave; if a name repeats, the lowest counts."""
     lowest = {name.lower(): value for name, value in headers}
     kept = [
         (name, wanted)
@@ -286,7 +288,7 @@ def _written_anew(headers: list[Header], message: _Message) -> Edited:
 
 @lru_cache(maxsize=256)
 def _in_usual_order(names: tuple[bytes, ...]) -> bool:
-    """Whether fields of the table, each once, stand as core of any version writes them."""
+    """Whether fields of the table, each once, are in the order of some version of core."""
     return any(_is_part(names, order) for order in (_FIELDS, _OLD_ORDER, _OLD_ORDER_TO_ONESELF))
 
 

@@ -1,13 +1,13 @@
 """
-Exactly one address out of a From field, or none at all.
+Read exactly one address from a From field, or refuse it.
 
-The From field is what a reader sees and what DKIM alignment speaks about, so it must mean the same
-to every parser. A field that some parser could read as another address (several mailboxes, a
-group, a route, an address-like display name, a stray angle bracket) is refused.
+Readers see the From field, and DKIM alignment is about its domain. So it must mean the same to
+every parser. A field is refused if some parser could read another address in it: several
+mailboxes, a group, a route, a display name that looks like an address, a stray angle bracket.
 
-Real software writes none of these. It does write unquoted brackets in display names (ticket
-systems), local parts with two dots in a row (phones of Japanese networks), names in 8-bit charsets
-and addresses with a comment behind them (mailx, cron), so these are read.
+Real software writes none of these. But it writes unquoted brackets in display names (ticket
+systems), local parts with two dots in a row (phones on Japanese networks), names in 8-bit
+charsets, and addresses followed by a comment (mailx, cron). So these are accepted.
 """
 
 import re
@@ -17,7 +17,7 @@ from itertools import pairwise
 
 MAX_FIELD_BYTES = 2048
 MAX_ADDRESS_BYTES = 254
-"""RFC 5321 4.5.3.1.3: a path of 256 octets less its angle brackets."""
+"""RFC 5321 4.5.3.1.3: a path has 256 octets, including its angle brackets."""
 MAX_DOMAIN_BYTES = 253
 
 # RFC 5322 3.2: each alternative starts with a different character, so there is one way to match.
@@ -34,12 +34,12 @@ _LEXEME = re.compile(
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
-# What nearly all addresses look like; the long way through `_lexemes` takes five times as long.
+# Nearly all addresses match this; the general way with `_lexemes` takes five times as long.
 _PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)", re.ASCII)
 
 
 class AddressError(Exception):
-    """The field does not name exactly one address; the text says why."""
+    """The field does not contain exactly one address; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,44 +47,44 @@ class Address:
     """
     A mailbox address (RFC 5321 4.1.2).
 
-    Both are ASCII. `domain` is in lower case and, for an address literal, in square brackets.
+    Both parts are ASCII. `domain` is lower-case; an address literal is in square brackets.
     """
 
     local_part: str
     domain: str
 
     def __str__(self) -> str:
-        """Write it as in SMTP, without angle brackets."""
+        """Return the address as in SMTP, without angle brackets."""
         return f"{self.local_part}@{self.domain}"
 
     @property
     def literal(self) -> str | None:
-        """The IP address of a domain literal without brackets and `IPv6:` tag, or None."""
+        """The IP address of a domain literal, without brackets and `IPv6:`; otherwise None."""
         if not self.domain.startswith("["):
             return None
         return self.domain[1:-1].removeprefix("ipv6:")
 
     def same_as(self, other: str) -> bool:
         """
-        Whether `other` is this address, without regard to ASCII case: the relay's names have none.
+        Whether `other` is this address; the case of ASCII letters is ignored.
 
-        Only ASCII, because Unicode folds the Kelvin sign and the long s into the letters k and s.
+        Unicode case folding must not be used: it maps the Kelvin sign to "k", the long s to "s".
         """
         return str(self).encode().lower() == other.encode(errors="surrogateescape").lower()
 
 
 def parse_mailbox(value: bytes) -> Address:
     """
-    Read an unfolded From value (RFC 5322 3.4 `mailbox`, display name in any charset).
+    Parse an unfolded From value (RFC 5322 3.4 `mailbox`); the display name may have any charset.
 
-    Raises `AddressError` when it is not exactly one mailbox or can be read in two ways.
+    Raises `AddressError` unless it contains exactly one mailbox and can be read in only one way.
     """
     if len(value) > MAX_FIELD_BYTES:
         raise AddressError("the field is too long")
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
-        # 8-bit charsets in display names; the address itself must be ASCII.
+        # An 8-bit charset in the display name; the address itself must be ASCII.
         text = value.decode("latin-1")
     bracketed = text.startswith("<") and text.endswith(">")
     if found := _plain(text[1:-1] if bracketed else text):
@@ -98,7 +98,7 @@ def parse_mailbox(value: bytes) -> Address:
     if kinds[-1] != ">" or kinds.count("<") != 1 or kinds.count(">") != 1:
         raise AddressError("angle brackets that do not enclose one address at the end")
     address = _address(lexemes[begin + 1 : -1])
-    # A list or a group to some parsers, among them Delta Chat's, which drops such a message.
+    # Some parsers read a list or a group here. Delta Chat does, and drops the message.
     if any(kind in (",", ":", ";") for kind, _ in phrase):
         raise AddressError("more than a display name before the address")
     if "@" in [kind for kind, _ in phrase] and not _address(phrase).same_as(str(address)):
@@ -107,15 +107,15 @@ def parse_mailbox(value: bytes) -> Address:
 
 
 def parse_path(path: str) -> Address:
-    """Read an address as in MAIL FROM or RCPT TO, without brackets; raises `AddressError`."""
+    """Parse an address from MAIL FROM or RCPT TO, without brackets; raises `AddressError`."""
     return _plain(path) or _address(_lexemes(path))
 
 
 def parse_list(value: bytes) -> list[Address]:
     """
-    Find the addresses in a To or Cc value (RFC 5322 3.4), folded or not, and nothing else of it.
+    Find the addresses in a To or Cc value (RFC 5322 3.4), folded or not.
 
-    What cannot be read is left out: names, comments, groups' names, text without an address.
+    Everything else is left out: names, comments, group names, and text without an address.
     """
     text = value.replace(b"\r\n", b"").decode("latin-1")
     try:
@@ -141,20 +141,20 @@ def parse_list(value: bytes) -> list[Address]:
 
 
 def _plain(text: str) -> Address | None:
-    """Read an address that needs no second look; None for any other, right or wrong."""
+    """Parse an address in the usual form; None for any other text, valid or not."""
     if len(text) > MAX_ADDRESS_BYTES or (match := _PLAIN.fullmatch(text)) is None:
         return None
     return Address(match[1], match[2].lower())
 
 
 def _lexemes(text: str) -> list[tuple[str, str]]:
-    """Tokens as (kind, text); white space and comments separate tokens and are dropped."""
+    """Split into tokens, (kind, text). White space and comments separate them and are dropped."""
     found: list[tuple[str, str]] = []
     at = 0
     while at < len(text):
         match = _LEXEME.match(text, at)
         if match is None:
-            raise AddressError("a character that cannot stand there")
+            raise AddressError("a character that is not allowed there")
         at = match.end()
         kind = match.lastgroup or ""
         if kind == "comment":
@@ -181,7 +181,7 @@ def _comment_end(text: str, at: int) -> int:
             depth -= 1
             if depth == 0:
                 return at
-    raise AddressError("a comment without its end")
+    raise AddressError("a comment that is not closed")
 
 
 def _address(lexemes: list[tuple[str, str]]) -> Address:
@@ -196,15 +196,15 @@ def _address(lexemes: list[tuple[str, str]]) -> Address:
 
 
 def _dotted(lexemes: list[tuple[str, str]]) -> str:
-    """Join atoms and dots; AddressError for any other tokens, and for two atoms in a row."""
+    """Join atoms and dots; `AddressError` for other tokens and for two atoms in a row."""
     kinds = [kind for kind, _ in lexemes]
     pairs = pairwise(kinds)
     if not set(kinds) <= {"atom", "."} or "atom" not in kinds or ("atom", "atom") in pairs:
         raise AddressError("not exactly one address")
     text = "".join(text for _, text in lexemes)
     if not text.isascii():
-        # Nobody could answer: there is no SMTPUTF8 (RFC 6531) here. And a domain would have to be
-        # mapped to what signs for it, for which IDNA2003 and IDNA2008 give different names.
+        # Users could not reply, because the relay does not have SMTPUTF8 (RFC 6531). And IDNA2003
+        # and IDNA2008 map some domains to different names, so it is unclear which one signs.
         raise AddressError("an address that is not ASCII")
     return text
 
@@ -212,7 +212,7 @@ def _dotted(lexemes: list[tuple[str, str]]) -> str:
 def _local_part(lexemes: list[tuple[str, str]]) -> str:
     if [kind for kind, _ in lexemes] == ["quoted"]:
         text = lexemes[0][1]
-        # Others are legal and always a trick: "a@b"@c reads as a@b to careless parsers.
+        # Others are legal, but only attacks use them: careless parsers read "a@b"@c as a@b.
         if re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+", text) is None:
             raise AddressError("a quoted local part")
         return text

@@ -18,11 +18,11 @@ TAIL = b"\r\n" + _END + b"\r\n"
 _LINE = 64
 _STEP = _LINE + 2
 _OCTETS = 48
-"""What a line of 64 characters holds."""
+"""Number of octets in a line of 64 characters."""
 _CHECKSUM = re.compile(rb"=[0-9A-Za-z+/]{4}")
 _BLANKS = b" \t\r\n"
 MAX_HEADERS_BYTES = 8192
-"""Headers are dropped, so the bound only limits the work; the longest known are a few lines."""
+"""Headers are dropped, so the limit only bounds the work; the longest known have a few lines."""
 
 # CRC24 (RFC 9580 6.1.1).
 _CRC_START = 0xB704CE
@@ -35,16 +35,15 @@ _FOLDED_OCTETS = 12
 
 
 class ArmorError(Exception):
-    """The bytes are not one ASCII armor; the text says why."""
+    """The bytes are not exactly one ASCII armor; the message says why."""
 
 
 def decode(armored: bytes) -> bytes:
     """
-    Return the packets inside one `PGP MESSAGE` armor that fills `armored`.
+    Return the packets of a `PGP MESSAGE` armor; `armored` must contain nothing else.
 
-    Armor headers, the checksum, and white space at line ends and within the base64 are dropped
-    unread: the caller does not forward this text. Raises `ArmorError` for anything else around or
-    within the armor.
+    Armor headers, the checksum and white space are dropped unread, because the caller does not
+    forward this text. Raises `ArmorError` for anything else around or inside the armor.
     """
     text = armored.strip(_BLANKS)
     if not text.startswith(_BEGIN):
@@ -64,8 +63,8 @@ def _after_headers(text: bytes) -> int:
     """
     Find where the base64 begins.
 
-    ":" is not in its alphabet, so the last line with one is the last header, and the empty line
-    after it may be missing.
+    Base64 has no ":", so the last line with one is the last header. The empty line after it may be
+    missing.
     """
     begin = text.find(b"\n") + 1
     colon = text.rfind(b":", begin, begin + MAX_HEADERS_BYTES)
@@ -74,7 +73,7 @@ def _after_headers(text: bytes) -> int:
 
 def encode(packets: bytes) -> bytes:
     """Write armor in canonical form, from HEAD to TAIL, without the checksum."""
-    # In pieces of a thousand lines, because a list of half a million is twice the size of 30 MB.
+    # In blocks of 1000 lines: for 30 MB a list of half a million lines takes twice that memory.
     block = 1000 * _OCTETS
     lines = b"\r\n".join(
         _wrapped(binascii.b2a_base64(packets[at : at + block], newline=False))
@@ -121,7 +120,7 @@ def crc24(data: bytes) -> int:
     """
     Compute the checksum of RFC 9580 6.1.1.
 
-    With whole numbers instead of an octet at a time: 13 us instead of 139 for a small message.
+    It uses big integers instead of single octets: 13 us instead of 139 for a small message.
     """
     value = int.from_bytes(data + b"\0\0\0") ^ (_CRC_START << 8 * len(data))
     for top, lower in _FOLDS:

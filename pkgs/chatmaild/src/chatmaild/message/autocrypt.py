@@ -1,9 +1,9 @@
 """
-The Autocrypt field (Autocrypt Level 1, 2.1): a person's public key beside their mail.
+The Autocrypt field (Autocrypt Level 1, 2.1): the author's public key.
 
-It is on requests to join, whose answer is encrypted to it, and on all mail of clients before 2025.
-What is in a key cannot be proven here, so it is only kept from holding anything but a key: one
-primary key, its parts and at most one user ID, of a bounded size.
+Requests to join contain it, because the answer is encrypted to it. Clients before 2025 put it into
+all mail. The filter cannot prove what a key contains, but it allows nothing except a key: one
+primary key, its parts and at most one user ID, of limited size.
 """
 
 import base64
@@ -13,8 +13,11 @@ import re
 from chatmaild.message.addresses import Address
 
 MAX_KEY_BYTES = 16_384
-"""An RSA key of 4096 bits with a subkey has 3 KB, one with the algorithms of RFC 9580 and ML-KEM
-and ML-DSA beside them 13 KB."""
+"""
+An RSA key of 4096 bits with a subkey has 3 KB.
+
+A key with the algorithms of RFC 9580 as well as ML-KEM and ML-DSA has 13 KB.
+"""
 MAX_USER_ID_BYTES = 254
 LINE = 74
 
@@ -26,9 +29,9 @@ _ATTRIBUTE = re.compile(rb"[ \t]*([A-Za-z_-]+)[ \t]*=[ \t]*([^;]*)")
 
 def canonical(value: bytes, author: Address) -> bytes | None:
     """
-    Write a field value in its one form, with its leading space and folds as CRLF + tab.
+    Write a field value in its canonical form, with its leading space; folds are CRLF + tab.
 
-    None for anything but the key of `author`; attributes that no client reads are left out.
+    None for anything but a key of `author`. Attributes that no client reads are left out.
     """
     attributes: dict[bytes, bytes] = {}
     for item in value.replace(b"\r\n", b"").rstrip(b" \t;").split(b";"):
@@ -58,7 +61,7 @@ def _decoded(text: bytes) -> bytes | None:
 
 
 def is_public_key(data: bytes) -> bool:
-    """Whether octets are the packets of a transferable public key (RFC 9580 10.1) and no more."""
+    """Whether `data` is a transferable public key (RFC 9580 10.1) and nothing else."""
     if len(data) > MAX_KEY_BYTES:
         return False
     user_ids = 0
@@ -82,7 +85,7 @@ def is_public_key(data: bytes) -> bool:
 
 
 def _packet(data: bytes, at: int) -> tuple[int, int, int]:
-    """Type of the packet at `at`, where its body begins, and its end; IndexError when cut off."""
+    """Return type, start of the body, and end of the packet at `at`; IndexError if truncated."""
     tag = data[at]
     if tag & 0xC0 == 0x80 and tag & 3 < 3:  # noqa: PLR2004 - RFC 9580 4.2.2
         size = 1 << (tag & 3)

@@ -19,15 +19,15 @@ from chatmaild.message.structure import Header, StructureError
 SECURE_JOIN_STEPS = (b"vc-request", b"vg-request")
 """Values of Secure-Join in messages sent before a key is known; later steps are encrypted."""
 
-# Delta Chat's boundary: the time and two random numbers, hexadecimal. Any other could be words.
+# Delta Chat's boundary: the time and two random numbers, in hexadecimal. Others could be words.
 _BOUNDARY = rb"[0-9a-f]{1,16}_[0-9a-f]{1,16}_[0-9a-f]{1,16}"
 _ENCRYPTED_TYPE = re.compile(
     rb'multipart/encrypted; protocol="application/pgp-encrypted"; ?\t?boundary="(%b)"' % _BOUNDARY
 )
 _MIXED_TYPE = re.compile(rb'multipart/mixed; ?\t?boundary="(%b)"' % _BOUNDARY)
 
-# The frame around the armor: what core has written since 2.50 and what this relay writes, and
-# core's form before that, since 1.159. "%(b)b" is the boundary.
+# What surrounds the armor: as core has written it since 2.50 and this relay writes it, and as core
+# wrote it before, since 1.159. "%(b)b" is the boundary.
 _FRAME = (
     b"\r\n--%(b)b\r\n"
     b'Content-Type: application/pgp-encrypted; charset="utf-8"\r\n'
@@ -52,7 +52,7 @@ _OLD_FRAME = (
 )
 _FRAMES = tuple(frame + armor.HEAD for frame in (_FRAME, _OLD_FRAME))
 _END = b"\r\n--%(b)b--\r\n"
-# Cores differ in the empty lines after the armor, and a transport may add one at the end.
+# Core's versions differ in the empty lines after the armor. A transport may add one at the end.
 _ENDS = tuple(
     armor.TAIL + before + _END + after for after in (b"", b"\r\n") for before in (b"", b"\r\n")
 )
@@ -72,7 +72,7 @@ REFUSALS = (StructureError, ArmorError, OpenPGPError)
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What replaces the value of Content-Type, with its leading space, and the body."""
+    """A new value for Content-Type, with its leading space, and a new body."""
 
     content_type: bytes
     body: bytes
@@ -82,7 +82,7 @@ def encrypted(headers: list[Header], body: bytes) -> Rebuilt | None:
     """
     Rebuild PGP/MIME (RFC 3156 4) in the canonical form; None when it has that form already.
 
-    Raises one of `REFUSALS` when the message is not encrypted as a whole.
+    Raises one of `REFUSALS` if the message is not encrypted as a whole.
     """
     own = _own_packets(headers, body)
     packets = openpgp.encrypted_message(_packets(headers, body) if own is None else own)
@@ -123,7 +123,7 @@ def _packets(headers: list[Header], body: bytes) -> bytes:
     """
     kind = structure.content_type(headers)
     if kind.media_type not in ("multipart/encrypted", "multipart/mixed"):
-        raise StructureError("neither multipart/encrypted nor what becomes of it")
+        raise StructureError("neither multipart/encrypted nor multipart/mixed")
     found = structure.parts(kind, body)
     if found[0].media_type == "text/plain" and not found[0].content.strip():
         del found[0]
@@ -162,6 +162,6 @@ def secure_join(headers: list[Header], body: bytes) -> Rebuilt | None:
         found = [structure.whole(headers, body)]
     (part, *others) = found
     if others or part.media_type != "text/plain" or not _STEP.fullmatch(part.content):
-        raise StructureError("a Secure-Join with words of its own")
+        raise StructureError("a Secure-Join with text of its own")
     frame = {b"b": _new_boundary(), b"step": step}
     return Rebuilt(b' multipart/mixed;\r\n boundary="%(b)b"' % frame, _REQUEST % frame)

@@ -1,9 +1,9 @@
 """
 Decide whether packets are an encrypted OpenPGP message and nothing else.
 
-The filter cannot decrypt, so it proves what it can: that every octet belongs to a packet, that the
-packets are session keys followed by one encrypted container (RFC 9580 10.3, "Encrypted Message"),
-that each is built as its version and algorithm want, and that none of them holds text.
+The filter cannot decrypt, so it checks what it can. Every octet belongs to a packet. The packets
+are session keys followed by one encrypted container (RFC 9580 10.3, "Encrypted Message"). Each
+packet has the layout of its version and algorithm, and none of them contains text.
 """
 
 from typing import NamedTuple
@@ -15,19 +15,20 @@ PKESK = 1
 SKESK = 3
 """Symmetric Key Encrypted Session Key packet, RFC 9580 5.3."""
 MARKER = 10
-"""Marker packet, RFC 9580 5.8: to be ignored. PGP 5 wrote it before everything else."""
+"""Marker packet, RFC 9580 5.8: ignored. PGP 5 wrote it before everything else."""
 SEIPD = 18
 """Symmetrically Encrypted and Integrity Protected Data packet, RFC 9580 5.13."""
 OCB_DATA = 20
 """
-OCB Encrypted Data packet: GnuPG 2.3 and newer for their own newer keys, RNP, OpenPGP.js 5.
+OCB Encrypted Data packet, of GnuPG 2.3 and later for its new keys, of RNP and of OpenPGP.js 5.
 
-RFC 9580 5 reserves the number; draft-koch-librepgp describes it. It is as good as SEIPD version 2.
+RFC 9580 5 reserves the number, and draft-koch-librepgp describes the packet. It protects as well
+as SEIPD version 2.
 """
 PADDING = 21
-"""Padding packet, RFC 9580 5.14: to be ignored."""
+"""Padding packet, RFC 9580 5.14: ignored."""
 
-# First length octets of the current packet format, RFC 9580 4.2.1.
+# First length octets of the current packet format (RFC 9580 4.2.1).
 _TWO_OCTETS = 192
 _PARTIAL = 224
 _FIVE_OCTETS = 255
@@ -35,49 +36,49 @@ _INDETERMINATE = 3
 """Length type of the legacy packet format, RFC 9580 4.2.2."""
 
 MIN_FIRST_CHUNK = 512
-"""RFC 9580 4.2.1.4. Later ones may be of one octet, as those of Go's OpenPGP are."""
+"""RFC 9580 4.2.1.4. Later chunks may have one octet; those of Go's OpenPGP do."""
 MAX_PACKETS = 10_000
-"""One per recipient key: the largest group the relay lets through has 1000 recipients."""
+"""There is one per recipient key: the largest group that the relay allows has 1000 recipients."""
 MAX_CHUNKS = 100_000
-"""Partial lengths of one packet: 30 MB in the smallest permitted chunks (512 octets) are 60,000."""
+"""Partial lengths of a packet: 30 MB in the smallest permitted chunks (512 octets) have 60,000."""
 
-# The shortest content is an empty literal packet: two octets of header, six of its own fields.
+# The shortest content is an empty literal packet: a header of two octets and fields of six.
 _MIN_CONTENT = 8
 _MDC = 22
 _TAG = 16
-# Chunks have 2 to the power of 6 more octets: RFC 9580 5.13.2, draft-koch-librepgp 5.16.
+# A chunk has 2^(this + 6) octets: RFC 9580 5.13.2, draft-koch-librepgp 5.16.
 _MAX_AEAD_CHUNK = 16
 _MAX_OCB_CHUNK = 56
 
-# By RFC 9580 9.3: octets of a block, which is what the prefix of SEIPD version 1 is made of.
+# In octets, RFC 9580 9.3: the prefix of SEIPD version 1 has the length of a block.
 _SMALLEST_BLOCK = 8
 _BLOCK_128 = frozenset({7, 8, 9, 10, 11, 12, 13})
-"""AES, Twofish and Camellia, the ciphers that AEAD modes work with."""
-# RFC 9580 9.6, and 100: what OpenPGP.js 4 and 5 called GCM before it had a number.
+"""AES, Twofish and Camellia: AEAD modes need blocks of 128 bits."""
+# RFC 9580 9.6. OpenPGP.js 4 and 5 used 100 for GCM before it had a number.
 _NONCE = {1: 16, 2: 15, 3: 12, 100: 12}
 _SALT = 32
 _FIELDS = 4
-"""Version, cipher, mode and chunk size, an octet each."""
+"""Version, cipher, mode and chunk size: one octet each."""
 
 _SESSION_KEYS = {PKESK: session_keys.is_for_key, SKESK: session_keys.is_for_passphrase}
 
 
 class OpenPGPError(Exception):
-    """The bytes are not an encrypted OpenPGP message; the text says why."""
+    """The bytes are not an encrypted OpenPGP message; the message says why."""
 
 
 class _Packet(NamedTuple):
-    """Where a packet is: it begins at `start`, its body at `begin`, and `end` is after it."""
+    """The place of a packet: `start` of the packet, `begin` of its body, and `end` of both."""
 
     kind: int
     start: int
     begin: int
     end: int
     chunks: list[tuple[int, int]]
-    """Begin and end of each but the last piece where lengths are partial; `begin` is the last's."""
+    """(begin, end) of all pieces but the last, for partial lengths; `begin` is that of the last."""
 
     def body(self, data: bytes) -> bytes | memoryview:
-        """Join the pieces, where there are several."""
+        """Return the body; pieces are joined."""
         view = memoryview(data)
         last = view[self.begin : self.end]
         if not self.chunks:
@@ -89,10 +90,14 @@ def encrypted_message(packets: bytes) -> bytes:
     """
     Return the packets of an encrypted message: session keys and exactly one final container.
 
-    These are `packets` themselves, or what is left of them without marker and padding packets,
-    which every reader ignores. Packet framing is RFC 9580 4.2, legacy format included; partial
-    lengths only where 4.2.1.4 permits them. Raises `OpenPGPError` for any other packet, for one
-    that is not built as its version and algorithm want or holds text, and for octets outside.
+    Marker and padding packets are removed, because every reader ignores them. Without any,
+    `packets` itself is returned. Packet framing is RFC 9580 4.2, including the legacy format;
+    partial lengths are allowed only where 4.2.1.4 permits them.
+
+    Raises:
+        OpenPGPError: a packet of another type, a packet with the wrong layout for its version and
+            algorithm, text in a packet, or octets outside of all packets.
+
     """
     usual = session_keys.end_of_usual(packets)
     found = _packets(packets, usual)
@@ -111,7 +116,7 @@ def encrypted_message(packets: bytes) -> bytes:
     if len(kept) != len(found):
         pieces = [packets[packet.start : packet.end] for packet in kept]
         return encrypted_message(b"".join([packets[:usual], *pieces]))
-    # The length of a point or of a wrapped key is a readable octet in each of the packets.
+    # Each packet has one readable octet of structure: the length of a point or of a wrapped key.
     if readable.has_text(packets[: container.start], structure=2):
         raise OpenPGPError("text in the session keys")
     _require_ciphertext(container.kind, container.body(packets))
@@ -119,7 +124,7 @@ def encrypted_message(packets: bytes) -> bytes:
 
 
 def _packets(data: bytes, at: int) -> list[_Packet]:
-    """List all packets from `at` on; every octet is in one of them."""
+    """List all packets from `at`; every octet belongs to one of them."""
     found: list[_Packet] = []
     while at < len(data):
         if len(found) == MAX_PACKETS:
@@ -136,7 +141,7 @@ def _packets(data: bytes, at: int) -> list[_Packet]:
 
 
 def _packet(data: bytes, start: int) -> _Packet:
-    """Read the header of the packet at `start`; IndexError when it is cut off."""
+    """Parse the header of the packet at `start`; IndexError if it is truncated."""
     tag = data[start]
     if tag & 0x80 == 0:
         raise OpenPGPError("not a packet")
@@ -168,7 +173,7 @@ def _packet(data: bytes, start: int) -> _Packet:
 
 
 def _legacy_packet(data: bytes, start: int) -> _Packet:
-    """RFC 9580 4.2.2. Its four type bits cannot express SEIPD, so lengths are always given."""
+    """RFC 9580 4.2.2. Four type bits cannot express SEIPD, so a length is always required."""
     tag = data[start]
     length_type = tag & 0x03
     if length_type == _INDETERMINATE:
@@ -185,7 +190,7 @@ def _number(data: bytes, at: int, octets: int) -> int:
 
 
 def _require_ciphertext(kind: int, body: bytes | memoryview) -> None:
-    """Check a container: fields of its version, room for the shortest content, random octets."""
+    """Check a container: the fields of its version, the minimum length, and random content."""
     begin = _ciphertext_of_seipd(body) if kind == SEIPD else _ciphertext_of_ocb(body)
     if begin is None:
         raise OpenPGPError("encrypted data of an unknown kind or too short to hold anything")
@@ -194,11 +199,11 @@ def _require_ciphertext(kind: int, body: bytes | memoryview) -> None:
 
 
 def _ciphertext_of_seipd(body: bytes | memoryview) -> int | None:
-    """Find where the random octets begin, RFC 9580 5.13.1 and 5.13.2; None if it cannot be."""
+    """Find where the random octets begin (RFC 9580 5.13.1, 5.13.2); None if it is malformed."""
     version = body[:1]
     if version == b"\x01":
         return 1 if len(body) >= 1 + _SMALLEST_BLOCK + 2 + _MIN_CONTENT + _MDC else None
-    # Cipher, mode and chunk size come before the salt, a tag after each chunk and after all.
+    # Cipher, mode and chunk size precede the salt. Each chunk has a tag, and the whole has another.
     if version != b"\x02" or len(body) < _FIELDS + _SALT + _MIN_CONTENT + 2 * _TAG:
         return None
     cipher, mode, chunk = body[1:_FIELDS]
@@ -208,7 +213,7 @@ def _ciphertext_of_seipd(body: bytes | memoryview) -> int | None:
 
 
 def _ciphertext_of_ocb(body: bytes | memoryview) -> int | None:
-    """Find where the random octets begin, draft-koch-librepgp 5.16; None if it cannot be."""
+    """Find where the random octets begin (draft-koch-librepgp 5.16); None if it is malformed."""
     if body[:1] != b"\x01" or len(body) < _FIELDS:
         return None
     cipher, mode, chunk = body[1:_FIELDS]

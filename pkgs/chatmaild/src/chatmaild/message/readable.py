@@ -1,16 +1,16 @@
 """
 Tell text from ciphertext.
 
-Ciphertext looks like random octets. Each test below takes random octets for text with a probability
-below 2^-64, so no message is ever refused by mistake. They cannot find text that is made to look
-random; nothing can.
+Ciphertext looks like random octets. Each test below mistakes random octets for text with a
+probability below 2^-64, so in practice no encrypted message is refused. The tests cannot find text
+that is encoded to look random; no test can.
 """
 
 from math import comb, e, log2
 from random import random
 
-# The octets of readable ASCII text: 98 of 256. Octets are random, so one of them is readable with
-# a probability of 98/256, that is 2^-1.385.
+# The octets of readable ASCII text: 98 of 256. A random octet is readable with a probability of
+# 98/256, that is 2^-1.385.
 _READABLE = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
 _BITS = 1.385
 _MARKED = bytes(0 if octet in _READABLE else 1 for octet in range(256))
@@ -24,10 +24,11 @@ _PIECES = 4
 
 def _most_distinct(octets: int) -> int:
     """
-    Find a number of different values that so many random octets have at least.
+    Find the largest number of distinct values that still means text rather than random octets.
 
-    They lie within some set of k values with a probability of at most C(256, k) (k / 256)^octets:
-    108 for 256 octets. Text in any script, in UTF-8 or UTF-16, base64 and hexadecimal have fewer.
+    The probability that random octets have at most k distinct values is below
+    C(256, k) (k / 256)^octets. For 256 octets, k is 108. Text has fewer values: in any script, in
+    UTF-8 or UTF-16, in base64 and in hexadecimal.
     """
     return max(k for k in range(1, 256) if comb(256, k) * k**octets << _CERTAIN_BITS < 256**octets)
 
@@ -36,19 +37,19 @@ _MOST_DISTINCT = {octets: _most_distinct(octets) for octets in (256, 128, 64)}
 
 
 def is_text(data: bytes | memoryview) -> bool:
-    """Whether there is ASCII text in `data`, or too few different octets for random ones."""
+    """Whether `data` contains ASCII text, or too few distinct octets to be random."""
     return has_text(data) or _has_few_values(data)
 
 
 def has_text(data: bytes | memoryview, *, structure: int = 0) -> bool:
     """
-    Whether ASCII text runs through more octets of `data`, or more often, than through random ones.
+    Whether `data` has longer or more runs of ASCII text than random octets have.
 
-    A run of r octets begins at one of n places with a probability of at most n (98/256)^r, which
-    is below 2^-64 for r = (64 + log2 n) / 1.385: 54 octets of 1 KB, 65 of 30 MB. And k phrases of
-    16 octets are at k of n places with a probability of at most (e n (98/256)^16 / k)^k: 6 phrases
-    are too many for 2 KB, 15 for 1 MB. `structure` is how many octets of a run may be readable for
-    another reason, which makes a phrase at most seven times as likely.
+    A run of r octets begins at one of n places with a probability of at most n (98/256)^r. That is
+    below 2^-64 for r = (64 + log2 n) / 1.385: 54 octets in 1 KB, 65 in 30 MB. And k phrases of 16
+    octets are at k of n places with a probability of at most (e n (98/256)^16 / k)^k. So 6 phrases
+    are too many for 2 KB, and 15 for 1 MB. `structure` is the number of octets in a run that may be
+    readable for another reason. It makes a phrase at most seven times as likely.
     """
     run = int((_CERTAIN_BITS + len(data).bit_length()) / _BITS) + 1 + structure
     wanted = bytes(run)
@@ -64,7 +65,7 @@ def has_text(data: bytes | memoryview, *, structure: int = 0) -> bool:
 
 
 def _has_few_values(data: bytes | memoryview) -> bool:
-    """Look at up to 256 octets: all, or four pieces at places that nobody can know before."""
+    """Sample up to 256 octets: all of them, or four pieces at unpredictable places."""
     for octets, most in _MOST_DISTINCT.items():
         if len(data) >= octets:
             size = octets // _PIECES

@@ -1,41 +1,41 @@
 """
-How an encrypted session key is built, in each version and algorithm that released software writes.
+The layout of encrypted session keys, for each version and algorithm that released software writes.
 
-A grammar of octets: what is not a version, an algorithm or a length in it is the output of a
-cipher, a point on a curve, a salt or the name of a key. "." stands for any octet.
+The patterns below are a grammar of octets. Everything in it that is not a version, an algorithm or
+a length is the output of a cipher, a point on a curve, a salt or a key's ID. "." is any octet.
 """
 
 import re
 
 
 def _octet(value: int) -> bytes:
-    """Write an octet as a pattern."""
+    """Return a pattern for one octet."""
     return re.escape(bytes([value]))
 
 
-# Version 3 names the recipient's key by its ID, which is zero for a hidden recipient; version 6 by
-# the key's version and fingerprint, or not at all. RFC 9580 5.1.
+# RFC 9580 5.1. Version 3 names the recipient's key by its ID, or zeros for a hidden recipient.
+# Version 6 names it by the key's version and fingerprint, or not at all.
 _V3 = rb"\x03.{8}"
 _V6 = rb"\x06(?:\x00|\x15\x04.{20}|\x21[\x05\x06].{32})"
 
-# ECDH, RFC 9580 5.1.5: the point is a multi-precision integer. Its length in bits, 04 for an
-# uncompressed point or 40 for a native one, the coordinates; X448 as GnuPG writes it.
+# ECDH, RFC 9580 5.1.5. A point is a multi-precision integer: its length in bits, then 04 for an
+# uncompressed or 40 for a native point, then the coordinates. GnuPG writes X448 without the 40.
 _CURVE25519 = rb"\x01\x07\x40.{32}"
 _CURVE448 = rb"\x01[\xb9-\xc0].{56}|\x01[\xb1-\xb8].{55}|\x01\xc7\x40.{56}"
 _P256, _P384 = rb"\x02\x03\x04.{64}", rb"\x03\x03\x04.{96}"
 _P512, _P521 = rb"\x04\x03\x04.{128}", rb"\x04\x23\x04.{132}"
 _POINT = b"(?:%b)" % b"|".join((_CURVE25519, _CURVE448, _P256, _P384, _P512, _P521))
-# Length and AES key wrap (RFC 3394) of a cipher, a key of 16, 24 or 32 octets, a checksum and
-# padding to a multiple of 8 octets, RFC 9580 11.5.
+# The length and the AES key wrap (RFC 3394) of: a cipher, a key of 16, 24 or 32 octets, a checksum,
+# and padding to a multiple of 8 octets. RFC 9580 11.5.
 _ECDH = rb"\x12" + _POINT + rb"(?:\x20.{32}|\x28.{40}|\x30.{48})"
 
-# X25519 and X448, RFC 9580 5.1.6 and 5.1.7, alone and with ML-KEM (draft-ietf-openpgp-pqc 4.3.1);
-# then length and AES key wrap, in version 3 with the cipher before it.
+# X25519 and X448 (RFC 9580 5.1.6, 5.1.7), alone and with ML-KEM (draft-ietf-openpgp-pqc 4.3.1).
+# The length and the AES key wrap follow; in version 3 the cipher is before the key wrap.
 _NATIVE = rb"(?:\x19.{32}|\x1a.{56}|\x23.{1120}|\x24.{1624})"
 _WRAPPED = rb"(?:\x18.{24}|\x20.{32}|\x28.{40})"
 _CIPHER_AND_WRAPPED = rb"(?:\x19.{25}|\x21.{33}|\x29.{41})"
 
-# Kyber of draft-koch-librepgp, as GnuPG 2.5 writes it: a point, the ciphertext and its length.
+# Kyber of draft-koch-librepgp, as written by GnuPG 2.5: a point, the ciphertext and its length.
 _KYBER_POINT = b"(?:%b)" % b"|".join((_POINT, rb"\x00[\xf9-\xff].{32}", rb"\x01\x00.{32}"))
 _KYBER = rb"\x08" + _KYBER_POINT + rb"\x00\x00(?:\x04\x40.{1088}|\x06\x20.{1568})." + _WRAPPED
 
@@ -46,17 +46,18 @@ _PKESK = re.compile(
     re.DOTALL,
 )
 
-# RSA, RSA for encryption only, and Elgamal, with so many multi-precision integers.
+# RSA, encrypt-only RSA, and Elgamal, with their numbers of multi-precision integers.
 _WITH_INTEGERS = re.compile(rb"(?:%b|%b)([\x01\x02\x10])" % (_V3, _V6), re.DOTALL)
 _INTEGERS = {b"\x01": 1, b"\x02": 1, b"\x10": 2}
-# Of random numbers below a modulus of 1024 bits, one in 2^512 is shorter.
+# A random number below a modulus of 1024 bits is shorter than this once in 2^512.
 _INTEGER_OCTETS = range(64, 2049)
 
-# RFC 9580 9.5 and 9.3; the last are the ciphers with blocks of 128 bits, which AEAD modes want.
+# RFC 9580 9.5 and 9.3. AEAD modes need one of the last: ciphers with blocks of 128 bits.
 _HASH = rb"[\x01-\x03\x08-\x0e]"
 _CIPHER = rb"[\x01-\x04\x07-\x0d]"
 _CIPHER_128 = rb"[\x07-\x0d]"
-# String to key and its length, RFC 9580 3.7.1: simple, salted, iterated and salted, Argon2.
+# String-to-key specifiers by their length, RFC 9580 3.7.1: simple, salted, iterated and salted,
+# Argon2.
 _S2K = {
     2: rb"\x00" + _HASH,
     10: rb"\x01" + _HASH + rb".{8}",
@@ -64,13 +65,13 @@ _S2K = {
     20: rb"\x04.{16}[\x01-\xff]{2}[\x03-\x1f]",
 }
 _ANY_S2K = b"(?:%b)" % b"|".join(_S2K.values())
-# AEAD modes and the length of their nonce, RFC 9580 9.6. Mode 100 is what OpenPGP.js 4 and 5 called
-# GCM before it had a number.
+# AEAD modes and the lengths of their nonces, RFC 9580 9.6. OpenPGP.js 4 and 5 used 100 for GCM
+# before it had a number.
 _NONCE = {1: 16, 2: 15, 3: 12}
 _V5_NONCE = {**_NONCE, 100: 12}
 _SEALED = rb"(?:.{16}|.{24}|.{32}).{16}"
-# Version 4 may have no key of its own: then the passphrase makes it. Version 5 is
-# draft-koch-librepgp's; version 6 has the length of its first fields.
+# Version 4 may have no encrypted key: then the key is derived from the passphrase alone. Version 5
+# is that of draft-koch-librepgp. Version 6 begins with the length of its first fields.
 _SKESK = re.compile(
     b"|".join(
         [
@@ -91,8 +92,8 @@ _SKESK = re.compile(
     re.DOTALL,
 )
 
-# What chat clients write in a row, one for each recipient's device: ECDH with Curve25519, a short
-# length in the current format. Read at once, because a message to a large group has hundreds.
+# Chat clients write a series of these, one for each device of a recipient: ECDH with Curve25519 and
+# a short length in the current format. One match reads them all: large groups have hundreds.
 _USUAL = re.compile(
     b"(?:%b)*+"
     % b"|".join(
@@ -106,7 +107,7 @@ _USUAL = re.compile(
 
 
 def end_of_usual(packets: bytes) -> int:
-    """Find where the session keys at the beginning end that chat clients write."""
+    """Find where the series of session keys that chat clients write ends."""
     match = _USUAL.match(packets)
     return match.end() if match else 0
 
@@ -122,7 +123,7 @@ def is_for_passphrase(data: bytes, begin: int, end: int) -> bool:
 
 
 def _is_integers(data: bytes, begin: int, end: int) -> bool:
-    """RFC 9580 5.1.3 and 5.1.4; the length of an integer is in bits, RFC 9580 3.2."""
+    """RFC 9580 5.1.3 and 5.1.4; an integer's length is in bits (RFC 9580 3.2)."""
     match = _WITH_INTEGERS.match(data, begin, end)
     if match is None:
         return False

@@ -1,10 +1,10 @@
 """
-The MIME structure of a message, read from bytes and only as deep as the policy needs.
+The MIME structure of a message, parsed from bytes and only as deep as the policy needs.
 
-It is read leniently and in one way: nothing of what is read here travels on. What stays is what
-the parts hold, in a frame of the relay's own (`canonical`), so two parsers that disagree about a
-comment, a parameter given twice or a line like a boundary get the same message in the end. All
-work is linear in the size of the message.
+Parsing is lenient, because the structure found here is not forwarded. Only the content of the
+parts is, inside a structure that the relay writes (`canonical`). Parsers may disagree about a
+comment, a repeated parameter or a line that looks like a boundary, but they all get the same
+message in the end. All work is linear in the size of the message.
 """
 
 import binascii
@@ -13,26 +13,26 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 Header = tuple[bytes, bytes]
-"""Field name, and the raw value after the colon: leading space kept, folds as CRLF + WSP."""
+"""Field name and raw value after the colon: the leading space is kept, folds are CRLF + WSP."""
 
 MAX_PARTS = 3
-"""Two are PGP/MIME; some servers put an empty one before them. See `canonical`."""
+"""PGP/MIME has two parts; some servers put an empty one first. See `canonical`."""
 MAX_PART_HEADER_BYTES = 16_384
 MAX_CONTENT_TYPE_BYTES = 2048
 
 _WORD = r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+"
-# RFC 2045 5.1: type/subtype, then ;attribute=value. Possessive quantifiers: no backtracking.
+# RFC 2045 5.1: type/subtype, then ;attribute=value. Possessive quantifiers avoid backtracking.
 _TYPE = re.compile(rf"\s*+({_WORD}+/{_WORD}+)(?=[\s;]|\Z)", re.ASCII)
 _PARAMETER = re.compile(r';\s*+([^\s;="()]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;"]++))')
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*+")|\((?:[^()\\]|\\.)*+\)')
-# RFC 2231 3 and 4: boundary*0="b"; boundary*1*=%31, the first with charset'language'.
+# RFC 2231 3 and 4: boundary*0="b"; boundary*1*=%31. The first one starts with charset'language'.
 _EXTENDED = re.compile(r"([^*]++)(?:\*(\d{1,2}))?+(\*)?")
 MAX_BOUNDARY = 200
-"""RFC 2046 5.1.1 allows 70."""
+"""RFC 2046 5.1.1 allows 70 characters."""
 
 
 class StructureError(Exception):
-    """The message, or a part of it, is not built as wanted; the text says why."""
+    """The message or one of its parts has the wrong structure; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ContentType:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One body part with its transfer encoding (RFC 2045 6) already removed."""
+    """One body part, with its transfer encoding (RFC 2045 6) removed."""
 
     media_type: str
     content: bytes
@@ -58,9 +58,9 @@ def values(headers: list[Header], name: bytes) -> list[bytes]:
 
 def only_value(headers: list[Header], name: bytes) -> bytes | None:
     """
-    Find the value of the field called `name` (lower case), or None when there is no such field.
+    Return the value of the field called `name` (lower case), or None if there is no such field.
 
-    Raises `StructureError` when the field occurs more than once.
+    Raises `StructureError` if the field occurs more than once.
     """
     found = values(headers, name)
     if len(found) > 1:
@@ -75,10 +75,10 @@ def unfold(value: bytes) -> bytes:
 
 def content_type(headers: list[Header]) -> ContentType:
     """
-    Read the one Content-Type of a message; `text/plain` when there is none (RFC 2045 5.2).
+    Parse the Content-Type of a message; without one it is `text/plain` (RFC 2045 5.2).
 
-    Raises `StructureError` for several Content-Type fields, because readers differ in which one
-    they take and all of them travel on, and for one that is too long or has no type.
+    Raises `StructureError` if the field has no type or is too long. Several fields are an error,
+    too: all of them would be forwarded, and readers differ in which one they use.
     """
     raw = only_value(headers, b"content-type")
     return ContentType("text/plain", {}) if raw is None else _content_type(raw)
@@ -102,7 +102,7 @@ def _content_type(raw: bytes) -> ContentType:
             value = unquote_to_bytes(value if number else value.rpartition("'")[2]).decode(
                 "latin-1"
             )
-        # Of a parameter that is given twice the first counts.
+        # The first one counts if a parameter is repeated.
         pieces.setdefault(extended[1], {}).setdefault(number, value)
     parameters = {
         name: "".join(value for _, value in sorted(numbered.items()))
@@ -115,14 +115,14 @@ def parts(kind: ContentType, body: bytes) -> list[Part]:
     """
     Split a multipart body (RFC 2046 5.1.1) into at most `MAX_PARTS` parts.
 
-    What stands before the first and after the last one is not read. Raises `StructureError` for
-    more parts, for no part, and for a part without an empty line after its header.
+    The text before the first part and after the last one is ignored. Raises `StructureError` for
+    more parts, for none, and for a part without an empty line after its header.
     """
     return [_part(raw) for raw in _split(kind.parameters.get("boundary", ""), body)]
 
 
 def whole(headers: list[Header], body: bytes) -> Part:
-    """Read a message that is not multipart as one part; raises `StructureError`."""
+    """Parse a message that is not multipart as a single part; raises `StructureError`."""
     encoding = only_value(headers, b"content-transfer-encoding") or b""
     return Part(content_type(headers).media_type, _decode(encoding.lower(), body))
 
@@ -146,7 +146,7 @@ def _split(boundary: str, body: bytes) -> list[bytes]:
                 break
             begin = line_end
         at = line_end
-    if begin >= 0:  # cut off: the last part has no delimiter after it
+    if begin >= 0:  # truncated: there is no delimiter after the last part
         pieces.append(body[begin:])
     if not 0 < len(pieces) <= MAX_PARTS:
         raise StructureError(f"not 1 to {MAX_PARTS} parts")
@@ -157,7 +157,7 @@ _EMPTY_LINE = re.compile(rb"(?:\A|\n)\r*+\n")
 
 
 def _part(raw: bytes) -> Part:
-    # Of what is longer the end is not looked for.
+    # The empty line must be within this limit.
     match = _EMPTY_LINE.search(raw, 0, MAX_PART_HEADER_BYTES)
     if match is None:
         raise StructureError("a part without an empty line after a header of bounded length")
@@ -168,7 +168,7 @@ def _part(raw: bytes) -> Part:
 
 
 def _part_fields(head: bytes) -> dict[bytes, bytes]:
-    """Read the fields of a part, the first of each name; a line that is no field is passed over."""
+    """Parse the fields of a part, the first of each name; other lines are ignored."""
     fields: dict[bytes, bytes] = {}
     for line in re.sub(rb"\r*+\n(?=[ \t])", b"", head).split(b"\n"):
         name, colon, value = line.partition(b":")
@@ -178,7 +178,7 @@ def _part_fields(head: bytes) -> dict[bytes, bytes]:
 
 
 def _decode(encoding: bytes, content: bytes) -> bytes:
-    """Remove a transfer encoding; an unknown one is none (RFC 2045 6.1 names five)."""
+    """Remove a transfer encoding; unknown ones are ignored (RFC 2045 6.1 defines five)."""
     if encoding == b"quoted-printable":
         return binascii.a2b_qp(content)
     if encoding == b"base64":

@@ -1,44 +1,44 @@
 """
-Header fields and bodies as DKIM hashes them (RFC 6376 3.4), in time linear in their size.
+Canonicalization of header fields and bodies for DKIM (RFC 6376 3.4), in linear time.
 
-A stranger chooses what is written down here, so no octets may cost much more than others: with
-regular expressions, and line by line, 30 MB of blanks took minutes to hours. A body is hashed in
-pieces, because a single call on 30 MB keeps every other thread waiting for a second.
+Strangers choose this input, so no octets may cost much more than others. With regular expressions,
+or line by line, 30 MB of blanks took minutes to hours. A relaxed body is converted in pieces,
+because a single call on 30 MB blocks every other thread for a second.
 """
 
 from collections.abc import Iterator
 from hashlib import sha256
 
 PIECE_BYTES = 262_144
-"""Of a body, at once: relaxed, the worst octets take 8 ms."""
+"""Octets of a body per piece: in relaxed form the worst ones take 8 ms."""
 
 _MANY = b" " * 32
 _EMPTY_LINES = b"\r\n" * 4096
 
 
 def relaxed_value(value: bytes) -> bytes:
-    """RFC 6376 3.4.2: unfolded, runs of white space one space, none around; CRLF not added."""
+    """RFC 6376 3.4.2: unfold, reduce runs of white space to one space, strip; without CRLF."""
     return _single_spaced(value.replace(b"\r\n", b"").replace(b"\t", b" ")).strip(b" ")
 
 
 def relaxed_field(name: bytes, value: bytes) -> bytes:
-    """Write a field in relaxed form (RFC 6376 3.4.2), CRLF at its end."""
+    """Write a field in relaxed form (RFC 6376 3.4.2), with CRLF."""
     return name.lower().rstrip(b" \t") + b":" + relaxed_value(value) + b"\r\n"
 
 
 def simple_field(name: bytes, value: bytes) -> bytes:
-    """Write a field as it is (RFC 6376 3.4.1), CRLF at its end."""
+    """Write a field unchanged (RFC 6376 3.4.1), with CRLF."""
     return name + b":" + value + b"\r\n"
 
 
 def hash_body(body: bytes, *, relaxed: bool) -> tuple[bytes, int]:
     """
-    Hash a body in one of its two forms (RFC 6376 3.4.3 and 3.4.4) with SHA-256.
+    Hash a body in simple or relaxed form (RFC 6376 3.4.3 and 3.4.4) with SHA-256.
 
-    Return the digest, and of how many octets it is.
+    Return the digest and the number of hashed octets.
     """
     if not relaxed:
-        # Exactly one CRLF after the last line that is not empty.
+        # Empty lines at the end become exactly one CRLF.
         length = _text_end(body)
         hashed = sha256(memoryview(body)[:length])
         hashed.update(b"\r\n")
@@ -52,10 +52,10 @@ def hash_body(body: bytes, *, relaxed: bool) -> tuple[bytes, int]:
 
 
 def _relaxed_pieces(body: bytes) -> Iterator[bytes]:
-    """Yield the body with one space for a run of white space, and none at the ends of lines."""
+    """Yield the body; runs of white space become one space, or nothing at the ends of lines."""
     begun = False
-    line_ends = 0  # which are empty lines at the end unless something follows
-    space = b""  # which vanishes if a line end follows
+    line_ends = 0  # empty lines at the end, unless text follows
+    space = b""  # dropped if a line end follows
     at = 0
     while at < len(body):
         end = at + PIECE_BYTES
@@ -79,7 +79,7 @@ def _relaxed_pieces(body: bytes) -> Iterator[bytes]:
 
 
 def _text_end(text: bytes) -> int:
-    """Where the empty lines at the end begin; a line end is a whole CRLF."""
+    """Return where the empty lines at the end begin; a line end is a whole CRLF."""
     end = len(text)
     for ending in (_EMPTY_LINES, b"\r\n"):
         while text.endswith(ending, 0, end):

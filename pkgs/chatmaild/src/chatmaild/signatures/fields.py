@@ -1,4 +1,4 @@
-"""Header fields that authors of mail may write once, and what DKIM makes of that."""
+"""Header fields that occur at most once, and fields that DKIM signs or that need no signature."""
 
 SINGULAR = (
     b"from",
@@ -16,19 +16,19 @@ SINGULAR = (
     b"content-transfer-encoding",
     b"autocrypt",
 )
-"""Fields that may occur once (RFC 5322 3.6, RFC 2045 3); a second one is often the one shown."""
+"""At most one is allowed (RFC 5322 3.6, RFC 2045 3); readers often show a second one instead."""
 
 OVERSIGNED = (*SINGULAR, b"secure-join", b"chat-version")
-"""Signed once more than present, so that nobody can add another one (RFC 6376 8.15)."""
+"""Signed once more than present, so that another one cannot be added (RFC 6376 8.15)."""
 
 SIGNED = frozenset({*OVERSIGNED, b"auto-submitted", b"x-microsoft-original-message-id"})
 """Signed as often as present."""
 SIGNED_PREFIXES = (b"autocrypt", b"secure-join", b"chat-", b"content-", b"list-")
-"""Fields that begin like this are signed as often as present, too."""
+"""Fields that start like this are signed as often as present, too."""
 
 ACCEPTED_UNSIGNED = frozenset(
     {
-        b"from",  # never unsigned
+        b"from",  # verification requires that it is signed
         b"to",
         b"cc",
         b"subject",
@@ -41,15 +41,15 @@ ACCEPTED_UNSIGNED = frozenset(
     }
 )
 """
-Fields that clients read although the author's signature does not cover them.
+Fields that clients need, delivered even if the author's signature does not cover them.
 
-Classic servers choose what they sign, and OpenDKIM, as on many chat relays, leaves out Message-ID
-and the two chat fields, which only say that this is a chat message and a large one.
+Classic servers choose what they sign. OpenDKIM, as many chat relays use it, leaves out Message-ID
+and the two chat fields. Those only say that this is a chat message and that it is a large one.
 """
 ACCEPTED_UNSIGNED_PREFIXES = (b"content-",)
 """
-The largest providers do not sign Content-Type.
+The largest providers do not sign Content-Type, so requiring it would refuse their mail.
 
-Whoever changes it makes signed octets look different, but adds none: text that was another part's
-or was encrypted stays what its author wrote. Refusing it would refuse these providers.
+A changed Content-Type makes readers interpret signed octets differently, but it adds none. Text
+from another part or from inside the encryption is still the author's.
 """

@@ -1,7 +1,8 @@
 """
-The relay's DKIM keys: files in PEM, made by the filter itself at its first start.
+The relay's DKIM keys: PEM files that the filter creates when it first starts.
 
-RSA because every verifier knows it; Ed25519 (RFC 8463) beside it where the operator wants that.
+There is an RSA key, because every verifier supports RSA. The operator can add an Ed25519 key
+(RFC 8463).
 """
 
 import base64
@@ -20,7 +21,7 @@ from chatmaild.config import ConfigError
 from chatmaild.service.files import write_whole
 
 RSA_BITS = 2048
-"""RFC 8301 3.2 asks for 2048; the record still fits one DNS answer over UDP."""
+"""RFC 8301 3.2 recommends 2048; the record still fits into one DNS answer over UDP."""
 
 PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
@@ -29,20 +30,20 @@ _KINDS: dict[str, tuple[type[PrivateKey], str]] = {
     "rsa": (rsa.RSAPrivateKey, "an RSA"),
     "ed25519": (ed25519.Ed25519PrivateKey, "an Ed25519"),
 }
-"""Value of k= in a key record -> its class, and what people call it."""
+"""Value of k= in a key record -> its class, and its name in messages."""
 
 
 def load(path: Path, kind: str = "rsa") -> PrivateKey:
     """
-    Read the key of `kind` ("rsa" or "ed25519") at `path`, made first if there is none.
+    Read the key of `kind` ("rsa" or "ed25519") at `path`; create it if it is missing.
 
-    Raises `ConfigError` as `read` does, or when the file cannot be made.
+    Raises `ConfigError` as `read` does, or if the file cannot be created.
     """
     return read(path, kind) if path.exists() else make(path, kind)
 
 
 def read(path: Path, kind: str = "rsa") -> PrivateKey:
-    """Read a private key in PEM, unencrypted; raises `ConfigError` for anything else."""
+    """Read an unencrypted private key in PEM; raises `ConfigError` for anything else."""
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
@@ -56,14 +57,14 @@ def read(path: Path, kind: str = "rsa") -> PrivateKey:
         raise ConfigError(f"{path}: the DKIM key is not {name} key.")
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size < RSA_BITS:
         raise ConfigError(
-            f"{path}: the DKIM key has {key.key_size} bits, at least {RSA_BITS} are needed;"
-            " move it away and a new one is made."
+            f"{path}: the DKIM key has {key.key_size} bits, but at least {RSA_BITS} are needed."
+            " Move the file away, and the filter creates a new key."
         )
     return key
 
 
 def make(path: Path, kind: str = "rsa") -> PrivateKey:
-    """Make a key and put it at `path`, mode 0600, complete or not at all; raises `ConfigError`."""
+    """Write a new key to `path` with mode 0600, atomically; raises `ConfigError`."""
     key: PrivateKey = (
         ed25519.Ed25519PrivateKey.generate()
         if kind == "ed25519"
@@ -73,15 +74,15 @@ def make(path: Path, kind: str = "rsa") -> PrivateKey:
     try:
         write_whole(path, pem, durable=True)
     except OSError as error:
-        raise ConfigError(f"{path}: the DKIM key cannot be made: {error.strerror}.") from None
+        raise ConfigError(f"{path}: the DKIM key cannot be created: {error.strerror}.") from None
     return key
 
 
 def dns_record(key: PrivateKey) -> str:
     """
-    Write the TXT record for the public half (RFC 6376 3.6.1, RFC 8463 4), raw and unquoted.
+    Return the TXT record for the public key (RFC 6376 3.6.1, RFC 8463 4), raw and unquoted.
 
-    `t=s` says that i= is never in a subdomain, `s=email` that the key serves mail only.
+    `t=s` says that i= is never in a subdomain, and `s=email` that the key is for mail only.
     """
     public = key.public_key()
     kind = "rsa" if isinstance(public, rsa.RSAPublicKey) else "ed25519"
@@ -89,7 +90,7 @@ def dns_record(key: PrivateKey) -> str:
 
 
 def public_bytes(key: PublicKey) -> bytes:
-    """Return a public key as a record has it, before base64."""
+    """Return a public key as it is in a record, before base64."""
     if isinstance(key, rsa.RSAPublicKey):
         return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return key.public_bytes_raw()

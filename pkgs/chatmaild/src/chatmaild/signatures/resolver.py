@@ -7,20 +7,21 @@ import dns.resolver
 from chatmaild.signatures.verifying import KeyUnavailableError
 
 MAX_RECORDS = 20
-"""A DNS answer may hold thousands; keys beyond these are not looked at."""
+"""A DNS answer may contain thousands of records; those beyond this are ignored."""
 
 
 def lookup_txt(name: str, seconds: float) -> list[bytes]:
     """
-    Look up as `verifying.Lookup` says, following CNAMEs; no answer is `DnsUnavailableError`.
+    Look up TXT records as `verifying.Lookup` requires, following CNAMEs.
 
-    /etc/resolv.conf is read each time, because it may change while the filter runs.
+    Raises `DnsUnavailableError` if there is no answer. /etc/resolv.conf is read each time, because
+    it may change while the filter runs.
     """
     if seconds <= 0:
         raise KeyUnavailableError
     try:
         asked = dns.name.from_text(name)
-    except dns.exception.DNSException:  # too long, or no name at all: it cannot have a record
+    except dns.exception.DNSException:  # too long or not a name: it cannot have a record
         return []
     try:
         answer = dns.resolver.Resolver().resolve(asked, "TXT", lifetime=seconds)

@@ -1,29 +1,29 @@
-"""Lists of tag=value, as signatures and key records are written (RFC 6376 3.2)."""
+"""Tag lists, the syntax of signatures and key records (RFC 6376 3.2)."""
 
 import base64
 import binascii
 import re
 
 MAX_LIST_BYTES = 8192
-"""A signature of an RSA key of 4096 bits over 150 names has 4 KB."""
+"""A signature by an RSA key of 4096 bits over 150 names has 4 KB."""
 
-# The RFC's grammar has no hyphen in names, but senders use some. What is unknown is ignored, so
-# refusing it stops nobody.
+# The RFC does not allow hyphens in names, but some senders use them. Unknown tags are ignored
+# anyway.
 _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _WHITE_SPACE = b" \t\r\n"
 
 
 class UnusableError(Exception):
-    """The signature or key record does not count; the text says why, for tests and debugging."""
+    """The signature or key record does not count; the message says why, for tests and debugging."""
 
 
 def parse(text: bytes) -> dict[bytes, bytes]:
     """
-    Parse a list of bounded length, values stripped of white space; empty items are skipped.
+    Parse a tag list of limited length; values are stripped of white space, empty items skipped.
 
-    Raises `UnusableError` for a malformed list, and for a tag given twice, of which verifiers may
-    take either.
+    Raises `UnusableError` for a malformed list and for a repeated tag, because verifiers differ in
+    which one they use.
     """
     if len(text) > MAX_LIST_BYTES:
         raise UnusableError("tag list too long")
@@ -36,13 +36,13 @@ def parse(text: bytes) -> dict[bytes, bytes]:
         if not equals or _NAME.fullmatch(name) is None:
             raise UnusableError("malformed tag list")
         if name in found:
-            raise UnusableError("tag given twice")
+            raise UnusableError("a tag is repeated")
         found[name] = value.strip(_WHITE_SPACE)
     return found
 
 
 def without_value(text: bytes, tag: bytes) -> bytes:
-    """Write a list with the value of one tag deleted, white space included (RFC 6376 3.7)."""
+    """Return the list with the value of one tag deleted, including white space (RFC 6376 3.7)."""
     items = text.split(b";")
     for index, item in enumerate(items):
         name, equals, _ = item.partition(b"=")
@@ -52,12 +52,12 @@ def without_value(text: bytes, tag: bytes) -> bytes:
 
 
 def items(value: bytes) -> list[bytes]:
-    """Split a value at its colons."""
+    """Split a value at the colons."""
     return [item.strip(_WHITE_SPACE) for item in value.split(b":")]
 
 
 def decoded(value: bytes) -> bytes:
-    """Decode base64 with white space in it; raises `UnusableError` for anything else."""
+    """Decode base64 that may contain white space; raises `UnusableError` for anything else."""
     compact = value.translate(None, _WHITE_SPACE)
     if _BASE64.fullmatch(compact) is None:
         raise UnusableError("not base64")

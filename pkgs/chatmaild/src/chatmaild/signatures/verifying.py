@@ -1,13 +1,12 @@
 """
-DKIM verification (RFC 6376) of incoming mail with strict alignment.
+DKIM verification (RFC 6376) of incoming mail, with strict alignment.
 
-A message counts as authenticated when one valid signature's d= is exactly the domain of its From
-address; signatures of other domains say nothing about the author and are not even looked up.
+A message is authenticated if it has a valid signature whose d= is exactly the domain of its From
+address. Signatures of other domains say nothing about the author, so their keys are not looked up.
 
-A stranger decides how long a header is, how many signatures it has and how many keys each of them
-names. So every canonical form is made once, each signature is hashed once whatever the number of
-its keys, and one message may cost `MAX_HASHED_BYTES` of header and `MAX_TRIES` public-key
-operations.
+Strangers decide how long a header is, how many signatures it has and how many keys each of them
+names. So each canonical form is computed once, and each signature is hashed once for all its keys.
+A message may cost at most `MAX_HASHED_BYTES` of header and `MAX_TRIES` public-key operations.
 """
 
 import re
@@ -27,17 +26,17 @@ from chatmaild.signatures.records import Key
 from chatmaild.signatures.tags import UnusableError
 
 MAX_SIGNATURES = 8
-"""Aligned signatures tried; honest mail has one or two."""
+"""Aligned signatures that are tried; normal mail has one or two."""
 MAX_TRIES = 16
-"""Public-key operations for one message: 0.1 ms each with the largest keys."""
+"""Public-key operations per message: 0.1 ms each with the largest keys."""
 MAX_HASHED_BYTES = 1_048_576
-"""Header octets hashed for all signatures of a message, twice what a header may have."""
+"""Header octets hashed for all signatures of a message: twice the maximum of a header."""
 MAX_SIGNED_NAMES = 150
 MAX_RECORDS = 4
-"""Key records tried per name: RFC 6376 3.6.2.2 wants one, key changes leave two."""
+"""Key records tried per name: RFC 6376 3.6.2.2 requires one, a change of keys may leave two."""
 CLOCK_SKEW_SECONDS = 300
 DNS_BUDGET_SECONDS = 20.0
-"""Of waiting for all look-ups of one message; Postfix waits 60 s for the answer to a message."""
+"""Limit for all look-ups of a message; Postfix waits 60 s for the answer to a message."""
 
 _DOMAIN = re.compile(rb"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _NUMBER = re.compile(rb"[0-9]{1,12}")
@@ -51,19 +50,19 @@ class Outcome(Enum):
 
     VALID = "valid"
     MISSING = "missing"
-    """There is no DKIM-Signature field at all."""
+    """The message has no DKIM-Signature field."""
     INVALID = "invalid"
     UNKNOWN = "unknown"
-    """No signature is valid, but a key could not be looked up: ask again later."""
+    """No signature is valid, but a key could not be looked up: try again later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
     """
-    The outcome, and what the valid signature covers: name (lower case) -> how many fields of it.
+    The outcome, and the fields that the valid signature covers.
 
-    Of several fields of a name the lowest are covered (RFC 6376 5.4.2). `hashed` are the octets of
-    header that were hashed.
+    `covered` is the number of fields by lower-case name. If a name repeats, the lowest ones are
+    covered (RFC 6376 5.4.2). `hashed` is the number of header octets that were hashed.
     """
 
     outcome: Outcome
@@ -72,25 +71,26 @@ class Verification:
 
 
 class KeyUnavailableError(Exception):
-    """DNS gave no answer (time-out, SERVFAIL), which says nothing about the record."""
+    """DNS did not answer (time-out, SERVFAIL), which says nothing about the record."""
 
 
 Lookup = Callable[[str, float], list[bytes]]
 """
-(absolute name, seconds at most) -> every TXT record there, each with its strings joined.
+(absolute name, maximum number of seconds) -> all TXT records, the strings of each one joined.
 
-An empty list means that there is no such name or record; no answer raises `DnsUnavailableError`.
+The list is empty if there is no such name or record. Raises `DnsUnavailableError` if there is no
+answer.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Signature:
     field: Header
-    """As it stands in the header, with an empty b= (RFC 6376 3.7)."""
+    """The field as in the header, but with an empty b= (RFC 6376 3.7)."""
     algorithm: bytes
     key_name: str
     same_domain: bool
-    """Whether i= is at exactly the domain d=, as a key record with t=s demands."""
+    """Whether i= is exactly in the domain d=, as a key record with t=s requires."""
     names: list[bytes]
     body_hash: bytes
     body_length: int | None
@@ -109,10 +109,10 @@ def verify(
     clock: Callable[[], float],
 ) -> Verification:
     """
-    Say whether a valid signature of exactly `domain` (lower-case ASCII) covers the message.
+    Verify that a valid signature of exactly `domain` (lower-case ASCII) covers the message.
 
-    `headers` hold raw values with folds as CRLF, `body` has CRLF line ends. `now` is Unix time,
-    `clock` monotonic seconds, of which waiting for DNS takes at most `DNS_BUDGET_SECONDS`.
+    `headers` have raw values with folds as CRLF; `body` has CRLF line ends. `now` is Unix time.
+    `clock` returns monotonic seconds; waiting for DNS takes at most `DNS_BUDGET_SECONDS` of them.
     """
     fields = [header for header in headers if header[0].lower() == b"dkim-signature"]
     if not fields:
@@ -130,7 +130,7 @@ def verify(
             if aligned > MAX_SIGNATURES:
                 break
             signature = _read_signature(one, found, now)
-            # Before the look-up: what does not match needs no key to be refused.
+            # Before the look-up, because a mismatch needs no key.
             message.check(signature)
             if _verifies(signature, message, keys):
                 return Verification(Outcome.VALID, message.covered(signature), message.hashed)
@@ -146,14 +146,14 @@ def _read_signature(one: Header, found: dict[bytes, bytes], now: float) -> _Sign
     if missing or found[b"v"] != b"1":
         raise UnusableError("mandatory tags missing or unknown version")
     algorithm = found[b"a"].lower()
-    if algorithm not in (b"rsa-sha256", b"ed25519-sha256"):  # RFC 8301 3.1: SHA-1 does not count
+    if algorithm not in (b"rsa-sha256", b"ed25519-sha256"):  # RFC 8301 3.1: SHA-1 is not allowed
         raise UnusableError("unknown or outdated algorithm")
     if b"dns/txt" not in tags.items(found.get(b"q", b"dns/txt").lower()):
-        raise UnusableError("key elsewhere than in DNS")
+        raise UnusableError("the key is not in DNS")
     selector, domain = found[b"s"], found[b"d"].lower()
     if not (_DOMAIN.fullmatch(selector) and _DOMAIN.fullmatch(domain)):
-        raise UnusableError("selector or domain is no name")
-    # A time of signing in the future is only somebody's wrong clock.
+        raise UnusableError("selector or domain is not a name")
+    # A signing time in the future (t=) is ignored: the sender's clock is wrong.
     expires = _number(found, b"x")
     if expires is not None and expires < now - CLOCK_SKEW_SECONDS:
         raise UnusableError("expired")
@@ -190,7 +190,7 @@ def _identity_domain(found: dict[bytes, bytes], domain: bytes) -> bytes:
 
 
 class _Message:
-    """What signatures are about, each form of it made once."""
+    """A message to verify; each canonical form is computed once."""
 
     def __init__(self, headers: list[Header], body: bytes) -> None:
         """Start with nothing hashed."""
@@ -204,7 +204,7 @@ class _Message:
         self._bodies: dict[bool, tuple[bytes, int]] = {}
 
     def covered(self, signature: _Signature) -> dict[bytes, int]:
-        """Count the fields that a signature covers, by name."""
+        """Count the covered fields by name."""
         return {
             name: min(count, len(self._places[name]))
             for name, count in Counter(signature.names).items()
@@ -212,7 +212,7 @@ class _Message:
         }
 
     def check(self, signature: _Signature) -> None:
-        """Compare what needs no key; raises `UnusableError`."""
+        """Check everything that needs no key; raises `UnusableError`."""
         names = signature.names
         authors = len(self._places.get(b"from", []))
         if len(names) > MAX_SIGNED_NAMES or not names.count(b"from") >= max(authors, 1):
@@ -222,8 +222,8 @@ class _Message:
             self._bodies[relaxed] = canonicalization.hash_body(self._body, relaxed=relaxed)
         digest, length = self._bodies[relaxed]
         if signature.body_length not in (None, length):
-            # RFC 6376 8.2: anything may follow the signed part, or have been added to it.
-            raise UnusableError("only a part of the body is signed")
+            # RFC 6376 8.2: after the signed part, anything may have been added.
+            raise UnusableError("only part of the body is signed")
         if digest != signature.body_hash:
             raise UnusableError("another body")
 
@@ -236,7 +236,7 @@ class _Message:
             places = self._places.get(name, [])
             if taken[name] < len(places):
                 taken[name] += 1
-                # RFC 6376 5.4.2: the lowest field not yet signed.
+                # RFC 6376 5.4.2: the lowest field that is not yet signed.
                 lines.append(self._line(places[-taken[name]], relaxed=relaxed))
         size = sum(map(len, lines))
         if self.hashed + size > MAX_HASHED_BYTES:
@@ -254,7 +254,7 @@ class _Message:
 
 
 class _Keys:
-    """The key records of one message's signatures, each looked up once."""
+    """The key records for the signatures of one message; each name is looked up once."""
 
     def __init__(self, lookup: Lookup, clock: Callable[[], float]) -> None:
         """Start with the whole budget."""
