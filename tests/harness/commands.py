@@ -14,6 +14,7 @@ from harness import unit as units
 from harness.errors import LabError
 from harness.evidence import SIT
 from harness.image import image as machine_image
+from harness.kinds import KINDS, RELAY, Kind
 from harness.lab import Lab
 from harness.machine import machine, machines
 from harness.places import TESTS, Use, state
@@ -22,6 +23,8 @@ from harness.relay import Relay
 from harness.venv import python, venv
 
 DEFAULT_DOMAIN = "_chat.test"
+# Its tests need other kinds of machine than a relay's.
+INTEROP = TESTS / "interop"
 # The shell's exit status of a command that ^C ended: 128 + SIGINT.
 INTERRUPTED = 130
 # Measured on two cores of 2023; the first run on a host also downloads and builds.
@@ -29,10 +32,11 @@ ALL_TESTS = "about 15 minutes on two cores, and a few more the first time"
 BENCHMARK = "many minutes; the next run says how long this one took"
 
 
-def prepare(suite: str) -> int:
-    """Install what the host lacks, build the image, and install the clients' environment."""
+def prepare(suite: str, kinds: Sequence[Kind] = (RELAY,)) -> int:
+    """Install what the host lacks, build images, and install the clients' environment."""
     host.prepare()
-    machine_image(suite)
+    for kind in kinds:
+        machine_image(suite, kind)
     venv()
     return 0
 
@@ -161,13 +165,17 @@ def test(arguments: Sequence[str], suite: str, labs: int) -> int:
 
     With several labs, each runs the test files that no other lab has taken.
     """
+    named = [path for word in arguments if (path := Path(word.partition("::")[0])).exists()]
+    paths = [] if named else [TESTS]
+    strangers = any(
+        INTEROP.is_relative_to(whole) or whole.is_relative_to(INTEROP)
+        for whole in (path.resolve() for path in [*named, *paths])
+    )
+    prepare(suite, KINDS if strangers else (RELAY,))
     if labs > 1:
-        prepare(suite)
         return team.run(["--suite", suite, "test", *arguments], labs)
-    named = any(Path(word.partition("::")[0]).exists() for word in arguments)
-    paths = [] if named else [str(TESTS)]
     plugin = ["-m", "pytest", "-p", "harness.pytest_plugin"]
-    return _among_clients([*plugin, *arguments, *paths], suite)
+    return _among_clients([*plugin, *arguments, *map(str, paths)], suite)
 
 
 def everything(arguments: Sequence[str], suite: str, labs: int) -> int:

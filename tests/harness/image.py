@@ -1,7 +1,7 @@
 """
-The machine image: a Debian root file system with every daemon that a relay may run.
+Machine images: Debian root file systems with the programs of a kind of machine (`kinds.py`).
 
-It is built once per suite and cached in a directory that is named by a hash of its inputs, so a
+Each is built once per suite and cached in a directory that is named by a hash of its inputs, so a
 changed list of packages makes a new image. Machines are overlays on it (`machine.py`); a finished
 image never changes.
 """
@@ -17,25 +17,15 @@ import shutil
 import time
 from pathlib import Path
 
-from harness import host, progress
+from harness import host, node, progress
 from harness.errors import CommandFailedError, FullDiskError, LabError, is_full
+from harness.kinds import RELAY, Kind
 from harness.pki import authority
 from harness.places import CHECKOUT, HARNESS, UNUSED_SECONDS, cache, locked
 from harness.process import execute
+from harness.process import host as on_host
 
-# python3-dkim, python3-pytest and python3-hypothesis are for chatmaild's own tests.
 # fmt: off
-PACKAGES = [
-    "systemd", "systemd-sysv", "dbus", "iproute2", "ca-certificates",
-    "procps", "less", "curl", "openssl", "sqlite3",
-    "postfix", "dovecot-imapd", "dovecot-lmtpd", "dovecot-sqlite",
-    "nginx-light", "libnginx-mod-stream", "unbound", "knot", "opendkim",
-    "python3", "python3-dkim", "python3-cryptography", "python3-dnspython",
-    "python3-aiohttp", "python3-bcrypt", "python3-segno", "python3-psutil",
-    "python3-jinja2", "python3-markdown-it", "python3-prometheus-client", "python3-pytest",
-    "python3-hypothesis", "python3-h11", "coturn",
-]
-
 # Packages start no services; a machine runs what is enabled on it.
 PRESET = "disable *\n"
 # These are not needed in a container, and each costs boot time.
@@ -44,10 +34,6 @@ MASKED = [
     "systemd-journal-catalog-update.service", "systemd-update-done.service",
     "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
     "fstrim.timer", "man-db.timer",
-]
-ENABLED_BY_PACKAGES = [
-    "postfix", "dovecot", "nginx", "unbound", "unbound-resolvconf", "knot", "opendkim",
-    "coturn",
 ]
 # fmt: on
 JOURNAL = (
@@ -61,55 +47,63 @@ NO_DAEMONS = (
 BUILD_TIMEOUT_SECONDS = 1800
 
 
-def inputs(suite: str) -> dict[str, object]:
+def inputs(suite: str, kind: Kind = RELAY) -> dict[str, object]:
     """Return everything that determines the content of an image."""
     dovecot = [HARNESS / "dovecot.py", CHECKOUT / "pkgs" / "dovecot" / "notify-delay-ms"]
     return {
         "suite": suite,
-        "packages": PACKAGES,
+        "packages": kind.packages_of(suite),
         "preset": PRESET,
         "masked": MASKED,
         "journal": JOURNAL,
         "ca": authority().certificate_text,
         "dovecot": [
-            hashlib.sha256(part.read_bytes()).hexdigest() for part in dovecot if part.exists()
+            hashlib.sha256(part.read_bytes()).hexdigest()
+            for part in dovecot
+            if kind is RELAY and part.exists()
         ],
+        **({"node": node.key()} if kind.node else {}),
     }
 
 
-def image(suite: str) -> Path:
-    """Return the root directory of the suite's image; build it if it is not cached."""
-    key = hashlib.sha256(json.dumps(inputs(suite), sort_keys=True).encode()).hexdigest()[:12]
+def image(suite: str, kind: Kind = RELAY) -> Path:
+    """Return the root directory of an image; build it if it is not cached."""
+    key = hashlib.sha256(json.dumps(inputs(suite, kind), sort_keys=True).encode()).hexdigest()[:12]
     shelf = cache() / "images"
     wanted = shelf / f"{suite}-{key}"
     with locked(shelf / f"{suite}.lock"):
         if not wanted.exists():
             _remove_unfinished(shelf, suite)
-            with progress.step(f"building the machine image ({suite}; once, about a minute)"):
-                _build(suite, wanted)
+            what = f"building the image of a machine ({kind.name}, {suite}; once, a minute or two)"
+            with progress.step(what):
+                _build(suite, kind, wanted)
             _prune(shelf, suite)
         os.utime(wanted)
     return wanted
 
 
-def _build(suite: str, wanted: Path) -> None:
+def _build(suite: str, kind: Kind, wanted: Path) -> None:
     building = wanted.with_name(f".building-{wanted.name}")
     try:
-        _install(suite, building)
-        _furnish(building)
-        _patched_dovecot(building, suite)
+        _install(suite, kind, building)
+        _furnish(building, kind)
+        if kind is RELAY:
+            _patched_dovecot(building, suite)
+        if kind.node:
+            shutil.copytree(node.modules(), building / node.PLACE, symlinks=True)
         building.rename(wanted)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _install(suite: str, building: Path) -> None:
+def _install(suite: str, kind: Kind, building: Path) -> None:
     """Create a root file system of Debian packages."""
+    packages = ",".join(kind.packages_of(suite))
     # fmt: off
     command = [
         # In a process namespace that ends with unshare, so that ^C leaves no apt or dpkg process.
         "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
-        "mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+        "mmdebstrap", "--variant=minbase", f"--include={packages}",
         '--aptopt=Acquire::Retries "3"', *host.proxy_options(),
         # Users and units of packages are created in the chroot, but no daemons are started.
         f"--essential-hook={NO_DAEMONS}", '--customize-hook=rm "$1/usr/sbin/policy-rc.d"',
@@ -120,10 +114,10 @@ def _install(suite: str, building: Path) -> None:
         command.append('--aptopt=Acquire::Check-Valid-Until "false"')
     source = host.mirror()
     try:
-        execute([*command, suite, str(building), source], timeout=BUILD_TIMEOUT_SECONDS)
+        on_host([*command, suite, str(building), source], timeout=BUILD_TIMEOUT_SECONDS)
     except CommandFailedError as failure:
         if is_full(failure.output):
-            raise FullDiskError(building.parent, "building the image takes up to 600 MB") from None
+            raise FullDiskError(building.parent, "building an image takes up to 1200 MB") from None
         reasons = [line for line in failure.output.splitlines() if line.startswith("E: ")]
         reason = (reasons or ["it said nothing"])[0].removeprefix("E: ")
         raise LabError(
@@ -132,7 +126,7 @@ def _install(suite: str, building: Path) -> None:
         ) from None
 
 
-def _furnish(root: Path) -> None:
+def _furnish(root: Path, kind: Kind) -> None:
     """Turn bare packages into a machine that boots quickly and has no identity."""
     (root / "etc/systemd/system-preset").mkdir(parents=True, exist_ok=True)
     (root / "etc/systemd/system-preset/00-lab.preset").write_text(PRESET)
@@ -145,7 +139,7 @@ def _furnish(root: Path) -> None:
     certificates.mkdir(parents=True, exist_ok=True)
     (certificates / "chatmail-lab.crt").write_text(authority().certificate_text)
     _chroot(root, "update-ca-certificates", "--fresh")
-    for unit in ENABLED_BY_PACKAGES:
+    for unit in kind.enabled:
         _chroot(root, "systemctl", "disable", "--quiet", unit, check=False)
     _chroot(root, "systemctl", "mask", "--quiet", *MASKED)
     _chroot(root, "systemctl", "set-default", "--quiet", "multi-user.target")
@@ -171,7 +165,7 @@ def _remove_unfinished(shelf: Path, suite: str) -> None:
 
 
 def _prune(shelf: Path, suite: str) -> None:
-    """Remove the suite's images that were unused for days and have no machines."""
+    """Remove images of the suite that were unused for days and have no machines."""
     machines = Path("/run/chatmail-lab").glob("*/machines/*.json")
     used = "".join(record.read_text() for record in machines)
     for old in shelf.glob(f"{suite}-*"):

@@ -10,6 +10,7 @@ from harness import forward, network, nspawn, progress, relay
 from harness.dns import MACHINE as DNS_MACHINE
 from harness.dns import Dns
 from harness.image import image
+from harness.kinds import RELAY, Kind
 from harness.machine import Machine, machines, refuse_name
 from harness.network import Link
 from harness.pki import Authority, authority
@@ -54,12 +55,12 @@ class Lab:
             self._dns = Dns.up(self.image)
         return self._dns
 
-    def machine(self, name: str) -> Machine:
+    def machine(self, name: str, kind: Kind = RELAY) -> Machine:
         """Return a running machine of this name on the network, without any service."""
         found = machines().get(name)
         if found is None:
             _ = self.dns
-            found = Machine.create(name, self.image)
+            found = Machine.create(name, image(self.suite, kind))
             found.unpack(relay.plain(name))
         found.start()
         return found

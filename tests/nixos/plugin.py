@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import pytest
 
 from harness.dns import Dns
+from harness.kinds import RELAY, Kind
 from harness.lab import Lab
 from harness.machine import Machine
 from harness.network import CLIENTS, DNS, Link
@@ -117,7 +118,7 @@ class VirtualLab(Lab):
         """The machine on which this runs."""
         return Link("", CLIENTS)
 
-    def machine(self, name: str) -> Machine:
+    def machine(self, name: str, kind: Kind = RELAY) -> Machine:
         """Skip."""
         beyond(f"boot another machine ({name})")
 

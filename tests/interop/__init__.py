@@ -1,0 +1,1 @@
+"""Other people's clients, programs and servers with a running relay."""
