@@ -219,7 +219,7 @@ def test_a_message_without_its_beginning_ends_the_connection(
         postfix.begin()
         postfix.content(mails.encrypted())
         postfix.say(before)
-    with pytest.raises(MilterProtocolError, match="without its beginning"):
+    with pytest.raises(MilterProtocolError, match="without MAIL FROM"):
         postfix.say(command, b"X\0y\0")
 
 

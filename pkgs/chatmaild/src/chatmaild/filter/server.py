@@ -1,10 +1,10 @@
 """
-The connections from Postfix: bytes in, bytes out, one thread for all of them.
+The connections from Postfix, all served by one thread.
 
-Postfix writes a whole header at once and waits for two answers, to the recipient and at the end, so
-with the packets of many connections read in turn a message costs few system calls and no change of
-threads. With libmilter's thread for each command it was 75 and 14, and with 50 senders 1.7 times
-the processor time (`tests/lab bench --only pipeline`).
+Postfix writes a whole header at once and waits for only two answers: to the recipient and at the
+end. So a message costs few system calls and no thread switch. With libmilter, which uses a thread
+per command, it cost 75 system calls and 14 switches. With 50 senders that took 1.7 times the CPU
+time (`tests/lab bench --only pipeline`).
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from chatmaild.postfix.milter_protocol import MilterProtocolError, Reader
 from chatmaild.service import sockets
 
 RECEIVE_BYTES = 262_144
-"""Above what a UNIX socket holds, 208 KB: one look empties it."""
+"""Larger than the buffer of a UNIX socket (208 KB), so one read drains it."""
 ROOM_BYTES = 134_217_728
 """
-Of arriving and undecided mail, for each kind: on the smallest machines, too.
+Memory limit for messages that arrive or wait for a verdict, per role, on machines of any size.
 
-Postfix has a message whole before it gives it to the filter, so it is here for milliseconds.
+Postfix hands over a message only when it is complete, so it is usually here for milliseconds.
 """
 
 MAX_UNREAD_BYTES = 1_048_576
-"""Above the longest answer without a new body: it deletes a thousand fields by their names."""
+"""Larger than the longest answer without a new body, which deletes a thousand fields by name."""
 
 log = logging.getLogger("chatmail-filter")
 
@@ -41,15 +41,16 @@ class Connection(asyncio.BufferedProtocol):
     """
     One connection.
 
-    It has no time-out: only Postfix gets at the socket, with at most `connections.smtp` processes
-    a service that end with their clients, whose time Postfix bounds.
+    It needs no time-out. Only Postfix can open the socket, with at most `connections.smtp`
+    processes per service. They end with their clients, and Postfix limits the time of these.
     """
 
-    # Each look at a socket ends before the next one begins, on the one thread of the event loop.
+    # All connections share it: on the event loop's one thread, each read is processed before the
+    # next.
     _buffer = memoryview(bytearray(RECEIVE_BYTES))
 
     def __init__(self, pipeline: Pipeline, budgets: Mapping[Role, MemoryBudget]) -> None:
-        """Start with nothing said."""
+        """Start before negotiation."""
         self._session = Session(pipeline, budgets)
         self._reader = Reader()
         self._loop = asyncio.get_running_loop()
@@ -63,23 +64,23 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(high=MAX_UNREAD_BYTES)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        """Say where the next octets go."""
+        """Return the buffer for the next read."""
         return self._buffer
 
     def buffer_updated(self, count: int) -> None:
-        """Take what came; a peer that does not speak the protocol is hung up on."""
+        """Process the data; disconnect a peer that does not speak the protocol."""
         try:
             for command, data in self._reader.feed(bytes(self._buffer[:count])):
                 self._take(command, data)
         except MilterProtocolError as error:
-            log.error("not the milter protocol: %s", error)  # noqa: TRY400 - no fault of ours
+            log.error("not the milter protocol: %s", error)  # noqa: TRY400 - not our fault
             self._hang_up()
 
     def _take(self, command: int, data: bytes) -> None:
         if self._transport is None:
             return
         if self._judging:
-            raise MilterProtocolError("a command while the last one has no answer")
+            raise MilterProtocolError("a command before the answer to the last one")
         if command == milter_protocol.QUIT:
             self._transport.close()
             self._transport = None
@@ -91,18 +92,18 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(answer)
 
     def _begin(self, judging: Judging) -> None:
-        """Judge on a thread of its own: there are as many as messages that wait for the DNS."""
+        """Judge on a separate thread, because many messages may wait for the DNS."""
         self._judging = True
         if self._transport is not None:
             self._transport.pause_reading()
         try:
             threading.Thread(target=self._judge, args=(judging,), daemon=True).start()
-        except RuntimeError as error:  # the unit's or the machine's limit of threads
+        except RuntimeError as error:  # the thread limit of the unit or of the machine
             self._judged(self._session.stumble(error, milter_protocol.END))
 
     def _judge(self, judging: Judging) -> None:
         answer = judging()
-        with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
+        with contextlib.suppress(RuntimeError):  # the daemon has stopped
             self._loop.call_soon_threadsafe(self._judged, answer)
 
     def _judged(self, answer: bytes) -> None:
@@ -112,22 +113,22 @@ class Connection(asyncio.BufferedProtocol):
             self._done()
 
     def _done(self) -> None:
-        """Take the next command; only now is there room for another message."""
+        """Accept the next command; the memory of the message is free now."""
         self._judging = self._unread = False
         self._session.forget()
         if self._transport is not None:
             self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """Wait until a new body is read; otherwise hang up on a peer that does not read."""
+        """Wait until a new body is read; disconnect a peer that does not read other answers."""
         if self._judging:
             self._unread = True
             return
-        log.error("a megabyte of answers that nobody reads")
+        log.error("the client does not read its answers; one megabyte is waiting")
         self._hang_up()
 
     def resume_writing(self) -> None:
-        """Go on after a new body."""
+        """Continue after a new body was read."""
         if self._unread:
             self._done()
 
@@ -137,16 +138,16 @@ class Connection(asyncio.BufferedProtocol):
             self._transport = None
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Forget the message, unless it is being judged, which then ends for nobody."""
+        """Forget the message; if it is being judged, `_judged` does that later."""
         self._transport = None
         if self._unread or not self._judging:
             self._done()
 
 
 async def serve(pipeline: Pipeline, listener: socket.socket) -> asyncio.Server:
-    """Answer Postfix on a listening UNIX socket until the server returned is closed."""
+    """Answer Postfix on a listening UNIX socket until the returned server is closed."""
     size = max(ROOM_BYTES, 4 * pipeline.max_size)
-    # Strangers take no room from the relay's own people.
+    # Separate budgets, so that strangers cannot use up the memory for the relay's users.
     budgets = {role: MemoryBudget(size) for role in Role}
     return await asyncio.get_running_loop().create_unix_server(
         lambda: Connection(pipeline, budgets), sock=listener, backlog=sockets.BACKLOG

@@ -1,9 +1,8 @@
 """
-What one connection from Postfix says of its messages, and what it is told.
+One connection from Postfix, as a state machine: packets in, packets out.
 
-A `Session` takes packets and gives back packets; it has no socket and no thread. Only judging a
-message may take long, because a DKIM key comes from the DNS, so that is handed back to be done
-elsewhere.
+A `Session` has no socket and no thread. Only judging a message may take long, because a DKIM key
+comes from the DNS. So this work is returned to the caller, who runs it elsewhere.
 """
 
 import logging
@@ -24,29 +23,29 @@ MAX_HEADERS = 1000
 MAX_HEADER_BYTES = 524_288
 """A To field with 1000 recipients has 40 KB; Postfix bounds one field, not their sum."""
 LARGE_BYTES = 262_144
-"""A body above this is not judged at once: 7 ms of 1 MB are nobody's delay, 200 ms of 30 MB are."""
+"""Larger bodies are judged on another thread: 30 MB take 200 ms. For 1 MB it is only 7 ms."""
 
 log = logging.getLogger("chatmail-filter")
 
 Judging = Callable[[], bytes]
-"""Judges a message on whatever thread, and returns the packets that say how; never raises."""
+"""Judges a message on any thread and returns the packets of the answer; never raises."""
 
 
 class MemoryBudget:
     """
-    How much may be held at once of all messages of one kind, in octets; for one thread.
+    Octets that all messages of one role may occupy together; for one thread only.
 
-    A quarter of it is for small messages: a stranger whose name server says nothing makes the
-    filter hold his messages for 20 seconds, and a few of the largest would take all of it.
+    A quarter is reserved for small messages. If a stranger's name server does not answer, the
+    filter holds the stranger's messages for 20 seconds, and a few large ones would use it all.
     """
 
     def __init__(self, size: int) -> None:
-        """Start with nothing in it."""
+        """Start with the whole budget."""
         self.left = size
         self._for_small = size // 4
 
     def take(self, more: int, held: int) -> bool:
-        """Take room for `more` of a message of which `held` is in here already, if there is any."""
+        """Reserve `more` octets for a message that has `held` octets; False if it is too much."""
         if self.left - (self._for_small if held + more > LARGE_BYTES else 0) < more:
             return False
         self.left -= more
@@ -54,7 +53,7 @@ class MemoryBudget:
 
 
 class Session:
-    """One connection from Postfix, which may carry many messages one after the other."""
+    """One connection from Postfix, which may carry many messages in turn."""
 
     def __init__(self, pipeline: Pipeline, budgets: Mapping[Role, MemoryBudget]) -> None:
         """Start without a client and without a message."""
@@ -71,7 +70,7 @@ class Session:
         self.forget()
 
     def forget(self) -> None:
-        """Forget the message; to be called when the connection is gone, too."""
+        """Forget the message; must also be called when the connection is lost."""
         self._drop_content()
         self._begun = False
         self._role = Role.LOCAL
@@ -90,13 +89,13 @@ class Session:
 
     def handle(self, command: int, data: bytes) -> bytes | Judging:
         """
-        Take one packet; return the packets to be sent, which may be none, or what is to be judged.
+        Process one packet; return the packets to send (may be empty) or the judging to run.
 
-        Nothing may be handled while a message is judged. An exception that nobody expected puts
-        the mail off and leaves one log line without content.
+        No packet may be processed while a message is judged. An unexpected exception defers the
+        message and logs one line without message content.
 
         Raises:
-            MilterProtocolError: this connection is not with Postfix, or one of the two has a fault.
+            MilterProtocolError: the peer is not Postfix, or there is a bug on either side.
 
         """
         take = self._COMMANDS.get(command)
@@ -106,19 +105,19 @@ class Session:
             return take(self, data)
         except MilterProtocolError:
             raise
-        except Exception as error:  # noqa: BLE001 whatever it is, the mail must wait and not pass
+        except Exception as error:  # noqa: BLE001 after any fault mail must wait, not pass
             if command in (milter_protocol.CONNECT, milter_protocol.MACROS):
-                # MAIL would forget the fault, and what it is about decides who may pass.
+                # MAIL would reset the refusal, and these commands decide which rules apply.
                 raise MilterProtocolError(f"{_stumbled(error).reason} with the client") from None
             return self.stumble(error, command)
 
     def stumble(self, error: Exception, command: int) -> bytes:
-        """Put the message off because of an exception that nobody expected."""
+        """Defer the message because of an unexpected exception."""
         self._drop(_stumbled(error))
         return self._refuse() if command in (milter_protocol.RCPT, milter_protocol.END) else b""
 
     def _drop(self, reply: Reply) -> None:
-        """Refuse the message as soon as the protocol allows, and forget its content already."""
+        """Drop the content now, and refuse the message as soon as the protocol allows."""
         self._refusal = self._refusal or reply
         self._drop_content()
 
@@ -131,7 +130,7 @@ class Session:
         return milter_protocol.negotiated(data)
 
     def _macros(self, data: bytes) -> bytes:
-        """Take what Postfix tells with the command that comes next."""
+        """Remember the macros for the next command."""
         if data[:1] == b"C":
             self._daemon = milter_protocol.macros(data[1:]).get(b"{daemon_name}", b"")
         elif data[:1] == b"M":
@@ -140,7 +139,7 @@ class Session:
         return b""
 
     def _connect(self, data: bytes) -> bytes:
-        """Note the client. Mail that came without SMTP has no address, or port 0."""
+        """Remember the client. Mail that did not arrive by SMTP has no address, or port 0."""
         client = milter_protocol.client(data)
         if client:
             self._peer = client[0]
@@ -148,7 +147,7 @@ class Session:
         return b""
 
     def _mail(self, data: bytes) -> bytes:
-        """Begin a message. Nothing is decided yet: Postfix has not compared sender and login."""
+        """Begin a message; it is not judged yet, as Postfix has not compared sender and login."""
         login = self._next_login
         self.forget()
         self._begun = True
@@ -157,9 +156,8 @@ class Session:
         self._sender = _address(data)
         self._login = login
         if self._role in (Role.INTERNAL, Role.LOCAL) and self._over_smtp:
-            # "internal" is Postfix's global setting: an smtpd whose own line was forgotten must not
-            # let anything pass.
-            log.error("an smtpd has no milter_macro_daemon_name of its own; its mail is put off")
+            # "internal" is Postfix's global setting. An smtpd without its own must not let mail in.
+            log.error("an smtpd service sets no milter_macro_daemon_name; its mail is deferred")
             self._drop(replies.INTERNAL_ERROR)
         return b""
 
@@ -170,7 +168,7 @@ class Session:
             refused = self._pipeline.open_submission(self._sender, self._login)
             self._refusal = refused.reply if refused else None
         if self._refusal:
-            # The same answer for all of them, or the message would go to some and not to others.
+            # All recipients get the same answer; otherwise only some would get the message.
             return self._refuse()
         if refused := self._pipeline.check_recipient(self._role, len(self._recipients) + 1):
             return self._refuse(refused.reply)
@@ -178,7 +176,7 @@ class Session:
         return milter_protocol.CONTINUE
 
     def _header(self, data: bytes) -> bytes:
-        """Take one field: raw value with its leading space, folds as LF + WSP."""
+        """Add a field: its raw value has a leading space and folds as LF + WSP."""
         self._need_mail()
         name, _, value = data.partition(b"\0")
         value = value[:-1].replace(b"\n", b"\r\n")
@@ -190,7 +188,7 @@ class Session:
         return b""
 
     def _body_chunk(self, data: bytes) -> bytes:
-        """Take a piece of the body, with CRLF line ends."""
+        """Add a piece of the body, with CRLF line ends."""
         self._need_mail()
         if self._size + len(data) > self._pipeline.max_size:
             self._drop(replies.MESSAGE_TOO_LARGE)
@@ -199,12 +197,12 @@ class Session:
         return b""
 
     def _need_mail(self) -> None:
-        """Of a message that has not begun nobody knows from whom it is."""
+        """Reject a message without MAIL FROM, because its sender is unknown."""
         if not self._begun:
-            raise MilterProtocolError("a message without its beginning")
+            raise MilterProtocolError("a message without MAIL FROM")
 
     def _hold(self, size: int) -> bool:
-        """Whether that much more of the message is to be held."""
+        """Reserve `size` octets for the message; False if it is refused."""
         if self._refusal:
             return False
         if not self._budget.take(size, self._size):
@@ -214,9 +212,9 @@ class Session:
         return True
 
     def _end(self, data: bytes) -> bytes | Judging:
-        """Judge the whole message, at once where that takes no time."""
+        """Judge the whole message, immediately if that is fast."""
         self._need_mail()
-        if data:  # Sendmail's last piece; Postfix sends it apart
+        if data:  # Sendmail sends its last piece here, Postfix does not
             self._body_chunk(data)
         if self._refusal:
             reply = self._refuse()
@@ -235,17 +233,17 @@ class Session:
         return partial(_judge_in_turn, self._pipeline.turns[self._role].turn(self._size), judging)
 
     def judged(self, answer: bytes) -> bytes:
-        """Take note that the message is judged, and return the answer."""
+        """Forget the judged message, and return the answer."""
         self.forget()
         return answer
 
     def _abort(self, _data: bytes) -> bytes:
-        """Forget a message that will not be finished."""
+        """Forget an unfinished message."""
         self.forget()
         return b""
 
     def _next(self, _data: bytes) -> bytes:
-        """Forget everything: the next client uses this connection."""
+        """Forget everything, because another client uses this connection now."""
         self._forget_client()
         return b""
 
@@ -283,7 +281,7 @@ def _judge(
 
 
 def _edits(result: Pass) -> bytes:
-    """Write what is to be changed, and that it may then pass."""
+    """Return the packets that edit the message and accept it."""
     edits = [
         milter_protocol.change_header(edit.index, edit.name, _folded(edit.value))
         if edit.index
@@ -302,15 +300,15 @@ def _edits(result: Pass) -> bytes:
 
 
 def _folded(value: bytes | None) -> bytes:
-    """Write a field value as the milter protocol does: folds as LF, and nothing to delete it."""
+    """Write a field value for the milter protocol: folds as LF, empty to delete the field."""
     return b"" if value is None else value.replace(b"\r\n", b"\n")
 
 
 def _address(data: bytes) -> str:
     """
-    Read the address before the ESMTP parameters, without its brackets.
+    Return the address without its brackets and without the ESMTP parameters after it.
 
-    What is not UTF-8 in it gets replacement characters and so matches nobody's.
+    Octets that are not UTF-8 become replacement characters, so that the address matches no login.
     """
     path = milter_protocol.strings(data)[0].decode("utf-8", "replace")
     return path.removeprefix("<").removesuffix(">")
@@ -322,7 +320,7 @@ def _refusal(pipeline: Pipeline, role: Role, reply: Reply) -> bytes:
 
 
 def _stumbled(error: Exception) -> Reply:
-    """Note an exception that nobody expected, by its place alone, and refuse for now."""
+    """Log the type and place of an unexpected exception, and return a temporary refusal."""
     where = error.__traceback__
     while where and where.tb_next:
         where = where.tb_next

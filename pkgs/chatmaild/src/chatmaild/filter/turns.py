@@ -1,8 +1,8 @@
 """
-Who computes next, of the threads that judge messages.
+Limits how many of the threads that judge messages compute at the same time.
 
-As many threads as there are messages may wait for the DNS, but if all of them computed at once,
-none would be done before the last, and the thread that answers Postfix would hardly run.
+Any number of threads may wait for the DNS. But if all computed at once, all would finish late,
+and the thread that answers Postfix would hardly run.
 """
 
 import threading
@@ -13,18 +13,18 @@ from heapq import heappop, heappush
 
 BYTES_PER_SECOND = 1_000_000
 """
-How far a message stands behind one of no size: as if it had come that much later.
+A message queues as if it had arrived later, by its size divided by this.
 
-So small mail is done before large mail that came at the same time, and large mail is never put off
-for long.
+So small messages go before large ones that arrive at the same time, but large ones never wait for
+long.
 """
 
 
 class Turns:
-    """So many threads at once, the smallest message first; safe to share between threads."""
+    """Admits a number of threads at once, small messages first; can be shared between threads."""
 
     def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start with all of them free."""
+        """Start with `count` free turns."""
         self._free = count
         self._clock = clock
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class Turns:
 
     @contextmanager
     def turn(self, size: int) -> Iterator[None]:
-        """Wait until it is the turn of a message of so many octets, and hold it for the block."""
+        """Wait for the turn of a message of `size` octets, and hold the turn for the block."""
         place = self._clock() + size / BYTES_PER_SECOND
         self._take(place)
         self._held.place = place
@@ -46,7 +46,7 @@ class Turns:
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """Let others compute while this thread only waits; it keeps its place."""
+        """Let other threads compute while this one waits; it keeps its place in the queue."""
         place = getattr(self._held, "place", None)
         if place is None:
             yield

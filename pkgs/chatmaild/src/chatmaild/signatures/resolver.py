@@ -14,7 +14,7 @@ def lookup_txt(name: str, seconds: float) -> list[bytes]:
     """
     Look up TXT records as `verifying.Lookup` requires, following CNAMEs.
 
-    Raises `DnsUnavailableError` if there is no answer. /etc/resolv.conf is read each time, because
+    Raises `KeyUnavailableError` if there is no answer. /etc/resolv.conf is read each time, because
     it may change while the filter runs.
     """
     if seconds <= 0:

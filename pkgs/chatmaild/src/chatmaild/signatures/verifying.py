@@ -78,7 +78,7 @@ Lookup = Callable[[str, float], list[bytes]]
 """
 (absolute name, maximum number of seconds) -> all TXT records, the strings of each one joined.
 
-The list is empty if there is no such name or record. Raises `DnsUnavailableError` if there is no
+The list is empty if there is no such name or record. Raises `KeyUnavailableError` if there is no
 answer.
 """
 
@@ -265,7 +265,7 @@ class _Keys:
         self._records: dict[str, list[bytes] | None] = {}
 
     def records(self, name: str) -> list[bytes]:
-        """Return the TXT records of a name; raises `DnsUnavailableError`."""
+        """Return the TXT records of a name; raises `KeyUnavailableError`."""
         if name not in self._records:
             self._records[name] = None
             begun = self._clock()
