@@ -1,1 +1,1 @@
-"""Tests of the mail filter; they mirror its modules by name."""
+"""Tests of the mail filter; their files are named after its modules."""

@@ -1,4 +1,4 @@
-"""A filter that runs."""
+"""A running filter."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from .running_filter import MAX_SIZE, Filter, start
 
 @pytest.fixture
 def limits(settings: dict[str, Any]) -> dict[str, Any]:
-    """Hand over settings with room for many sends and little else."""
+    """Provide settings that allow many messages and small sizes."""
     settings["sending"] = {"perMinute": 1, "burst": 1000, "maxRecipients": 3}
     settings["message"] = {"maxSize": MAX_SIZE}
     settings["incoming"] = {"cleartext": False}
@@ -20,7 +20,7 @@ def limits(settings: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def running(tmp_path: Path, limits: dict[str, Any]) -> Iterator[Filter]:
-    """Hand over a running filter that refuses incoming cleartext."""
+    """Provide a running filter that refuses incoming cleartext."""
     instance = start(tmp_path, limits)
     yield instance
     instance.process.kill()

@@ -1,11 +1,11 @@
-"""What Postfix makes of a header that the filter has edited."""
+"""Applies the filter's edits to a header as Postfix does."""
 
 from chatmaild.filter.headers import Edit
 from mails import Header
 
 
 def apply(headers: list[Header], edits: list[Edit]) -> list[Header]:
-    """Edit a header as Postfix does, one edit after the other."""
+    """Edit a header, one edit after the other."""
     result = list(headers)
     for edit in edits:
         if edit.index == 0:

@@ -1,7 +1,7 @@
 """
-The side of the milter protocol that Postfix speaks, for driving the filter without Postfix.
+Postfix's side of the milter protocol, to test the filter without Postfix.
 
-Like Postfix it sends what it has to say only when it waits for an answer.
+Like Postfix, it sends its packets only when it waits for an answer.
 """
 
 import socket
@@ -13,7 +13,7 @@ VERSION = 6
 ALL_ACTIONS = 0x1FF
 ALL_OPTIONS = 0x1FFFFF
 SKIP_UNKNOWN = {b"p"}  # SMFIR_PROGRESS
-# Option bits by which the filter declines a command, and by which it declines to answer it.
+# Option bits by which the filter skips a command, and by which it says not to wait for an answer.
 NO_COMMAND = {b"C": 0x1, b"H": 0x2, b"M": 0x4, b"R": 0x8, b"B": 0x10, b"L": 0x20, b"N": 0x40}
 NO_REPLY = {b"L": 0x80, b"C": 0x1000, b"M": 0x4000, b"R": 0x8000, b"B": 0x80000}
 TIMEOUT_SECONDS = 20.0
@@ -22,7 +22,7 @@ MAX_CHUNK = 65_535
 
 @dataclass
 class Result:
-    """What became of a message: the final reply ("accept" when none) and the edited header."""
+    """The outcome of a message: the final reply ("accept" without one) and the edited header."""
 
     reply: str
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Result:
     """The body that the filter put in place of the first, if it did."""
 
     def values(self, name: bytes) -> list[bytes]:
-        """Get the values of all fields of that name, unfolded and stripped."""
+        """Return the values of all fields of this name, unfolded and stripped."""
         return [
             value.replace(b"\n", b"").strip()
             for key, value in self.headers
@@ -42,7 +42,7 @@ class Result:
 
 
 class MilterClient:
-    """One connection, as one smtpd process holds it."""
+    """One connection, as an smtpd process has it."""
 
     def __init__(
         self, path: Path, daemon: str, peer: tuple[str, int] = ("192.0.2.9", 4711)
@@ -102,7 +102,7 @@ class MilterClient:
         self.flush()
 
     def finish(self, result: Result) -> None:
-        """Take the edits and the final reply into `result`."""
+        """Collect the edits and the final reply in `result`."""
         while True:
             command, data = self._receive()
             if command == b"h":
@@ -125,7 +125,7 @@ class MilterClient:
         self.command(b"M", sender.encode() + b"\0")
 
     def recipient(self, address: str) -> str:
-        """Send one RCPT TO, and return the refusal or ""."""
+        """Send one RCPT TO; return the refusal or ""."""
         self._macros(b"R", {"{rcpt_addr}": address})
         return self.command(b"R", f"<{address}>".encode() + b"\0")
 
@@ -134,7 +134,7 @@ class MilterClient:
         self._send(b"D", command + words.encode())
 
     def command(self, command: bytes, data: bytes) -> str:
-        """Send one command unless it is declined; return the refusal or ""."""
+        """Send one command unless it is skipped; return the refusal or ""."""
         if self.options & NO_COMMAND[command]:
             return ""
         self._send(command, data)
@@ -144,10 +144,11 @@ class MilterClient:
 
     @staticmethod
     def _reply(command: bytes, data: bytes) -> str:
-        """Translate an answer: "" to go on, otherwise what the SMTP client is told."""
+        """Translate an answer: "" to continue, otherwise the reply for the SMTP client."""
         if command == b"y":
             text = data.rstrip(b"\0").decode()
-            # Postfix checks this and drops the connection otherwise, then halves the percent signs.
+            # Postfix checks this and otherwise drops the connection; then it halves the percent
+            # signs.
             assert text[0] in "45", text
             assert "%" not in text.replace("%%", ""), text
             return text.replace("%%", "%")
@@ -155,7 +156,7 @@ class MilterClient:
 
     @staticmethod
     def _edit(headers: list[tuple[bytes, bytes]], command: bytes, data: bytes) -> None:
-        """Apply an insertion ("i", before 0-based index) or a change ("m", 1-based per name)."""
+        """Apply an insertion ("i", before a 0-based index) or a change ("m", 1-based per name)."""
         (index,) = struct.unpack("!I", data[:4])
         name, value, _ = data[4:].split(b"\0")
         if command == b"i":
@@ -171,7 +172,7 @@ class MilterClient:
         self.unsent += struct.pack("!I", len(data) + 1) + command + data
 
     def flush(self) -> None:
-        """Send what was kept back."""
+        """Send the packets that were held back."""
         unsent, self.unsent = self.unsent, b""
         self.socket.sendall(unsent)
 

@@ -1,9 +1,9 @@
 """
-The real chatmail-filter with a DNS made of a file: `rigged_filter.py ZONE.json --config FILE`.
+The real chatmail-filter with a DNS from a file: `rigged_filter.py ZONE.json --config FILE`.
 
-ZONE.json maps names to TXT records; the record "crash" makes the look-up fail as a bug would,
-"silence" as a dead name server does, and "late" makes it tell the FIFO `asked` beside the file, and
-wait for the end of the FIFO `late`.
+ZONE.json maps names to TXT records. Some records change the look-up: "crash" makes it fail as a bug
+would, and "silence" as a dead name server does. "late" makes it write to the FIFO `asked` beside
+the file and wait until the FIFO `late` is closed.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The running daemon, as systemd starts it and Postfix drives it."""
+"""The running daemon, started as systemd does and used as Postfix does."""
 
 import base64
 import json
@@ -38,11 +38,11 @@ class Filter:
 
     @property
     def socket(self) -> Path:
-        """Where it listens."""
+        """The path of its socket."""
         return self.directory / "filter.sock"
 
     def submit(self, mail: bytes, to: tuple[str, ...] = (BOB,), *, user: str = ALICE) -> Result:
-        """Send through the submission service."""
+        """Send as the submission service."""
         client = MilterClient(self.socket, "submission")
         result = client.send(*split(mail), sender=f"<{user}>", recipients=to, login=user)
         client.close()
@@ -55,7 +55,7 @@ class Filter:
         peer: tuple[str, int] = ("192.0.2.9", 4711),
         sender: str = BOB,
     ) -> Result:
-        """Send through port 25."""
+        """Send as port 25."""
         client = MilterClient(self.socket, "incoming", peer)
         result = client.send(headers, body, sender=f"<{sender}>", recipients=(ALICE,))
         client.close()
@@ -69,7 +69,7 @@ class Filter:
 
 
 def start(directory: Path, settings: dict[str, Any]) -> Filter:
-    """Start the daemon and wait until it says that it is ready."""
+    """Start the daemon, and wait until it reports that it is ready."""
     (directory / "chatmaild.json").write_text(json.dumps(settings))
     der = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     zone = {

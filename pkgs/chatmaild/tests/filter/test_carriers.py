@@ -1,10 +1,10 @@
 """
-How many octets of a sender's choice reach a stranger beside the ciphertext: one row a carrier.
+The number of octets that a sender can pass to a stranger beside the ciphertext, per carrier.
 
-A phrase is put where it could travel, the message goes through the pipeline, and whoever reads all
-of what comes out, the packets included, looks for the phrase. Where a number is not 0, the place is
-one for random octets, and there are too few to tell a phrase from them: chosen octets can be made
-to look random anyhow.
+Each test puts a phrase where it could be carried and sends the message through the pipeline. Then
+it searches the whole output for the phrase, including the packets. Where a number is not 0, the
+place holds random octets, too few to tell a phrase from them. Chosen octets can always be made to
+look random.
 """
 
 import base64
@@ -49,21 +49,21 @@ def boundary(name: str) -> bytes:
 
 
 def letter_by_letter(text: bytes) -> bytes:
-    """Put each octet in a partial chunk of its own, after one of a permitted length."""
+    """Put each octet into a partial chunk of its own, after a chunk of a permitted length."""
     begin = b"\x01" + noise(511)
     letters = b"".join(b"\xe0" + bytes([octet]) for octet in text)
     return b"\xd2\xe9" + begin + letters + b"\x00"
 
 
 def join(old: str, new: str) -> bytes:
-    """Build a Secure-Join request with something replaced."""
+    """Build a Secure-Join request with some text replaced."""
     changed = mails.secure_join().replace(old.encode(), new.encode())
     assert changed != mails.secure_join()
     return changed
 
 
 def ecdh(name: bytes, point: bytes, wrapped: bytes) -> bytes:
-    """Build a session key out of its free octets."""
+    """Build a session key whose free octets are the text."""
     return packet(1, b"\x03" + name + b"\x12\x01\x07\x40" + point + b"\x30" + wrapped)
 
 
@@ -136,7 +136,7 @@ CARRIERS: dict[str, tuple[bytes, int]] = {
     "Message-ID in the part": (join("Content-Tr", f"Message-ID: <{JOINED}>\nContent-Tr"), 0),
     "preamble of a request": (join(f"\n--{BOUNDARY}\n", f"{PHRASE}\n--{BOUNDARY}\n"), 0),
     "boundary of a request": (join(BOUNDARY, JOINED), 0),
-    # Random octets, and too few of them
+    # Random octets that are too few for a test
     "key ID": (packed(ecdh(WORDS[:8], noise(32), noise(48)) + SEIPD), 8),
     "point of a curve": (packed(ecdh(noise(8), WORDS[:32], noise(48)) + SEIPD), 32),
     "wrapped key": (packed(ecdh(noise(8), noise(32), WORDS[:48]) + SEIPD), 48),
@@ -153,13 +153,13 @@ CARRIERS: dict[str, tuple[bytes, int]] = {
 
 @pytest.fixture
 def pipeline(tmp_path: Path, settings: dict[str, Any]) -> Pipeline:
-    """Hand over a pipeline that signs nothing."""
+    """Provide a pipeline that signs nothing."""
     (tmp_path / "chatmaild.json").write_text(json.dumps(settings))
     return Pipeline(load(tmp_path / "chatmaild.json"), None, lambda _name, _seconds: [])
 
 
 def sent(pipeline: Pipeline, mail: bytes) -> bytes:
-    """Get all octets that leave, the packets out of their armor among them."""
+    """Return all octets that leave, including the packets without their armor."""
     headers, content = mails.split(mail)
     passed = pipeline.finish(Role.SUBMISSION, Envelope(ALICE, (BOB,), ALICE, ""), headers, content)
     if not isinstance(passed, Pass):
@@ -171,7 +171,7 @@ def sent(pipeline: Pipeline, mail: bytes) -> bytes:
 
 
 def reached(text: bytes, whole: bytes) -> int:
-    """Find how many octets of `text` are in a row somewhere in `whole`."""
+    """Return how many consecutive octets of `text` are found in `whole`."""
     return max(
         (
             end - begin
@@ -187,7 +187,11 @@ def reached(text: bytes, whole: bytes) -> int:
     ("mail", "octets"), CARRIERS.values(), ids=[name.replace(" ", "-") for name in CARRIERS]
 )
 def test_what_reaches_a_stranger(pipeline: Pipeline, mail: bytes, octets: int) -> None:
-    """Of a phrase of 83; a word of three letters is in any text, so no fewer are counted."""
+    """
+    The phrase has 83 octets.
+
+    Runs of three letters occur in any text, so they are not counted.
+    """
     whole = sent(pipeline, mail)
     found = max(reached(text, whole) for text in (WORDS, JOINED.encode(), b"Meet"))
 
@@ -195,7 +199,7 @@ def test_what_reaches_a_stranger(pipeline: Pipeline, mail: bytes, octets: int) -
 
 
 def test_a_phrase_would_be_seen(pipeline: Pipeline) -> None:
-    """The measure itself: what a setup message to oneself carries is found."""
+    """It checks the measure: the content of a setup message to oneself is found."""
     mail = mails.setup_message().replace(b"This message", WORDS + b"This message")
     headers, content = mails.split(mail)
     to_oneself = Envelope(ALICE, (ALICE,), ALICE, "")
@@ -206,6 +210,6 @@ def test_a_phrase_would_be_seen(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("build", [packed], ids=["packets"])
-def test_the_packets_are_looked_into(pipeline: Pipeline, build: Callable[[bytes], bytes]) -> None:
-    """The measure again: the key ID of a real message is found in what leaves."""
+def test_the_packets_are_searched(pipeline: Pipeline, build: Callable[[bytes], bytes]) -> None:
+    """It checks the measure: the key ID of a real message is found in the output."""
     assert PKESK[3:11] in sent(pipeline, build(PACKETS))

@@ -1,8 +1,8 @@
 """
-How much of their own choice somebody gets out in the clear beside the ciphertext.
+The number of header octets that a sender can choose and a stranger can read.
 
-Two messages that differ only in what a carrier holds go through the whole filter. What is chosen
-and reaches a stranger is where the two that leave differ.
+Two messages that differ only in the content of a carrier go through the whole filter. The octets in
+which the results differ are the ones that a sender can choose.
 """
 
 import json
@@ -22,7 +22,7 @@ from mails import ALICE, BOB, Header, split
 
 from .edits import apply
 
-# Both are words for a stranger, of the same length.
+# Both are words to a stranger, of the same length.
 ONE = "the quick brown fox jumps over the lazy dog and tells a secret to Bob"
 TWO = "forty monkeys type letters all night long until somebody reads of it."
 NOW = 1_700_000_000.0
@@ -78,14 +78,14 @@ CHANGED = {
 
 @pytest.fixture
 def pipeline(tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """Hand over a filter without what differs anyway: a signature and random boundaries."""
+    """Provide a filter without the parts that always differ: signatures and random boundaries."""
     monkeypatch.setattr(secrets, "token_hex", lambda octets: "0" * 2 * octets)
     (tmp_path / "chatmaild.json").write_text(json.dumps(settings))
     return Pipeline(load(tmp_path / "chatmaild.json"), None, lambda *_: [], wall=lambda: NOW)
 
 
 def leaves(pipeline: Pipeline, mail: bytes) -> list[Header] | None:
-    """Submit a message; what a stranger gets, header and body, or None if it is refused."""
+    """Submit a message; return the resulting header and body, or None if it is refused."""
     headers, body = split(mail)
     result = pipeline.finish(Role.SUBMISSION, Envelope(ALICE, (BOB,), ALICE, ""), headers, body)
     if isinstance(result, Refuse):
@@ -96,7 +96,7 @@ def leaves(pipeline: Pipeline, mail: bytes) -> list[Header] | None:
 
 
 def chosen(pipeline: Pipeline, one: bytes, two: bytes) -> int:
-    """Count the octets in which what leaves of the two differs."""
+    """Count the octets in which the two results differ."""
     assert one != two
     first, second = leaves(pipeline, one), leaves(pipeline, two)
     assert first, "refused, which shows nothing"
@@ -112,7 +112,7 @@ def chosen(pipeline: Pipeline, one: bytes, two: bytes) -> int:
 @pytest.mark.parametrize("extra", CARRIERS.values(), ids=list(CARRIERS))
 @pytest.mark.parametrize("build", [mails.encrypted, mails.secure_join])
 def test_a_field_carries_nothing(pipeline: Pipeline, build: Any, extra: str) -> None:
-    """Encrypted or a request to join: neither has anything to say beside what it is."""
+    """Encrypted messages and requests to join must reveal nothing else."""
     usual, _, body = build().partition(b"\n\n")
     pair = [usual + b"\n" + extra.format(text).encode() + b"\n" + body for text in (ONE, TWO)]
 
@@ -121,7 +121,7 @@ def test_a_field_carries_nothing(pipeline: Pipeline, build: Any, extra: str) -> 
 
 @pytest.mark.parametrize("fields", WHOLE.values(), ids=list(WHOLE))
 def test_a_name_carries_nothing(pipeline: Pipeline, fields: dict[str, str]) -> None:
-    """Names are in the encrypted part, where clients take them from."""
+    """Names are in the encrypted part, where clients read them."""
     pair = [
         mails.encrypted(**{name: value.format(text) for name, value in fields.items()})
         for text in (ONE, TWO)
@@ -132,7 +132,7 @@ def test_a_name_carries_nothing(pipeline: Pipeline, fields: dict[str, str]) -> N
 
 @pytest.mark.parametrize(("old", "new"), CHANGED.values(), ids=list(CHANGED))
 def test_a_comment_or_parameter_carries_nothing(pipeline: Pipeline, old: str, new: str) -> None:
-    """Whatever else than its value a field can hold."""
+    """Nor does anything else that a field can contain besides its value."""
     mail = mails.encrypted()
     assert mail.count(old.encode()) == 1
     pair = [mail.replace(old.encode(), new.format(text).encode()) for text in (ONE, TWO)]
@@ -141,7 +141,7 @@ def test_a_comment_or_parameter_carries_nothing(pipeline: Pipeline, old: str, ne
 
 
 def test_letters_order_and_number_of_fields_carry_nothing(pipeline: Pipeline) -> None:
-    """Twelve fields in any order are four octets, and so are their letters."""
+    """The order of twelve fields could carry four octets, and so could their letter case."""
     head, _, body = mails.encrypted().partition(b"\n\n")
     lines = re.split(rb"\n(?! )", head)
     odd = [name.swapcase() + b":" + value for name, _, value in (x.partition(b":") for x in lines)]
@@ -151,7 +151,7 @@ def test_letters_order_and_number_of_fields_carry_nothing(pipeline: Pipeline) ->
 
 
 def test_a_free_message_id_does_not_leave(pipeline: Pipeline) -> None:
-    """It is refused, because clients find by it what they have sent."""
+    """It is refused rather than changed, because clients find sent messages by it."""
     for value in (f"<{ONE}@b>", f"<a@b> {ONE}", f"<a@b> ({ONE})", f"<{'a' * 200}@b>"):
         mail = mails.encrypted().replace(b"<m1@chat.example.org>", value.encode())
         assert leaves(pipeline, mail) is None
@@ -168,7 +168,7 @@ def test_a_free_message_id_does_not_leave(pipeline: Pipeline) -> None:
     ],
 )
 def test_what_a_value_needs_is_bounded(pipeline: Pipeline, field: str, bound: int) -> None:
-    """The unavoidable: identifiers, the time, the number of an invite."""
+    """These are unavoidable: identifiers, the time, the number of an invite."""
     name = field.partition(":")[0]
     for length in (1, 10, 100, 1000):
         build = mails.secure_join if "Join" in name else mails.encrypted

@@ -1,4 +1,4 @@
-"""What arrives carries no history and nothing that nobody vouches for; what is read survives."""
+"""Delivered mail has no history and no unauthenticated fields, but all that clients read."""
 
 import pytest
 
@@ -57,7 +57,7 @@ HISTORY = [
 
 @pytest.mark.parametrize("name", SURVIVING)
 def test_keeps_what_clients_read(name: bytes) -> None:
-    """Clients fetch these before they download anything."""
+    """Clients fetch these before they download the message."""
     field = (name, b" value")
 
     assert clean_incoming([field], None, Kind.ENCRYPTED).headers == [field]
@@ -65,12 +65,12 @@ def test_keeps_what_clients_read(name: bytes) -> None:
 
 @pytest.mark.parametrize("name", [*HISTORY, *TELLING])
 def test_an_incoming_message_loses_its_history(name: bytes) -> None:
-    """Every mailbox would store it, and a careless relay's word of where its people are."""
+    """Every mailbox would store it, including what careless relays reveal about their users."""
     assert clean_incoming([(name, b" value")], None, Kind.CLEARTEXT).headers == []
 
 
 def test_an_incoming_subject_stays() -> None:
-    """It belongs to whoever wrote it, and newsletters have nothing else."""
+    """It is the author's, and newsletters have nothing else."""
     field = (b"Subject", b" news")
     assert clean_incoming([field], None, Kind.CLEARTEXT).headers == [field]
 
@@ -95,7 +95,7 @@ def test_an_incoming_subject_stays() -> None:
     ],
 )
 def test_what_the_author_did_not_sign_is_not_acted_on(name: bytes) -> None:
-    """Anybody can add such a field to a signed message and hand it over again."""
+    """Anyone can add such a field to a signed message and send it again."""
     signed = [(b"From", b" <a@b>"), (name, b" theirs")]
     added = [(name, b" added"), *signed]
 
@@ -126,7 +126,7 @@ def test_what_the_author_did_not_sign_is_not_acted_on(name: bytes) -> None:
     ],
 )
 def test_what_many_servers_do_not_sign_stays(name: bytes) -> None:
-    """OpenDKIM's default covers neither Message-ID nor MIME nor chat fields."""
+    """OpenDKIM does not sign Message-ID, MIME or chat fields by default."""
     headers = [(b"From", b" <a@b>"), (name, b" value")]
 
     assert clean_incoming(headers, {b"from": 1}, Kind.CLEARTEXT).headers == headers
@@ -134,7 +134,7 @@ def test_what_many_servers_do_not_sign_stays(name: bytes) -> None:
 
 @pytest.mark.parametrize("covered", [{b"from": 1}, {b"from": 1, b"mime-version": 1}])
 def test_a_second_field_above_the_signed_one_goes(covered: dict[bytes, int]) -> None:
-    """Mail with two of them exists, and a client must not take the one that was added."""
+    """Mail with two of them exists, and a client must not use the one that was added."""
     headers = [
         (b"MIME-Version", b" 2.0"),
         (b"To", b" <c@d>"),
@@ -150,7 +150,7 @@ def test_a_second_field_above_the_signed_one_goes(covered: dict[bytes, int]) -> 
 
 
 def test_a_request_to_join_keeps_its_fields_unsigned() -> None:
-    """The signed body says what it is, and relays with OpenDKIM do not sign them."""
+    """The signed body says what it is, and relays with OpenDKIM do not sign these fields."""
     headers = [
         (b"From", b" <a@b>"),
         (b"Secure-Join", b" vc-request"),
@@ -162,8 +162,8 @@ def test_a_request_to_join_keeps_its_fields_unsigned() -> None:
     assert clean_incoming(headers, {b"from": 1}, Kind.REPORT).headers == [headers[0], headers[3]]
 
 
-def test_a_new_body_takes_the_fields_of_the_old_one_away() -> None:
-    """They say how the old one is written."""
+def test_a_new_body_removes_the_fields_of_the_old_one() -> None:
+    """They describe the encoding of the old one."""
     headers = [
         (b"From", b" <a@b>"),
         (b"Content-Type", b" text/plain"),

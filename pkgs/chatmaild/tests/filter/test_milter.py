@@ -1,4 +1,4 @@
-"""What the running daemon says of messages, driven as Postfix drives it."""
+"""The running daemon's verdicts, when it is used as Postfix does."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ ENCRYPTION_NEEDED = "523 Encryption Needed: Invalid Unencrypted Mail"
 
 
 def test_a_submission_leaves_signed_and_without_traces(running: Filter) -> None:
-    """What Postfix will deliver verifies with an independent implementation."""
+    """An independent implementation verifies what Postfix will deliver."""
     mail = mails.encrypted(
         extra="User-Agent: One\nX-Folded: a\n\tb\nUser-Agent: Two\nReceived: from 192.0.2.1\n"
     )
@@ -34,16 +34,14 @@ def test_a_submission_leaves_signed_and_without_traces(running: Filter) -> None:
 
 
 def key(directory: Path, selector: str, *, signs: bool) -> dict[str, Any]:
-    """An Ed25519 key as the configuration has it."""
+    """Return the configuration of an Ed25519 key."""
     file = str(directory / f"{selector}.pem")
     entry = {"selector": selector, "kind": "ed25519", "file": file, "signs": signs}
     return entry | {"need": "recommended"}
 
 
-def test_every_key_is_made_and_those_sign_that_shall(
-    tmp_path: Path, limits: dict[str, Any]
-) -> None:
-    """A key that follows another is published before its first signature, and after its last."""
+def test_every_key_is_created_but_only_some_sign(tmp_path: Path, limits: dict[str, Any]) -> None:
+    """A new key is published before its first signature, and an old one after its last."""
     limits["dkim"] += [key(tmp_path, "now", signs=True), key(tmp_path, "next", signs=False)]
     running = start(tmp_path, limits)
     signatures = running.submit(mails.encrypted()).values(b"DKIM-Signature")
@@ -56,7 +54,7 @@ def test_every_key_is_made_and_those_sign_that_shall(
 
 
 def test_mail_of_other_programs_leaves_rebuilt_and_signed(running: Filter) -> None:
-    """Postfix gets a new body and its Content-Type, and the signature is over these."""
+    """Postfix gets a new body and its Content-Type, and the signature covers these."""
     mail = mails.header(mails.ENCRYPTED, extra="Content-Description: a secret\n") + (
         b"\n" + mails.encrypted_body(before="a secret\n", data=mails.armor(headers="Comment: x\n"))
     )
@@ -75,13 +73,13 @@ def test_mail_of_other_programs_leaves_rebuilt_and_signed(running: Filter) -> No
 
 
 def test_what_chat_clients_write_is_not_touched(running: Filter) -> None:
-    """A new body costs Postfix a second copy."""
+    """A new body would make Postfix store a second copy."""
     assert running.submit(mails.encrypted()).body is None
     assert running.receive(*sign(mails.encrypted(author=f"<{BOB}>"))).body is None
 
 
 def test_mail_of_other_programs_is_delivered_rebuilt(running: Filter) -> None:
-    """After its signature was verified over the old one."""
+    """Its signature is verified on the old body first."""
     mail = mails.encrypted(author=f"<{BOB}>").replace(b"\n\n\n--", b"\n\nin MIME format\n--", 1)
     result = running.receive(*sign(mail))
 
@@ -91,7 +89,7 @@ def test_mail_of_other_programs_is_delivered_rebuilt(running: Filter) -> None:
 
 
 def test_incoming_mail_is_verified_and_loses_its_history(running: Filter) -> None:
-    """The Subject stays, the signature has done its work."""
+    """The Subject stays; the signature is removed because it is verified."""
     headers, body = sign(mails.encrypted(author=f"<{BOB}>", extra="Received: from x\n"))
     result = running.receive(headers, body)
 
@@ -101,8 +99,8 @@ def test_incoming_mail_is_verified_and_loses_its_history(running: Filter) -> Non
     assert result.sender is None
 
 
-def test_an_envelope_that_nobody_vouches_for_gets_no_answer(running: Filter) -> None:
-    """The message arrives, with the null sender in place of the victim of a bounce."""
+def test_an_unauthenticated_envelope_gets_no_bounce(running: Filter) -> None:
+    """The message arrives, but with the null sender, so that no bounce hits a victim."""
     headers, body = sign(mails.encrypted(author=f"<{BOB}>"))
     result = running.receive(headers, body, sender="victim@elsewhere.example")
 
@@ -110,7 +108,7 @@ def test_an_envelope_that_nobody_vouches_for_gets_no_answer(running: Filter) -> 
 
 
 def test_gives_every_reply_word_for_word(running: Filter) -> None:
-    """Other people's test suites match on these texts."""
+    """Other projects' test suites match these texts."""
     signed = sign(mails.encrypted(author=f"<{BOB}>"))
     changed = (signed[0], signed[1] + b"more\r\n")
     literal = split(mails.encrypted(author="<bob@[192.0.2.7]>"))
@@ -134,7 +132,7 @@ def test_gives_every_reply_word_for_word(running: Filter) -> None:
 
 
 def test_doubles_percent_signs_for_postfix(running: Filter) -> None:
-    """A lone one makes Postfix treat the whole reply as an error of the filter."""
+    """A single one makes Postfix treat the whole reply as an error of the filter."""
     mail = mails.encrypted(author="<100%s%n@chat.example.org>")
 
     assert (
@@ -142,15 +140,15 @@ def test_doubles_percent_signs_for_postfix(running: Filter) -> None:
     )
 
 
-def test_a_silent_dns_puts_the_mail_off(running: Filter) -> None:
+def test_a_silent_dns_defers_the_mail(running: Filter) -> None:
     """A wrong verdict would bounce good mail."""
     reply = running.receive(*sign(mails.encrypted(author=f"<{BOB}>"), b"silence")).reply
 
     assert reply.startswith("451 4.7.5 ")
 
 
-def test_a_bug_puts_the_mail_off_and_logs_no_content(running: Filter) -> None:
-    """Whatever goes wrong, mail waits, and the log names a place in the code and nothing else."""
+def test_a_bug_defers_the_mail_and_logs_no_content(running: Filter) -> None:
+    """After any fault mail waits, and the log contains only the place in the code."""
     reply = running.receive(*sign(mails.encrypted(author=f"<{BOB}>"), b"crash")).reply
     assert reply.startswith("451 4.3.0 ")
     assert running.submit(mails.encrypted()).reply == "accept"
@@ -163,7 +161,7 @@ def test_a_bug_puts_the_mail_off_and_logs_no_content(running: Filter) -> None:
 
 
 def test_the_rate_limit_answers_at_the_recipient(tmp_path: Path, limits: dict[str, Any]) -> None:
-    """Clients look for it there; the login counts, and every recipient gets the same answer."""
+    """Clients expect it there. It counts per login, and every recipient gets the same answer."""
     limits["sending"] |= {"perMinute": 60, "burst": 10}
     instance = start(tmp_path, limits)
     results = [instance.submit(mails.encrypted(), (BOB, "eve@b.example")) for _ in range(11)]
@@ -177,7 +175,7 @@ def test_the_rate_limit_answers_at_the_recipient(tmp_path: Path, limits: dict[st
     instance.stop()
 
 
-def test_a_sender_that_is_not_the_login_burns_nobodys_budget(
+def test_a_sender_that_is_not_the_login_uses_no_budget(
     tmp_path: Path, limits: dict[str, Any]
 ) -> None:
     """Postfix asks the filter at MAIL FROM before it compares sender and login."""
@@ -195,8 +193,8 @@ def test_a_sender_that_is_not_the_login_burns_nobodys_budget(
     instance.stop()
 
 
-def test_recipients_above_the_limit_are_put_off(running: Filter) -> None:
-    """The client sends to them with another message; the first ones go out now."""
+def test_recipients_above_the_limit_are_deferred(running: Filter) -> None:
+    """The client sends another message to them; the first ones leave now."""
     result = running.submit(mails.encrypted(), tuple(f"u{i}@b.example" for i in range(5)))
 
     assert result.reply == "accept"
@@ -206,7 +204,7 @@ def test_recipients_above_the_limit_are_put_off(running: Filter) -> None:
 
 
 def test_refuses_the_null_sender_on_submission(running: Filter) -> None:
-    """Bounces are the relay's own to write."""
+    """Only the relay writes bounces."""
     client = MilterClient(running.socket, "submission")
     client.begin("<>", ALICE)
 
@@ -214,8 +212,8 @@ def test_refuses_the_null_sender_on_submission(running: Filter) -> None:
     client.close()
 
 
-def test_signs_bounces_and_judges_them_not(running: Filter) -> None:
-    """They come through Postfix's non_smtpd_milters: no SMTP, no port, no brackets."""
+def test_signs_bounces_without_judging_them(running: Filter) -> None:
+    """They come through Postfix's non_smtpd_milters: without SMTP, port or brackets."""
     client = MilterClient(running.socket, "internal", ("127.0.0.1", 0))
     mail = mails.report(author="MAILER-DAEMON@chat.example.org")
     result = client.send(*split(mail), sender="", recipients=(BOB,))
@@ -227,7 +225,7 @@ def test_signs_bounces_and_judges_them_not(running: Filter) -> None:
 
 
 def test_signs_nothing_in_the_name_of_others(running: Filter) -> None:
-    """A signature of ours under a stranger's From would be worth nothing and say too much."""
+    """The relay's signature under a stranger's From would be useless and reveal too much."""
     client = MilterClient(running.socket, "internal", ("127.0.0.1", 0))
     result = client.send(*split(mails.cleartext(author=f"<{BOB}>")), sender="", recipients=(ALICE,))
     client.close()
@@ -237,7 +235,7 @@ def test_signs_nothing_in_the_name_of_others(running: Filter) -> None:
 
 @pytest.mark.parametrize("name", ["chat.example.org", "internal"])
 def test_an_smtp_service_without_a_role_lets_nothing_pass(running: Filter, name: str) -> None:
-    """A name forgotten in Postfix's configuration must not open the relay to cleartext."""
+    """A missing setting in Postfix's configuration must not open the relay to cleartext."""
     client = MilterClient(running.socket, name)
     result = client.send(*split(mails.cleartext()), sender=f"<{ALICE}>", recipients=(BOB,))
     client.close()
@@ -247,7 +245,7 @@ def test_an_smtp_service_without_a_role_lets_nothing_pass(running: Filter, name:
 
 
 def test_messages_of_one_connection_do_not_mix(running: Filter) -> None:
-    """Postfix keeps a connection for all mails of a session, aborted ones among them."""
+    """Postfix uses one connection for all mail of a session, including aborted mail."""
     client = MilterClient(running.socket, "submission")
     options = {"sender": f"<{ALICE}>", "recipients": (BOB,), "login": ALICE}
     good, bad = split(mails.encrypted()), split(mails.cleartext())
@@ -271,7 +269,7 @@ def test_messages_of_one_connection_do_not_mix(running: Filter) -> None:
     ],
 )
 def test_bounds_the_size_of_a_message(running: Filter, size: int, reply: str) -> None:
-    """Postfix should have refused it; the filter's memory does not rely on that."""
+    """Postfix should have refused it; the filter's memory does not depend on that."""
     headers, body = split(mails.encrypted())
     client = MilterClient(running.socket, "submission")
     result = client.send(
@@ -286,7 +284,7 @@ def test_bounds_the_size_of_a_message(running: Filter, size: int, reply: str) ->
     "extra", ["X: y\n" * 2000, ("X: " + "y" * 900 + "\n") * 700], ids=["many", "large"]
 )
 def test_bounds_the_header(running: Filter, extra: str) -> None:
-    """Postfix bounds each field, but neither their number nor their sum."""
+    """Postfix limits each field, but neither their number nor their sum."""
     reply = running.submit(mails.encrypted(extra=extra)).reply
 
     assert reply == "500 Failed to parse message: the header is too long"

@@ -1,4 +1,4 @@
-"""The way of one message through the whole filter: what is refused, and what is left of it."""
+"""One message through the whole filter: refusals, and what is left of accepted mail."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ SIGNER = Signer(DOMAIN, {"own": KEY})
 
 @pytest.fixture
 def pipeline(tmp_path: Path, settings: dict[str, Any]) -> Pipeline:
-    """Hand over the filter of a relay that takes cleartext from outside."""
+    """Provide the filter of a relay that accepts cleartext from outside."""
     (tmp_path / "chatmaild.json").write_text(json.dumps(settings))
     config = load(tmp_path / "chatmaild.json")
     return Pipeline(config, SIGNER, lambda name, _seconds: ZONE.get(name, []))
@@ -37,7 +37,7 @@ def pipeline(tmp_path: Path, settings: dict[str, Any]) -> Pipeline:
 def receive(
     pipeline: Pipeline, headers: list[Header], body: bytes, sender: str = BOB
 ) -> list[Header] | str:
-    """Hand a message in from outside; the header that is delivered, or the reply."""
+    """Receive a message from outside; return the delivered header, or the reply."""
     envelope = Envelope(sender, (ALICE,), "", "192.0.2.9")
     result = pipeline.finish(Role.INCOMING, envelope, headers, body)
     if isinstance(result, Refuse):
@@ -72,7 +72,7 @@ def own(mail: bytes) -> tuple[list[Header], bytes]:
 def test_a_field_that_the_author_did_not_sign_is_not_delivered(
     pipeline: Pipeline, field: str
 ) -> None:
-    """A signed message can be handed over again with anything above it."""
+    """A signed message can be sent again with anything above it."""
     name, _, value = field.partition(":")
     headers, body = sign(mails.cleartext(author=f"<{BOB}>"))
     delivered = receive(pipeline, [(name.encode(), value.encode()), *headers], body)
@@ -82,7 +82,7 @@ def test_a_field_that_the_author_did_not_sign_is_not_delivered(
 
 @pytest.mark.parametrize("value", [b"x" * 2000, b" a\rFrom: <mallory@evil.example>", b" a\0b"])
 def test_a_field_that_is_removed_may_be_of_any_form(pipeline: Pipeline, value: bytes) -> None:
-    """Only what leaves must survive transport; some programs write long fields about themselves."""
+    """Only fields that leave must survive transport; some programs write very long others."""
     headers, body = split(mails.encrypted())
     envelope = Envelope(ALICE, (BOB,), ALICE, "192.0.2.9")
     result = pipeline.finish(Role.SUBMISSION, envelope, [*headers, (b"X-Index", value)], body)
@@ -92,7 +92,7 @@ def test_a_field_that_is_removed_may_be_of_any_form(pipeline: Pipeline, value: b
 
 
 def test_a_line_that_transport_would_break_does_not_leave(pipeline: Pipeline) -> None:
-    """Postfix breaks it after it is signed."""
+    """Postfix would break it after signing."""
     to = ", ".join(f"<someone{n}@other.example>" for n in range(60))
     headers, body = split(mails.encrypted(to=to))
     envelope = Envelope(ALICE, (BOB,), ALICE, "192.0.2.9")
@@ -103,7 +103,7 @@ def test_a_line_that_transport_would_break_does_not_leave(pipeline: Pipeline) ->
 
 
 def test_two_fields_of_one_name_are_no_reason_to_refuse(pipeline: Pipeline) -> None:
-    """Such mail exists, signed once or not at all; one of them is delivered."""
+    """Such mail exists, signed or unsigned; one of the fields is delivered."""
     twice = mails.cleartext(author=f"<{BOB}>", extra="Mime-Version: 1.0\nReferences: <a@b>\n" * 2)
     delivered = receive(pipeline, *sign(twice))
 
@@ -112,8 +112,8 @@ def test_two_fields_of_one_name_are_no_reason_to_refuse(pipeline: Pipeline) -> N
     assert [name.lower() for name, _ in delivered].count(b"references") <= 1
 
 
-def test_takes_back_what_it_sent_to_a_forwarding_server(pipeline: Pipeline) -> None:
-    """A member of a mailing list, or of a classic server that forwards, may be one of our own."""
+def test_accepts_its_own_mail_from_a_forwarding_server(pipeline: Pipeline) -> None:
+    """Members of mailing lists and users of forwarding servers may be on this relay."""
     assert isinstance(receive(pipeline, *own(mails.encrypted()), "list@other.example"), list)
     assert isinstance(receive(pipeline, *own(mails.secure_join()), "list@other.example"), list)
 
@@ -127,7 +127,7 @@ def test_takes_back_what_it_sent_to_a_forwarding_server(pipeline: Pipeline) -> N
     ],
 )
 def test_refuses_its_own_bounce_from_outside(pipeline: Pipeline, mail: bytes) -> None:
-    """It holds words of whoever caused it, and the relay signed them."""
+    """Others can choose words in it, and the relay signed them."""
     assert receive(pipeline, *own(mail)) == (
         "550 5.7.1 This relay does not accept its own unencrypted mail from outside"
     )
@@ -152,7 +152,7 @@ def test_refuses_an_author_that_is_not_ascii(pipeline: Pipeline, name: str) -> N
 def test_only_what_leaves_the_relay_is_signed(
     pipeline: Pipeline, recipients: tuple[str, ...], signatures: int
 ) -> None:
-    """In a mailbox here a signature would be 800 octets that tell when a message was sent."""
+    """In a local mailbox a signature would be 800 octets that reveal the time of sending."""
     for role, sender, mail in (
         (Role.SUBMISSION, ALICE, mails.encrypted()),
         (Role.INTERNAL, "", mails.report(author=f"<MAILER-DAEMON@{DOMAIN}>")),
@@ -163,8 +163,8 @@ def test_only_what_leaves_the_relay_is_signed(
         assert len(result.signatures) == signatures
 
 
-def test_dkimpy_believes_what_leaves(pipeline: Pipeline) -> None:
-    """The signature is made over what is left after cleaning."""
+def test_dkimpy_verifies_what_leaves(pipeline: Pipeline) -> None:
+    """The signature covers the cleaned message."""
     headers, body = split(mails.encrypted(extra="X-Mailer: b\n"))
     envelope = Envelope(ALICE, (BOB,), ALICE, "")
     result = pipeline.finish(Role.SUBMISSION, envelope, headers, body)

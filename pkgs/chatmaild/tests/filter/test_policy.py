@@ -1,4 +1,4 @@
-"""Which mail may pass, in both directions, and what the others are told."""
+"""Which mail may pass in either direction, and the replies to refused mail."""
 
 import base64
 import quopri
@@ -45,13 +45,13 @@ def receive(mail: bytes, *, cleartext: bool = False) -> Verdict:
 
 
 def internal(mail: bytes, sender: str = "") -> Verdict:
-    """Judge what is said to be Postfix's own."""
+    """Judge a message that claims to be from Postfix itself."""
     headers, _ = split(mail)
     return policy.internal(Envelope(sender, (BOB,), "", ""), headers, "chat.example.org")
 
 
 def reply(verdict: Verdict) -> str:
-    """Get the reply a refused client sees."""
+    """Return the reply that a refused client sees."""
     assert isinstance(verdict, Refuse), verdict
     return str(verdict.reply)
 
@@ -104,7 +104,7 @@ FAKES = {
     ],
 )
 def test_passes_encrypted_mail_and_handshakes_in_both_directions(mail: bytes, kind: Kind) -> None:
-    """These are what a chatmail relay exists for; from chat clients they pass as they are."""
+    """Chatmail relays exist for these; those of chat clients pass unchanged."""
     assert submit(mail) == Accept(kind)
     assert receive(mail) == Accept(kind)
 
@@ -119,7 +119,7 @@ def test_passes_encrypted_mail_and_handshakes_in_both_directions(mail: bytes, ki
     ],
 )
 def test_rebuilds_the_same_in_another_form(mail: bytes, kind: Kind) -> None:
-    """In both directions only the canonical form goes on."""
+    """In both directions only the canonical form is forwarded."""
     for verdict in (submit(mail), receive(mail)):
         assert isinstance(verdict, Accept)
         assert verdict.kind is kind
@@ -136,7 +136,7 @@ INTEROP = Path(__file__).parent / "interop"
     ids=lambda path: path.stem,
 )
 def test_passes_what_real_programs_write(path: Path) -> None:
-    """Refused, people scan an invite in vain, or cannot answer a friend who uses GnuPG."""
+    """Otherwise invites would fail, and friends who use GnuPG could not be answered."""
     mail = path.read_bytes()
     author = policy.author_of(split(mail)[0])
     assert not isinstance(author, Refuse)
@@ -148,7 +148,7 @@ def test_passes_what_real_programs_write(path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["quoted-printable", "base64"])
 def test_passes_encrypted_mail_in_a_transfer_encoding(encoding: str) -> None:
-    """Gateways re-encode parts; what counts is what the reader decodes."""
+    """Gateways re-encode parts; what the reader decodes counts."""
     raw = crlf(armor())
     coded = base64.encodebytes(raw) if encoding == "base64" else quopri.encodestring(armor(), True)
     field = f"Content-Type: application/octet-stream\nContent-Transfer-Encoding: {encoding}\n"
@@ -160,19 +160,19 @@ def test_passes_encrypted_mail_in_a_transfer_encoding(encoding: str) -> None:
 
 @pytest.mark.parametrize("mail", FAKES.values(), ids=FAKES.keys())
 def test_refuses_readable_mail_in_both_directions(mail: bytes) -> None:
-    """Every disguise gets the one reply that tells the sender what is wrong."""
+    """Every disguise gets the same reply, which tells the sender what is wrong."""
     assert reply(submit(mail)) == NEEDS_ENCRYPTION
     assert reply(receive(mail)) == NEEDS_ENCRYPTION
 
 
 @pytest.mark.parametrize("mail", FAKES.values(), ids=FAKES.keys())
 def test_passes_incoming_cleartext_where_the_operator_allows_it(mail: bytes) -> None:
-    """Newsletters and sign-up mails reach a throw-away address."""
+    """Newsletters and sign-up mail reach a throw-away address."""
     assert receive(mail, cleartext=True) == Accept(Kind.CLEARTEXT)
 
 
 def test_passes_a_setup_message_to_oneself() -> None:
-    """It carries the key to a second device, encrypted to a code, in a cleartext frame."""
+    """It carries the key to a second device: encrypted to a code, inside a cleartext message."""
     assert submit(mails.setup_message(), to=(ALICE,)) == Accept(Kind.SETUP_MESSAGE)
     assert submit(mails.setup_message(), to=(ALICE.upper(),)) == Accept(Kind.SETUP_MESSAGE)
 
@@ -189,12 +189,12 @@ def test_passes_a_setup_message_to_oneself() -> None:
     ],
 )
 def test_refuses_a_setup_message_to_anybody_else(mail: bytes, to: tuple[str, ...]) -> None:
-    """Its subject must not be a password for cleartext."""
+    """Its subject must not be a way to send cleartext."""
     assert reply(submit(mail, to=to)) == NEEDS_ENCRYPTION
 
 
 def test_refuses_an_incoming_setup_message() -> None:
-    """Nobody else has a reason to send one."""
+    """Others have no reason to send one."""
     assert reply(receive(mails.setup_message(author=f"<{BOB}>"))) == NEEDS_ENCRYPTION
 
 
@@ -214,13 +214,13 @@ def test_passes_an_incoming_bounce() -> None:
         mails.report().replace(b"multipart/report", b"multipart/mixed"),
     ],
 )
-def test_refuses_what_is_only_dressed_as_a_bounce(mail: bytes) -> None:
-    """All three marks of a bounce are needed."""
+def test_refuses_what_only_resembles_a_bounce(mail: bytes) -> None:
+    """All three marks of a bounce are required."""
     assert reply(receive(mail)) == NEEDS_ENCRYPTION
 
 
 def test_refuses_a_bounce_from_a_user() -> None:
-    """Bounces leave the relay without passing the submission service."""
+    """The relay's bounces do not use the submission service."""
     mail = mails.report(author=f"<{ALICE}>")
 
     assert reply(submit(mail)) == NEEDS_ENCRYPTION
@@ -240,14 +240,14 @@ def test_refuses_a_bounce_from_a_user() -> None:
     ],
 )
 def test_refuses_a_from_field_that_is_not_the_sender(author: str, text: str) -> None:
-    """Users see the From field, so it must be the account that wrote."""
+    """Readers see the From field, so it must be the account that sent."""
     assert reply(submit(mails.encrypted(author=author))).startswith(text)
     assert len(reply(submit(mails.encrypted(author=author)))) < 400
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_refuses_another_number_of_from_fields_than_one(count: int) -> None:
-    """Which of two is shown depends on the reader's program."""
+def test_refuses_any_number_of_from_fields_but_one(count: int) -> None:
+    """The reader's program decides which of two is shown."""
     field = f"From: <{ALICE}>\n".encode()
     mail = mails.encrypted().replace(field, field * count)
 
@@ -268,7 +268,7 @@ def test_refuses_another_number_of_from_fields_than_one(count: int) -> None:
     ],
 )
 def test_refuses_a_sender_that_is_not_the_login(sender: str, login: str) -> None:
-    """Even with Postfix's own check configured away; null senders belong to the relay alone."""
+    """Even if Postfix's own check is disabled; only the relay uses null senders."""
     text = reply(submit(mails.encrypted(), sender=sender, login=login))
 
     assert text.startswith(f"553 5.7.1 <{sender}>: Sender address rejected: not owned by ")
@@ -281,7 +281,7 @@ def test_compares_sender_and_login_without_case() -> None:
 
 @pytest.mark.parametrize("length", [998, 999])
 def test_refuses_lines_that_transport_would_fold(length: int) -> None:
-    """Postfix folds them after signing, which breaks the signature at the receiver."""
+    """Postfix folds them after signing, which breaks the signature."""
     line = b"x" * length + b"\n"
     for mail in (mails.setup_message() + line, mails.setup_message() + line + b"short\n"):
         verdict = submit(mail, to=(ALICE,))
@@ -306,7 +306,7 @@ def test_breaks_the_long_lines_of_encrypted_mail() -> None:
 
 @pytest.mark.parametrize("value", [b" a\rb", b" a\nb", b" a\0b", b" a\r\nb"])
 def test_refuses_stray_controls_in_the_header(value: bytes) -> None:
-    """One reader takes them for the end of the field, another does not."""
+    """Some readers end the field at them, others do not."""
     refused = policy.check_header([(b"To", value), (b"Cc", b" a\r\n\tb")])
 
     assert refused is not None
@@ -315,7 +315,7 @@ def test_refuses_stray_controls_in_the_header(value: bytes) -> None:
 
 @pytest.mark.parametrize("length", [998, 999])
 def test_refuses_long_lines_in_the_header(length: int) -> None:
-    """The header is signed too."""
+    """The header is signed, too."""
     folded = (b"To", b" a\r\n\t" + b"x" * 900 + b"\r\n\t" + b"x" * 900)
     refused = policy.check_header([folded, (b"Cc", b"x" * (length - len(b"Cc:"))), folded])
 
@@ -355,7 +355,7 @@ def test_stays_fast_on_thirty_megabytes(body: bytes) -> None:
     ],
 )
 def test_an_address_literal_must_be_the_peers(author: str, peer: str, text: str | None) -> None:
-    """Relays without a name have no DKIM; their address is all there is to check."""
+    """Relays without a name have no DKIM, so only their address can be checked."""
     verdict = policy.check_origin(Envelope("", (), "", peer), parse_path(author))
 
     assert (verdict and str(verdict.reply)) == text
@@ -372,13 +372,13 @@ def test_an_address_literal_must_be_the_peers(author: str, peer: str, text: str 
     ],
 )
 def test_the_daemon_name_gives_the_role(name: str | None, role: Role) -> None:
-    """The names are agreed with Postfix's configuration."""
+    """Postfix's configuration uses the same names."""
     assert Role.of_daemon(name) is role
 
 
 @given(st.binary(max_size=300), st.binary(max_size=100))
 def test_answers_any_bytes_with_a_verdict(body: bytes, value: bytes) -> None:
-    """Whatever a stranger sends, there is a verdict and no exception."""
+    """Any input gives a verdict, not an exception."""
     headers, _ = split(mails.encrypted())
     for extra in (b"From", b"Content-Type", b"Secure-Join", b"Subject", b"Auto-Submitted"):
         fields = [(name, old) for name, old in headers if name != extra] + [(extra, value)]
@@ -403,7 +403,7 @@ def test_answers_any_bytes_with_a_verdict(body: bytes, value: bytes) -> None:
     ],
 )
 def test_only_an_authenticated_domain_is_answered(sender: str, author: str, answered: bool) -> None:
-    """DKIM says nothing about MAIL FROM; a bounce to an unproven one would be backscatter."""
+    """DKIM proves nothing about MAIL FROM; a bounce to an unproven one would be backscatter."""
     envelope = Envelope(sender, (ALICE,), "", "")
     assert policy.may_answer(envelope, parse_path(author)) is answered
 
@@ -412,7 +412,7 @@ OWN_REPORT = mails.report(author="Mail Delivery System <MAILER-DAEMON@chat.examp
 
 
 def test_signs_the_reports_of_postfix() -> None:
-    """A bounce or a delay warning has to be believed elsewhere."""
+    """Other servers must be able to verify bounces and delay warnings."""
     assert internal(OWN_REPORT) == Accept(Kind.REPORT)
 
 
@@ -428,5 +428,5 @@ def test_signs_the_reports_of_postfix() -> None:
     ids=["with a sender", "somebody's", "no report", "of another domain", "cleartext"],
 )
 def test_refuses_internal_mail_that_is_not_a_report_of_our_own(mail: bytes, sender: str) -> None:
-    """A local process that reaches cleanup(8) gets no signature for a text of its own."""
+    """A local process with access to cleanup(8) gets no signature for a text of its own."""
     assert reply(internal(mail, sender)) == "550 5.7.1 Programs on this host may not send mail"

@@ -1,8 +1,8 @@
 """
-Why each refusal is there: which real software writes what is refused, and what the refusal stops.
+Why each refusal exists: which real software it affects, and what it prevents.
 
-A refusal that stops nothing is not in the code. "Nobody" means that no software of the last twenty
-years writes it; then the refusal costs nobody a message.
+A refusal that prevents nothing is not in the code. "nobody" means that no software of the last
+twenty years writes such mail, so that no legitimate message is refused.
 """
 
 import ast
@@ -21,7 +21,7 @@ from mails import encrypted_body as body
 
 
 class Why(NamedTuple):
-    """One refusal: its text, or the beginning of it, and a message that gets it."""
+    """One refusal: its text or the start of it, a message that is refused, and the reasons."""
 
     text: str
     mail: bytes
@@ -44,7 +44,7 @@ def packed(packets: bytes) -> bytes:
 
 
 def join(old: str = "", new: str = "") -> bytes:
-    """Build a Secure-Join request with something replaced."""
+    """Build a Secure-Join request with some text replaced."""
     return mails.secure_join().replace(old.encode(), new.encode())
 
 
@@ -53,7 +53,7 @@ ENCRYPTED = [
         "field content-type occurs",
         mails.header(mails.ENCRYPTED, extra="Content-Type: text/plain\n") + b"\n" + body(),
         NOBODY,
-        "readers differ in which of the two they take, so one would see a text",
+        "readers differ in which of the two they use, so one could show text",
     ),
     Why(
         "Content-Type is too long",
@@ -64,14 +64,14 @@ ENCRYPTED = [
     Why(
         "Content-Type has no type/subtype",
         pgp("encrypted"),
-        "mailers of before 1993 (RFC 1049)",
-        "nothing is known of such a body, so it counts as text",
+        "mail programs from before 1993 (RFC 1049)",
+        "such a body has no known format, so it counts as text",
     ),
     Why(
         "neither multipart/encrypted nor",
         mails.header("text/plain") + b"\n" + mails.armor(),
         "web mailers and add-ons that write OpenPGP inline",
-        "what is inside is not a MIME entity, so PGP/MIME made of it is another message",
+        "its content is not a MIME entity, so it cannot be rebuilt as PGP/MIME",
     ),
     Why(
         "multipart without a usable boundary",
@@ -83,31 +83,31 @@ ENCRYPTED = [
         "not 1 to 3 parts",
         pgp(before=f"--{BOUNDARY}\n\nhello\n" * 2),
         "mailing lists that add a footer as a part",
-        "a readable part would be lost without a word to its author",
+        "a readable part would be dropped without telling its author",
     ),
     Why(
         "a part without an empty line",
         pgp(data_header="X: " + "x" * 20_000 + "\n"),
         TRUNCATED,
-        "time: the end of the header is not looked for without end",
+        "time: the search for the end of the header is limited",
     ),
     Why(
         "a part is not the base64",
         pgp(data_header="Content-Transfer-Encoding: base64\n"),
         TRUNCATED,
-        "there is nothing to read a packet from",
+        "it contains no packets",
     ),
     Why(
         "not the two parts",
         pgp(before=f"--{BOUNDARY}\n\nhello\n"),
         "Google Workspace and others that add a footer",
-        "a readable part would be lost without a word to its author",
+        "a readable part would be dropped without telling its author",
     ),
     Why(
         "not the first part",
         pgp(control="Content-Type: application/pgp-encrypted\n\nVersion: 2\n"),
         "nobody yet",
-        "another version may mean something else by its second part",
+        "in another version the second part may mean something else",
     ),
     Why(
         "not the second part",
@@ -119,7 +119,7 @@ ENCRYPTED = [
         "no BEGIN PGP MESSAGE line",
         pgp(data=b"hello\n" + mails.armor()),
         "people who paste armor below a sentence",
-        "the sentence would be lost without a word to its author",
+        "the sentence would be dropped without telling its author",
     ),
     Why(
         "no END PGP MESSAGE line",
@@ -144,7 +144,7 @@ ENCRYPTED = [
         "encrypted data without a session key",
         packed(SEIPD),
         NOBODY,
-        "text in the clothes of data that nobody has a key for",
+        "text disguised as encrypted data that cannot be decrypted",
     ),
     Why(
         "packet type 11",
@@ -156,7 +156,7 @@ ENCRYPTED = [
         "a session key of an unknown kind",
         packed(packet(1, b"hello") + SEIPD),
         "programs with an algorithm that is newer than this relay",
-        "text in a packet that nobody can check",
+        "text in a packet that cannot be checked",
     ),
     Why(
         "text in the session keys",
@@ -164,7 +164,7 @@ ENCRYPTED = [
             packet(1, b"\x03" + noise(8) + b"\x01\x07\xff" + b"hello you " * 25 + b"hello!") + SEIPD
         ),
         NOBODY,
-        "text as the number that an RSA key would decrypt",
+        "text in place of the number that an RSA key decrypts",
     ),
     Why(
         "too many packets",
@@ -202,19 +202,19 @@ ENCRYPTED = [
         "indeterminate length",
         packed(b"\x87rest" + SEIPD),
         "nobody for session keys (PGP 2 for data without integrity protection)",
-        "a packet without an end takes in whatever follows",
+        "a packet without an end includes everything after it",
     ),
     Why(
         "encrypted data of an unknown kind",
         packed(PKESK + packet(18, b"")),
         "programs with a version that is newer than this relay",
-        "text, or nothing, in the clothes of encrypted data",
+        "text, or nothing, disguised as encrypted data",
     ),
     Why(
         "the encrypted data is text",
         packed(PKESK + packet(18, b"\x01" + b"hello you " * 70)),
         NOBODY,
-        "plain text in the clothes of encrypted data",
+        "text disguised as encrypted data",
     ),
 ]
 
@@ -229,7 +229,7 @@ JOINS = [
         "a Secure-Join without a Content-Type",
         b"Secure-Join: vc-request\n\nSecure-Join: vc-request\n",
         NOBODY,
-        "there is no field for the type of the new body",
+        "the new body needs a field for its type",
     ),
     Why(
         "a Secure-Join with text of its own",
@@ -242,20 +242,20 @@ JOINS = [
 
 @pytest.mark.parametrize("why", ENCRYPTED, ids=[why.text.replace(" ", "-") for why in ENCRYPTED])
 def test_refuses_what_is_not_encrypted_and_says_why(why: Why) -> None:
-    """The message of each row gets the refusal of its row, and no other."""
+    """The message of each row is refused with the text of its row."""
     with pytest.raises(canonical.REFUSALS, match=f"^{re.escape(why.text)}"):
         canonical.encrypted(*split(why.mail))
 
 
 @pytest.mark.parametrize("why", JOINS, ids=[why.text.replace(" ", "-") for why in JOINS])
 def test_refuses_what_is_not_a_request_to_join_and_says_why(why: Why) -> None:
-    """The message of each row gets the refusal of its row, and no other."""
+    """The message of each row is refused with the text of its row."""
     with pytest.raises(canonical.REFUSALS, match=f"^{re.escape(why.text)}"):
         canonical.secure_join(*split(why.mail))
 
 
 def texts(module: ModuleType) -> list[str]:
-    """Collect the texts of all errors that a module raises, up to what is computed in them."""
+    """Collect the texts of all errors that a module raises, up to the first computed part."""
     found: list[str] = []
     for node in ast.walk(ast.parse(inspect.getsource(module))):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
@@ -267,7 +267,7 @@ def texts(module: ModuleType) -> list[str]:
 
 
 def test_every_refusal_has_its_reason() -> None:
-    """A refusal that is added to the code is added to the table."""
+    """A refusal that is added to the code must be added to the table."""
     in_code = [text for module in (structure, armor, openpgp, canonical) for text in texts(module)]
     in_table = [why.text for why in [*ENCRYPTED, *JOINS]]
 
@@ -280,7 +280,7 @@ def test_every_refusal_has_its_reason() -> None:
 
 
 POLICY = {
-    # The word under which a refusal is counted: who writes it, what it stops.
+    # The word under which a refusal is counted -> who writes such mail, and what it prevents.
     "not-owner": ("misconfigured clients", "sending in somebody else's name"),
     "unparsable": (
         "programs that do not fold fields or lines, RFC 5322 2.1.1",
@@ -288,7 +288,7 @@ POLICY = {
     ),
     "from-invalid": (
         "mailing list software that sends for several",
-        "a From that reads as another",
+        "a From field that can be read as another",
     ),
     "from-mismatch": ("clients with several identities", "sending in somebody else's name"),
     "literal-mismatch": ("relays behind another address", "sending in the name of another relay"),
@@ -299,7 +299,7 @@ POLICY = {
 
 
 def test_every_refusal_of_the_policy_has_its_reason() -> None:
-    """By the reply that `policy` gives; each is tested in test_policy.py."""
+    """They are found by the replies in `policy`; each is tested in test_policy.py."""
     used = {
         node.attr
         for node in ast.walk(ast.parse(inspect.getsource(policy)))
@@ -325,6 +325,6 @@ def test_every_refusal_of_the_policy_has_its_reason() -> None:
 
 
 def test_the_frame_of_the_table_passes() -> None:
-    """Each row is refused for what is changed in it and for nothing else."""
+    """Each row is refused only for what is changed in it."""
     assert canonical.encrypted(*split(pgp(control=CONTROL, data_header=DATA_HEADER))) is None
     assert canonical.secure_join(*split(join())) is None

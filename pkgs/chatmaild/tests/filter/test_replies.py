@@ -1,4 +1,4 @@
-"""A reply is one safe line that Postfix and every client can take."""
+"""Each reply is one safe line that Postfix and every client accept."""
 
 import re
 
@@ -23,7 +23,7 @@ QUOTING = [
 
 @pytest.mark.parametrize("reply", [*FIXED, *QUOTING], ids=lambda reply: reply.reason)
 def test_every_reply_is_one_printable_line(reply: Reply) -> None:
-    """RFC 5321 4.5.3.1.5: 512 octets; a line end would let a peer write replies of its own."""
+    """RFC 5321 4.5.3.1.5: 512 octets. With a line end a peer could write replies of its own."""
     assert re.fullmatch(r"[45][0-9]{2} [ -~]{1,500}", str(reply))
 
 
@@ -36,7 +36,7 @@ def test_an_enhanced_code_agrees_with_its_reply(reply: Reply) -> None:
 
 
 def test_what_may_pass_later_is_temporary() -> None:
-    """Clients show a 5xx to the user as a failed message, and retry a 4xx by themselves."""
+    """Clients report a 5xx to the user as a failed message, and retry a 4xx automatically."""
     later = [
         replies.rate_limited("a@b.example", "12:00:00", 1),
         replies.too_many_recipients(1),
@@ -48,7 +48,7 @@ def test_what_may_pass_later_is_temporary() -> None:
 
 
 def test_the_rate_limit_says_until_when() -> None:
-    """In the words that test suites match on, with the waiting time a person can use."""
+    """It uses the words that test suites match, and the waiting time for the user."""
     assert str(replies.rate_limited("a@b.example", "12:00:09", 9)) == (
         "450 4.7.1: Too much mail from <a@b.example>, rate limited until 12:00:09 UTC (in 9 s)"
     )

@@ -29,10 +29,10 @@ from .running_filter import DEADLINE_SECONDS, Filter, sign, start
 
 
 class LateDns:
-    """A name server that does not answer for `late._domainkey.other.example` until told to."""
+    """A name server that answers for `late._domainkey.other.example` only when allowed to."""
 
     def __init__(self, running: Filter) -> None:
-        """Start with nothing asked."""
+        """Start without queries."""
         for name in ("asked", "late"):
             os.mkfifo(running.directory / name)
         self._asked, self._late = (
@@ -40,24 +40,24 @@ class LateDns:
         )
 
     def wait_for(self, questions: int) -> None:
-        """Wait until it has been asked so often."""
+        """Wait for this number of queries."""
         for _ in range(questions):
             assert select.select([self._asked], [], [], DEADLINE_SECONDS)[0]
             os.read(self._asked, 1)
 
     def answer(self) -> None:
-        """Give all questions up."""
+        """Let all queries fail."""
         os.close(self._late)
 
 
 @pytest.fixture
 def late(running: Filter) -> LateDns:
-    """Hand over the name server of the running filter."""
+    """Provide the name server of the running filter."""
     return LateDns(running)
 
 
 def test_survives_clients_that_speak_nonsense(running: Filter) -> None:
-    """Whoever gets at the socket, the next Postfix must find the filter alive."""
+    """Whoever opens the socket, the filter must work for the next Postfix process."""
     for noise in (
         b"\0\0\0\1",
         b"\0\0\0\0",
@@ -79,8 +79,8 @@ def test_survives_clients_that_speak_nonsense(running: Filter) -> None:
     assert running.submit(mails.encrypted()).reply == "accept"
 
 
-def test_hangs_up_on_who_does_not_speak_the_protocol(running: Filter) -> None:
-    """Postfix then puts the mail off; the log has a reason, and nothing of what was said."""
+def test_disconnects_peers_that_do_not_speak_the_protocol(running: Filter) -> None:
+    """Postfix then defers the mail; the log has a reason, but none of the data."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(DEADLINE_SECONDS)
         client.connect(str(running.socket))
@@ -93,8 +93,8 @@ def test_hangs_up_on_who_does_not_speak_the_protocol(running: Filter) -> None:
     assert "secret" not in log
 
 
-def test_hangs_up_on_who_reads_no_answer(running: Filter) -> None:
-    """Answers are not piled up for anybody."""
+def test_disconnects_peers_that_read_no_answers(running: Filter) -> None:
+    """Answers must not pile up."""
     client = MilterClient(running.socket, "submission")
     client.begin(f"<{ALICE}>", ALICE)
     client.flush()
@@ -107,10 +107,10 @@ def test_hangs_up_on_who_reads_no_answer(running: Filter) -> None:
     assert "does not read its answers" in running.stop()
 
 
-def test_a_new_body_is_longer_than_all_that_may_be_unread(
+def test_a_new_body_may_exceed_the_limit_of_unread_answers(
     tmp_path: Path, limits: dict[str, Any]
 ) -> None:
-    """Of other answers; and the connection goes on after it."""
+    """The connection continues after it."""
     size = 3_000_000
     limits["message"] = {"maxSize": 2 * size}
     instance = start(tmp_path, limits)
@@ -130,7 +130,7 @@ def test_a_new_body_is_longer_than_all_that_may_be_unread(
 def test_a_new_body_takes_memory_until_it_is_read(
     tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise a peer that does not read would have the filter hold one body after the other."""
+    """Otherwise a peer that does not read could make the filter hold one body after another."""
     size = 3_000_000
     monkeypatch.setattr(server, "ROOM_BYTES", 0)
     settings["message"] = {"maxSize": size * 3 // 2}
@@ -161,7 +161,7 @@ def test_a_new_body_takes_memory_until_it_is_read(
         return result.reply
 
     def claims() -> None:
-        # A quarter of the budget is kept for small messages, so three of these fit.
+        # A quarter of the budget is reserved for small messages, so three of these fit.
         unread = [submit() for _ in range(3)]
         assert read(submit()).startswith("452 4.3.1 ")
         assert [read(client) for client in unread] == ["accept"] * 3
@@ -179,7 +179,7 @@ def test_a_new_body_takes_memory_until_it_is_read(
 def test_a_thousand_long_names_are_all_deleted(
     tmp_path: Path, limits: dict[str, Any], service: str
 ) -> None:
-    """An answer longer than a socket holds was taken for one that nobody reads."""
+    """An answer longer than a socket buffer was once mistaken for an unread one."""
     limits["message"] = {"maxSize": 1_000_000}
     running = start(tmp_path, limits)
     extra = "".join(f"X-Client-{number}-{'x' * 480}: a\n" for number in range(980))
@@ -194,7 +194,7 @@ def test_a_thousand_long_names_are_all_deleted(
 
 
 def test_mail_that_waits_for_the_dns_delays_no_other(running: Filter, late: LateDns) -> None:
-    """A name server that says nothing is anybody's to have."""
+    """Anyone can have a name server that does not answer."""
     mail = sign(mails.encrypted(author=f"<{BOB}>"), b"late")
     with ThreadPoolExecutor() as threads:
         waiting = [threads.submit(running.receive, *mail) for _ in range(5)]
@@ -209,7 +209,7 @@ def test_mail_that_waits_for_the_dns_delays_no_other(running: Filter, late: Late
 
 
 def say_message(running: Filter, selector: bytes) -> MilterClient:
-    """Say all of a message but its end."""
+    """Send all of a message except its end."""
     headers, body = sign(mails.encrypted(author=f"<{BOB}>"), selector)
     client = MilterClient(running.socket, "incoming")
     client.begin(f"<{BOB}>")
@@ -221,7 +221,7 @@ def say_message(running: Filter, selector: bytes) -> MilterClient:
 
 
 def begin_judgement(running: Filter, late: LateDns) -> MilterClient:
-    """Send a whole message whose judgement then waits for the DNS."""
+    """Send a whole message whose verdict then waits for the DNS."""
     client = say_message(running, b"late")
     client.unsent += milter_protocol.packet(b"E")
     client.flush()
@@ -229,10 +229,8 @@ def begin_judgement(running: Filter, late: LateDns) -> MilterClient:
     return client
 
 
-def test_a_client_that_goes_while_its_mail_is_judged_is_no_fault(
-    running: Filter, late: LateDns
-) -> None:
-    """Postfix gives up after a minute; the judgement is for nobody then."""
+def test_a_client_may_leave_while_its_mail_is_judged(running: Filter, late: LateDns) -> None:
+    """Postfix gives up after a minute; then the verdict is dropped."""
     begin_judgement(running, late).socket.close()
     late.answer()
 
@@ -243,7 +241,7 @@ def test_a_client_that_goes_while_its_mail_is_judged_is_no_fault(
 
 
 def test_the_messages_of_a_connection_come_one_after_the_other(running: Filter) -> None:
-    """What comes in the middle of a judgement would change what is judged."""
+    """A command before the verdict would change what is judged."""
     client = say_message(running, b"sel")
     client.unsent += milter_protocol.packet(b"E") * 2
     client.flush()
@@ -255,7 +253,7 @@ def test_the_messages_of_a_connection_come_one_after_the_other(running: Filter) 
 
 
 def test_stops_at_once_while_a_message_is_judged(running: Filter, late: LateDns) -> None:
-    """Its sender tries again; a restart must not take as long as the slowest name server."""
+    """The sender tries again; a restart must not wait for the slowest name server."""
     client = begin_judgement(running, late)
     log = running.stop()
 
@@ -266,12 +264,12 @@ def test_stops_at_once_while_a_message_is_judged(running: Filter, late: LateDns)
 
 
 def test_the_socket_is_for_owner_and_group(running: Filter) -> None:
-    """Postfix is in the group; nobody else may send signed mail."""
+    """Postfix is in the group; other users must not be able to send signed mail."""
     assert stat.S_IMODE(running.socket.stat().st_mode) == 0o660
 
 
 def test_starts_over_the_socket_of_a_killed_run(tmp_path: Path, limits: dict[str, Any]) -> None:
-    """After a crash it is restarted, and nothing else removes the old socket."""
+    """After a crash nothing else removes the old socket."""
     first = start(tmp_path, limits)
     first.process.kill()
     first.process.communicate()
@@ -281,8 +279,8 @@ def test_starts_over_the_socket_of_a_killed_run(tmp_path: Path, limits: dict[str
     second.stop()
 
 
-def test_stops_cleanly_and_reports_numbers_without_names(running: Filter) -> None:
-    """Exit code 0 on SIGTERM, or systemd would call every stop a failure."""
+def test_stops_cleanly_and_logs_counters_without_names(running: Filter) -> None:
+    """SIGTERM gives exit code 0; otherwise systemd would report every stop as a failure."""
     running.submit(mails.encrypted())
     running.submit(mails.cleartext())
     running.receive(*sign(mails.report()))
@@ -297,8 +295,8 @@ def test_stops_cleanly_and_reports_numbers_without_names(running: Filter) -> Non
     assert "192.0.2" not in log
 
 
-def test_tells_its_numbers_to_whoever_may_ask(tmp_path: Path, limits: dict[str, Any]) -> None:
-    """On a socket of its own, whose file is for the filter's user and group alone."""
+def test_provides_its_counters_on_a_socket(tmp_path: Path, limits: dict[str, Any]) -> None:
+    """The socket file is only for the filter's user and group."""
     place = tmp_path / "numbers.sock"
     limits["metrics"] = {
         "accountsSocket": "/nonexistent",
@@ -338,7 +336,7 @@ def test_tells_its_numbers_to_whoever_may_ask(tmp_path: Path, limits: dict[str, 
 def test_says_in_one_sentence_why_it_does_not_start(
     tmp_path: Path, limits: dict[str, Any], change: dict[str, Any], sentence: str
 ) -> None:
-    """The journal shows the operator this and no traceback."""
+    """The operator reads it in the journal, without a traceback."""
     for key, value in change.items():
         limits[key] = limits[key] | value if isinstance(value, dict) else value
     (tmp_path / "chatmaild.json").write_text(json.dumps(limits))

@@ -1,4 +1,4 @@
-"""One connection from Postfix: what it keeps, what it forgets, and what it does when lost."""
+"""One connection from Postfix: what it keeps, what it forgets, and what happens on errors."""
 
 import json
 from pathlib import Path
@@ -21,12 +21,12 @@ MAX_SIZE = 300_000
 
 
 def no_dns(name: str, _seconds: float) -> list[bytes]:
-    """Know no name."""
+    """Look up no record."""
     return []
 
 
 class Postfix:
-    """What Postfix says to one session."""
+    """Postfix's side of one session."""
 
     def __init__(
         self, pipeline: Pipeline, rooms: dict[Role, MemoryBudget], daemon: bytes = b"submission"
@@ -37,21 +37,21 @@ class Postfix:
         self.say("C", b"unknown\x004\x12\x67192.0.2.9\0")
 
     def say(self, command: str, data: bytes = b"") -> bytes:
-        """Say one thing; return the answer."""
+        """Send one command; return the answer."""
         answer = self.session.handle(ord(command), data)
         if not isinstance(answer, bytes):
             answer = self.session.judged(answer())
         return answer
 
     def begin(self, login: str = ALICE, sender: str = ALICE) -> bytes:
-        """Say the envelope, and return the answer to the recipient."""
+        """Send the envelope; return the answer to the recipient."""
         if login:
             self.say("D", b"M{auth_authen}\0" + login.encode() + b"\0")
         self.say("M", f"<{sender}>\0SIZE=9\0".encode())
         return self.say("R", f"<{BOB}>\0".encode())
 
     def content(self, mail: bytes) -> None:
-        """Say header and body."""
+        """Send header and body."""
         headers, body = split(mail)
         for name, value in headers:
             self.say("L", name + b"\0" + value.replace(b"\r\n", b"\n") + b"\0")
@@ -60,7 +60,7 @@ class Postfix:
 
 @pytest.fixture
 def pipeline(tmp_path: Path, settings: dict[str, Any]) -> Pipeline:
-    """Hand over a pipeline that signs nothing."""
+    """Provide a pipeline that signs nothing."""
     settings["message"] = {"maxSize": MAX_SIZE}
     (tmp_path / "chatmaild.json").write_text(json.dumps(settings))
     return Pipeline(load(tmp_path / "chatmaild.json"), None, no_dns)
@@ -68,24 +68,24 @@ def pipeline(tmp_path: Path, settings: dict[str, Any]) -> Pipeline:
 
 @pytest.fixture
 def rooms() -> dict[Role, MemoryBudget]:
-    """Hand over room for three large messages of each kind."""
+    """Provide memory for three large messages per role."""
     return {role: MemoryBudget(SPACE) for role in Role}
 
 
 @pytest.fixture
 def postfix(pipeline: Pipeline, rooms: dict[Role, MemoryBudget]) -> Postfix:
-    """Hand over a connection of the submission service."""
+    """Provide a connection of the submission service."""
     return Postfix(pipeline, rooms)
 
 
 def text(answer: bytes) -> str:
-    """Read the last packet of an answer: one letter, and a reply where it has one."""
+    """Read the last packet of an answer: one letter, and a reply if it has one."""
     packet = list(milter_protocol.Reader().feed(answer))[-1]
     return (chr(packet[0]) + packet[1].rstrip(b"\0").decode()).removeprefix("y")
 
 
 def test_a_login_is_good_for_one_message(postfix: Postfix) -> None:
-    """What Postfix does not say again does not hold any more."""
+    """A login that Postfix does not repeat is no longer valid."""
     assert text(postfix.begin()) == "c"
     assert text(postfix.begin(login="")).startswith(f"553 5.7.1 <{ALICE}>: Sender address rejected")
     postfix.say("D", b"M{auth_authen}\0" + ALICE.encode() + b"\0")
@@ -94,7 +94,7 @@ def test_a_login_is_good_for_one_message(postfix: Postfix) -> None:
 
 
 def test_the_next_client_of_a_connection_is_a_stranger(postfix: Postfix) -> None:
-    """Nothing of the first is left: neither its service nor its login."""
+    """Nothing is left of the first one: neither its service nor its login."""
     postfix.begin()
     postfix.say("K")
     postfix.say("C", b"unknown\x004\x12\x67192.0.2.9\0")
@@ -103,10 +103,10 @@ def test_the_next_client_of_a_connection_is_a_stranger(postfix: Postfix) -> None
 
 
 @pytest.mark.parametrize("end", ["A", "E", "K", "lost", "refused"])
-def test_room_is_given_back_however_a_message_ends(
+def test_memory_is_released_however_a_message_ends(
     postfix: Postfix, rooms: dict[Role, MemoryBudget], end: str
 ) -> None:
-    """Otherwise a relay would take no mail after a while."""
+    """Otherwise a relay would accept no mail after a while."""
     postfix.begin()
     postfix.content(mails.cleartext() if end == "refused" else mails.encrypted())
     assert rooms[Role.SUBMISSION].left < SPACE
@@ -118,10 +118,10 @@ def test_room_is_given_back_however_a_message_ends(
     assert rooms[Role.SUBMISSION].left == SPACE
 
 
-def test_many_large_messages_at_once_are_put_off(
+def test_many_large_messages_at_once_are_deferred(
     pipeline: Pipeline, rooms: dict[Role, MemoryBudget]
 ) -> None:
-    """They would take the memory of everything else; what is let go is room for the next."""
+    """They would use up all memory; one that ends makes room for the next."""
     all_of_them = [Postfix(pipeline, rooms) for _ in range(5)]
     for one in all_of_them:
         one.begin()
@@ -137,7 +137,7 @@ def test_many_large_messages_at_once_are_put_off(
 def test_large_mail_of_strangers_leaves_room_for_small_and_for_the_relays_own(
     pipeline: Pipeline, rooms: dict[Role, MemoryBudget]
 ) -> None:
-    """Whoever has a silent name server could hold up everybody else's mail for a minute."""
+    """Anyone with a silent name server could otherwise delay all other mail for a minute."""
     strangers = [Postfix(pipeline, rooms, b"incoming") for _ in range(5)]
     for one in strangers:
         one.begin(login="")
@@ -155,7 +155,7 @@ def test_large_mail_of_strangers_leaves_room_for_small_and_for_the_relays_own(
 
 
 def test_what_is_refused_is_not_held(postfix: Postfix, rooms: dict[Role, MemoryBudget]) -> None:
-    """The rest of a message too large goes by without a trace."""
+    """The rest of a message that is too large is dropped."""
     postfix.begin()
     for _ in range(10):
         postfix.say("B", b"x" * 65_535)
@@ -165,7 +165,7 @@ def test_what_is_refused_is_not_held(postfix: Postfix, rooms: dict[Role, MemoryB
 
 
 def test_the_last_piece_may_come_with_the_end(postfix: Postfix) -> None:
-    """Sendmail sends it so, and a body cut off would be another message."""
+    """Sendmail sends it like that, and a truncated body would be another message."""
     headers, body = split(mails.encrypted())
     postfix.begin()
     for name, value in headers:
@@ -174,10 +174,10 @@ def test_the_last_piece_may_come_with_the_end(postfix: Postfix) -> None:
     assert text(postfix.say("E", body)) == "a"
 
 
-def test_what_waits_or_lasts_is_judged_elsewhere(
+def test_slow_judging_is_returned_to_the_caller(
     pipeline: Pipeline, rooms: dict[Role, MemoryBudget]
 ) -> None:
-    """Small mail of the relay's own people is not: a thread would cost more than the judgement."""
+    """Small mail of local users is judged at once: a thread would cost more than judging."""
     judged: list[bytes | Judging] = []
     large = mails.encrypted() + b"x" * session.LARGE_BYTES
     for daemon, mail in (
@@ -193,10 +193,10 @@ def test_what_waits_or_lasts_is_judged_elsewhere(
     assert [isinstance(answer, bytes) for answer in judged] == [True, False, False]
 
 
-def test_a_fault_in_the_middle_is_said_at_the_end(
+def test_a_fault_in_the_middle_is_answered_at_the_end(
     postfix: Postfix, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where Postfix takes no answer it must not get one, and the mail must not pass."""
+    """Postfix accepts no answer earlier, and the mail must not pass."""
 
     def fail(_data: bytes) -> list[bytes]:
         raise RuntimeError("secret")
@@ -211,10 +211,10 @@ def test_a_fault_in_the_middle_is_said_at_the_end(
 
 @pytest.mark.parametrize("command", ["R", "L", "B", "E"])
 @pytest.mark.parametrize("before", ["", "A", "E"])
-def test_a_message_without_its_beginning_ends_the_connection(
+def test_a_message_without_mail_from_ends_the_connection(
     postfix: Postfix, before: str, command: str
 ) -> None:
-    """It would be taken for the relay's own, which nobody judges."""
+    """It would count as local mail."""
     if before:
         postfix.begin()
         postfix.content(mails.encrypted())
@@ -227,7 +227,7 @@ def test_a_message_without_its_beginning_ends_the_connection(
 def test_a_fault_with_the_client_ends_the_connection(
     postfix: Postfix, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """Forgotten at MAIL, it could make a stranger one of the house."""
+    """MAIL would reset the refusal, and a stranger could count as a local user."""
 
     def fail(_data: bytes) -> list[bytes]:
         raise RuntimeError("secret")
@@ -239,6 +239,6 @@ def test_a_fault_with_the_client_ends_the_connection(
 
 @pytest.mark.parametrize("command", ["T", "U", "\0", "q"])
 def test_a_command_that_was_declined_ends_the_connection(postfix: Postfix, command: str) -> None:
-    """Who sends it waits for an answer that this filter does not know."""
+    """The client waits for an answer that the filter does not know."""
     with pytest.raises(MilterProtocolError, match=f"command 0x{ord(command):02x}"):
         postfix.say(command)

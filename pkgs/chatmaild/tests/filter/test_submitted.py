@@ -1,4 +1,4 @@
-"""A submission leaves with the fields of a table, each in one form; core's own need no edit."""
+"""A submission leaves with the fields of a table, each in one form; core's need no edit."""
 
 import base64
 import time
@@ -45,14 +45,14 @@ def header(names: str, **values: bytes) -> list[Header]:
 
 
 def clean(headers: list[Header], kind: Kind = Kind.ENCRYPTED) -> Edited:
-    """Clean a header, and see that the edits lead to what is said to be left."""
+    """Clean a header, and check that the edits lead to the stated result."""
     edited = clean_submission(headers, AUTHOR, kind, now=NOW)
     assert apply(headers, edited.edits) == edited.headers
     return edited
 
 
 def left(name: str, value: bytes, kind: Kind = Kind.ENCRYPTED) -> bytes | None:
-    """What is left of one field; None for nothing."""
+    """Return what is left of one field; None for nothing."""
     edited = clean([(b"From", VALUES[b"From"]), (name.encode(), value)], kind)
     assert edited.headers[0] == (b"From", VALUES[b"From"])
     return edited.headers[1][1] if len(edited.headers) > 1 else None
@@ -70,7 +70,7 @@ def left(name: str, value: bytes, kind: Kind = Kind.ENCRYPTED) -> bytes | None:
     ],
 )
 def test_what_core_writes_needs_no_edit(names: str) -> None:
-    """An edit costs Postfix and the filter a round of work for each message."""
+    """Each edit costs Postfix and the filter some work per message."""
     headers = header(names)
 
     assert clean(headers) == Edited(headers, [])
@@ -85,7 +85,7 @@ def test_what_core_writes_needs_no_edit(names: str) -> None:
     ],
 )
 def test_what_core_wrote_before_needs_one(to: bytes) -> None:
-    """Up to 2.49 it had References, which it has inside as well."""
+    """Up to 2.49 it had References, which is also in the encrypted part."""
     names = (
         "Content-Type MIME-Version From To Subject Date Message-ID In-Reply-To References"
         " Chat-Version"
@@ -95,8 +95,8 @@ def test_what_core_wrote_before_needs_one(to: bytes) -> None:
     assert edited.edits == [Edit(b"References", 1, None)]
 
 
-def test_a_header_of_another_shape_is_written_anew() -> None:
-    """Letters and order of names, and a field twice, would be a place for a message."""
+def test_a_header_of_another_shape_is_rewritten() -> None:
+    """Letter case, order and repetition of fields could carry a message."""
     usual = "From Date Message-ID MIME-Version To Subject Chat-Version Content-Type"
     wanted = header(usual)
     odd = [(name.swapcase(), value) for name, value in wanted]
@@ -140,8 +140,8 @@ def test_a_header_of_another_shape_is_written_anew() -> None:
         "DKIM-Signature",
     ],
 )
-def test_a_field_that_nobody_needs_does_not_leave(name: str) -> None:
-    """What chat clients need of these is in the encrypted part."""
+def test_an_unneeded_field_does_not_leave(name: str) -> None:
+    """Chat clients have it in the encrypted part if they need it."""
     assert left(name, b" v1") is None
 
 
@@ -184,8 +184,8 @@ def test_a_field_that_nobody_needs_does_not_leave(name: str) -> None:
         ),
     ],
 )
-def test_a_value_leaves_in_its_form(name: str, value: bytes, wanted: bytes | None) -> None:
-    """Names, comments, parameters, folds and anything between addresses stay behind."""
+def test_a_value_leaves_in_canonical_form(name: str, value: bytes, wanted: bytes | None) -> None:
+    """Names, comments, parameters, folds and anything between addresses are removed."""
     assert left(name, value) == wanted
 
 
@@ -205,7 +205,7 @@ def test_a_value_leaves_in_its_form(name: str, value: bytes, wanted: bytes | Non
     ],
 )
 def test_a_date_is_a_date(value: bytes, wanted: bytes) -> None:
-    """In UTC, because the time zone tells where somebody is; without words in a comment."""
+    """It is in UTC, because a time zone reveals where the user is, and has no comment."""
     assert left("Date", value) == wanted
 
 
@@ -223,7 +223,7 @@ def test_a_date_is_a_date(value: bytes, wanted: bytes) -> None:
     ],
 )
 def test_a_message_id_is_an_identifier_or_refused(value: bytes) -> None:
-    """Clients find what they sent by it, so it cannot be another; a client's author reads why."""
+    """It cannot be replaced, because clients find sent messages by it. The reply says why."""
     with pytest.raises(FieldError, match="Message-ID is not <name@place> of at most 160 octets"):
         left("Message-ID", value)
 
@@ -237,8 +237,8 @@ def test_a_long_domain_of_the_author_may_be_in_a_message_id() -> None:
     assert clean_submission(headers, author, Kind.ENCRYPTED, now=NOW) == Edited(headers, [])
 
 
-def test_a_new_body_takes_the_fields_of_the_old_one_away() -> None:
-    """They say how the old one is written."""
+def test_a_new_body_removes_the_fields_of_the_old_one() -> None:
+    """They describe the encoding of the old one."""
     headers = [
         *header("From Date Message-ID"),
         (b"Content-Description", b" words"),
@@ -253,7 +253,7 @@ def test_a_new_body_takes_the_fields_of_the_old_one_away() -> None:
 
 
 def test_a_request_to_join_keeps_what_it_needs() -> None:
-    """The step, the number of the invite and the key to which the answer is encrypted."""
+    """The step, the number of the invite, and the key to which the answer is encrypted."""
     assert left("Secure-Join", b" vc-request", Kind.SECURE_JOIN) == b" vc-request"
     assert left("Secure-Join", b"  vg-request ", Kind.SECURE_JOIN) == b" vg-request"
     assert left("Secure-Join", b" words", Kind.SECURE_JOIN) is None
@@ -273,14 +273,14 @@ KEY = (
 
 
 def autocrypt(key: bytes = KEY, start: bytes = b" addr=alice@chat.example.org;") -> bytes:
-    """Write a field value as core 2.24 does."""
+    """Return a field value as core 2.24 writes it."""
     data = base64.b64encode(key)
     folded = b"\r\n ".join(data[at : at + 78] for at in range(0, len(data), 78))
     return start + b" prefer-encrypt=mutual; keydata=" + folded
 
 
 def test_a_key_leaves_in_one_form() -> None:
-    """A request to join is answered in secret only if the key comes with it."""
+    """Only with the key can the answer to a request be encrypted."""
     wanted = left("Autocrypt", autocrypt())
     assert wanted is not None
     lines = wanted.split(b"\r\n\t")
@@ -336,8 +336,8 @@ def test_keys_of_every_version_and_format_leave() -> None:
         max_size=8,
     )
 )
-def test_anything_is_left_in_a_form_that_is_left_again(headers: Iterable[Header]) -> None:
-    """What has been cleaned is clean, whatever it was."""
+def test_a_cleaned_header_needs_no_further_edit(headers: Iterable[Header]) -> None:
+    """For any input."""
     author = [(b"From", VALUES[b"From"])]
     try:
         once = clean([*author, *(one for one in headers if one[0] != b"From")])
@@ -351,7 +351,7 @@ def test_anything_is_left_in_a_form_that_is_left_again(headers: Iterable[Header]
 
 @pytest.mark.parametrize("value", [b"(" * 90_000, b"<a@" * 30_000, b"a@b," * 25_000, b'"' * 90_000])
 def test_stays_linear_on_recipients_made_to_be_slow(value: bytes) -> None:
-    """A field may have 100 KB."""
+    """A field can have 100 KB."""
     begin = time.process_time()
     left("To", b" " + value)
 

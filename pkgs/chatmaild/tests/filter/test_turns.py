@@ -1,4 +1,4 @@
-"""A bounded number of threads computes at once, and small messages are not behind large ones."""
+"""A limited number of threads computes at once, and small messages do not wait for large ones."""
 
 import threading
 from collections.abc import Callable
@@ -11,10 +11,10 @@ SECONDS = 20.0
 
 
 class Workers:
-    """Threads that take a turn, say so, and hold it until they are told to go on."""
+    """Threads that take a turn, report it, and hold it until released."""
 
     def __init__(self, turns: Turns) -> None:
-        """Start with none."""
+        """Start without threads."""
         self.turns = turns
         self.began: list[str] = []
         self.changed = threading.Condition()
@@ -22,7 +22,7 @@ class Workers:
         self.threads: list[threading.Thread] = []
 
     def start(self, name: str, size: int, wait: Callable[[], None] | None = None) -> None:
-        """Start one; with `wait` it waits in the middle, as for the DNS."""
+        """Start one; with `wait` it pauses in the middle, as for the DNS."""
 
         def work() -> None:
             with self.turns.turn(size):
@@ -45,7 +45,7 @@ class Workers:
             assert "".join(self.began) == names
 
     def end(self) -> None:
-        """Let all of them go on to their end."""
+        """Let all of them finish."""
         for event in self.go_on.values():
             event.set()
         for thread in self.threads:
@@ -55,12 +55,12 @@ class Workers:
 
 @pytest.fixture
 def workers() -> Workers:
-    """Hand over two turns, at a time that does not pass."""
+    """Provide two turns, with a clock that stands still."""
     return Workers(Turns(2, clock=lambda: 0.0))
 
 
 def queued(turns: Turns, count: int) -> None:
-    """Wait until so many wait for their turn."""
+    """Wait until this many threads wait for their turn."""
     deadline = threading.Event()
     for _ in range(int(SECONDS * 1000)):
         if len(turns._waiting) == count:
@@ -70,7 +70,7 @@ def queued(turns: Turns, count: int) -> None:
 
 
 def test_no_more_than_the_limit_compute_at_once(workers: Workers) -> None:
-    """The thread that answers Postfix competes with few for the interpreter."""
+    """Few threads compete with the one that answers Postfix."""
     for name in "abc":
         workers.start(name, 1)
     with workers.changed:
@@ -84,7 +84,7 @@ def test_no_more_than_the_limit_compute_at_once(workers: Workers) -> None:
 
 
 def test_the_smallest_goes_next(workers: Workers) -> None:
-    """A few of the largest messages would hold up everybody's."""
+    """Otherwise a few of the largest messages would delay all mail."""
     workers.start("a", 0)
     workers.wait_for("a")
     workers.start("b", 0)
@@ -98,8 +98,8 @@ def test_the_smallest_goes_next(workers: Workers) -> None:
     workers.end()
 
 
-def test_a_large_message_is_not_put_off_for_ever() -> None:
-    """It stands behind what is smaller and came at the same time, not behind all that follows."""
+def test_a_large_message_does_not_wait_forever() -> None:
+    """It waits for smaller ones of the same time, not for all that follow."""
     now = [0.0]
     workers = Workers(Turns(1, clock=lambda: now[0]))
     workers.start("a", 0)
@@ -116,8 +116,8 @@ def test_a_large_message_is_not_put_off_for_ever() -> None:
     workers.end()
 
 
-def test_who_waits_for_the_dns_holds_no_turn(workers: Workers) -> None:
-    """A silent name server would otherwise stop all mail from outside with two messages."""
+def test_waiting_for_the_dns_releases_the_turn(workers: Workers) -> None:
+    """Otherwise two messages and a silent name server would stop all incoming mail."""
     answer = threading.Event()
 
     def wait() -> None:
@@ -134,7 +134,7 @@ def test_who_waits_for_the_dns_holds_no_turn(workers: Workers) -> None:
 
 
 def test_a_turn_is_given_back_after_a_fault(workers: Workers) -> None:
-    """Also one that happens in the middle of a wait."""
+    """Also after a fault while the thread waits."""
 
     def fail() -> None:
         raise OSError

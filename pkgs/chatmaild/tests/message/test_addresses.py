@@ -1,4 +1,4 @@
-"""One From field, one address, one reading."""
+"""A From field has one address, and every parser reads the same one."""
 
 import time
 
@@ -31,7 +31,7 @@ from chatmaild.message.addresses import AddressError, parse_mailbox, parse_path
     ],
 )
 def test_reads_the_one_address(value: str, address: str) -> None:
-    """Display names, comments and quoting do not change who wrote it."""
+    """Display names, comments and quoting do not change the author."""
     assert str(parse_mailbox(value.encode())) == address
 
 
@@ -58,8 +58,8 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=9).map("".join) | st.text(max_size=12))
-def test_the_short_way_reads_as_the_long_one(text: str) -> None:
-    """Two parsers that disagree are how one address passes for another."""
+def test_the_fast_path_agrees_with_the_general_one(text: str) -> None:
+    """If two parsers disagree, one address can pass for another."""
     short = addresses._plain(text)
 
     if short is not None:
@@ -109,7 +109,7 @@ def test_reads_a_display_name_in_an_old_charset() -> None:
     ],
 )
 def test_refuses_what_another_parser_could_read_as_another_address(value: str) -> None:
-    """Display-name tricks, groups, routes, lists: the reader must see whom DKIM vouches for."""
+    """Display-name tricks, groups, routes, lists: readers must see the author that DKIM proves."""
     with pytest.raises(AddressError):
         parse_mailbox(value.encode())
 
@@ -127,15 +127,15 @@ def test_refuses_what_another_parser_could_read_as_another_address(value: str) -
     ],
 )
 def test_refuses_an_address_that_is_not_ascii(address: str) -> None:
-    """Which domain may sign for it depends on the mapping, and nobody here could answer it."""
+    """The mapping decides which domain signs for it, and users of the relay could not reply."""
     with pytest.raises(AddressError, match="not ASCII"):
         parse_mailbox(f"Bank <{address}>".encode())
     with pytest.raises(AddressError, match="not ASCII"):
         parse_path(address)
 
 
-def test_compares_addresses_without_ascii_case_only() -> None:
-    """The Kelvin sign lower-cases to k in Unicode; it must not make another account equal."""
+def test_ignores_the_case_of_ascii_letters_only() -> None:
+    """In Unicode the Kelvin sign lower-cases to k; it must not make another account equal."""
     assert parse_path("KIM@chat.example.org").same_as("kim@Chat.example.org")
     assert not parse_path("kim@chat.example.org").same_as("\u212aim@chat.example.org")
 
@@ -149,7 +149,7 @@ def test_gives_the_ip_address_of_a_literal() -> None:
 
 @pytest.mark.parametrize("value", [b"(" * 2048, b'"' * 2048, b"\\" * 2048, b'"\\' * 1024])
 def test_stays_linear_on_fields_made_to_be_slow(value: bytes) -> None:
-    """Nested comments and quotes are where address parsers hang."""
+    """Nested comments and quotes make address parsers hang."""
     begin = time.process_time()
     with pytest.raises(AddressError):
         parse_mailbox(value)
@@ -159,7 +159,7 @@ def test_stays_linear_on_fields_made_to_be_slow(value: bytes) -> None:
 
 @given(st.one_of(st.binary(max_size=200), st.text('a@<>,:;.()[]" \\\u00e4').map(str.encode)))
 def test_answers_any_bytes_with_a_verdict(value: bytes) -> None:
-    """Whatever a stranger sends, the only exception is the module's own."""
+    """For any input, only the module's own exception is raised."""
     try:
         address = parse_mailbox(value)
     except AddressError:

@@ -1,4 +1,4 @@
-"""Armor of any program is read; only the canonical form is recognized as canonical."""
+"""Armor in any form is read, but only the relay's own form counts as canonical."""
 
 import base64
 import contextlib
@@ -15,17 +15,17 @@ from mails import armor as armored
 
 
 def own(packets: bytes) -> bytes:
-    """Get what the relay's own armor has between its first and its last line."""
+    """Return the relay's own armor between its first and its last line."""
     return encode(packets).removeprefix(HEAD).removesuffix(TAIL)
 
 
 def checksum(packets: bytes) -> bytes:
-    """Get the line of the checksum, with the line end before it."""
+    """Return the checksum line, with the line end before it."""
     return b"\r\n=" + base64.b64encode(crc24(packets).to_bytes(3))
 
 
 def crc24_of_rfc9580(data: bytes) -> int:
-    """Compute the checksum a bit at a time, RFC 9580 6.1.1."""
+    """Compute the checksum of RFC 9580 6.1.1 bit by bit."""
     crc = 0xB704CE
     for octet in data:
         crc ^= octet << 16
@@ -38,13 +38,13 @@ def crc24_of_rfc9580(data: bytes) -> int:
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r\r\n"])
 def test_reads_the_packets_out_of_armor(line_end: bytes) -> None:
-    """Transfer encodings leave either line end, and broken programs more."""
+    """Transfer encodings leave either line end, and broken programs leave more."""
     assert decode(armored().replace(b"\n", line_end)) == PACKETS
 
 
 @pytest.mark.parametrize("checksum", ["", "=agR5\n", "=AAAA\n", "\n=agR5\n"])
 def test_reads_armor_with_any_checksum(checksum: str) -> None:
-    """RFC 9580 6.1: it is optional, and no message may be refused for it."""
+    """RFC 9580 6.1: it is optional, and a wrong one is not a reason to refuse a message."""
     assert decode(armored(checksum=checksum)) == PACKETS
 
 
@@ -59,8 +59,8 @@ def test_reads_armor_with_any_checksum(checksum: str) -> None:
         "Comment: one\n" * 20,
     ],
 )
-def test_drops_what_programs_say_about_themselves(headers: str) -> None:
-    """GnuPG 1, OpenPGP.js 4, web mailers and Symantec write such lines; nothing of them travels."""
+def test_drops_armor_headers(headers: str) -> None:
+    """GnuPG 1, OpenPGP.js 4, web mailers and Symantec write them; none is forwarded."""
     assert decode(armored(headers=headers)) == PACKETS
 
 
@@ -75,8 +75,8 @@ def test_drops_what_programs_say_about_themselves(headers: str) -> None:
         (b"MESSAGE-----\n\n", b"MESSAGE----- x\n\n"),
     ],
 )
-def test_reads_over_white_space(old: bytes, new: bytes) -> None:
-    """RFC 9580 6.2 allows it at line ends, gateways add it; a missing empty line is PGP's."""
+def test_ignores_white_space(old: bytes, new: bytes) -> None:
+    """RFC 9580 6.2 allows it at line ends, gateways add it, and PGP omits the empty line."""
     text = armored()
     assert old in text
 
@@ -84,7 +84,7 @@ def test_reads_over_white_space(old: bytes, new: bytes) -> None:
 
 
 def test_reads_base64_on_one_line() -> None:
-    """Of any length: some web mailers do not break it."""
+    """Of any length, because some web mailers do not break lines."""
     packets = noise(20_000)
     text = HEAD + base64.b64encode(packets) + TAIL
 
@@ -110,14 +110,14 @@ def test_reads_base64_on_one_line() -> None:
     ],
 )
 def test_refuses_armor_with_anything_but_base64_in_it(text: bytes) -> None:
-    """Text around it is what somebody wrote for others to read; it must not be lost in silence."""
+    """Text around it was written to be read, so it must not be dropped silently."""
     with pytest.raises(ArmorError):
         decode(text)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 47, 48, 49, 95, 96, 97, 1000, 48_000, 48_001, 100_000])
 def test_writes_the_canonical_form(size: int) -> None:
-    """Lines of 64 characters, whatever is left over, with or without a checksum."""
+    """Lines have 64 characters for data of any length, with or without a checksum."""
     packets = noise(size)
     text = encode(packets)
 
@@ -145,13 +145,13 @@ OTHER_FORMS = {
 
 @pytest.mark.parametrize("data", OTHER_FORMS.values(), ids=OTHER_FORMS.keys())
 def test_no_other_form_is_canonical(data: bytes) -> None:
-    """Each of them has octets that a sender could choose beside the packets."""
+    """Each of them has octets that a sender can choose besides the packets."""
     assert decode_canonical(data) is None
 
 
 @given(st.binary(max_size=2000))
 def test_computes_the_checksum_of_rfc9580(data: bytes) -> None:
-    """The folded arithmetic is the one of the standard."""
+    """The folded arithmetic gives the standard's result."""
     assert crc24(data) == crc24_of_rfc9580(data)
 
 
@@ -163,7 +163,7 @@ def test_what_it_writes_is_read_unchanged(packets: bytes) -> None:
 
 @given(st.binary(max_size=300))
 def test_answers_any_bytes_with_a_verdict(data: bytes) -> None:
-    """Whatever a stranger sends, the only exception is the module's own."""
+    """For any input, only the module's own exception is raised."""
     for text in (data, b"-----BEGIN PGP MESSAGE-----\n" + data + b"\n-----END PGP MESSAGE-----"):
         with contextlib.suppress(ArmorError):
             decode(text)
@@ -181,7 +181,7 @@ def test_answers_any_bytes_with_a_verdict(data: bytes) -> None:
 def test_a_changed_form_is_not_canonical(
     size: int, at: int, cut: int, inserted: str, summed: bool
 ) -> None:
-    """Wherever characters are cut out of the canonical form or inserted into it."""
+    """Wherever characters are removed from the canonical form or inserted into it."""
     packets = noise(size)
     text = own(packets) + (checksum(packets) if summed else b"")
     at = min(at, len(text))
@@ -193,7 +193,7 @@ def test_a_changed_form_is_not_canonical(
 
 @pytest.mark.parametrize("filler", [b"\r\n", b": \n", b":", b"A: b\r\n", b"=\n", b"QUJD"])
 def test_stays_linear_on_armor_made_to_be_slow(filler: bytes) -> None:
-    """Thirty megabytes of the worst must cost what reading them costs."""
+    """30 MB of the worst input must cost no more than reading it."""
     text = HEAD + filler * (30_000_000 // len(filler)) + TAIL
     begin = time.process_time()
     with contextlib.suppress(ArmorError):

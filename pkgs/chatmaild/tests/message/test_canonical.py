@@ -1,4 +1,4 @@
-"""Encrypted mail gets the canonical form; mail that has it already is not touched."""
+"""Encrypted mail gets one form; mail that already has it is not changed."""
 
 import base64
 import re
@@ -29,7 +29,7 @@ def message(
 
 
 def packets_of(body: bytes) -> bytes:
-    """Take the packets out of a body in canonical form, by nothing but the armor's own lines."""
+    """Return the packets of a canonical body, found only by the lines of the armor."""
     found = re.search(rb"-----BEGIN PGP MESSAGE-----\r\n\r\n(.*)-----END", body, re.DOTALL)
     assert found
     return armor.decode(
@@ -38,7 +38,7 @@ def packets_of(body: bytes) -> bytes:
 
 
 def rebuilt(headers: list[Header], body: bytes) -> Rebuilt:
-    """Bring a message into form that had another, and check that it has it then."""
+    """Rebuild a message that is not canonical, and check that the result is."""
     made = encrypted(headers, body)
     assert made is not None
     assert encrypted([(b"Content-Type", made.content_type)], made.body) is None
@@ -48,7 +48,7 @@ def rebuilt(headers: list[Header], body: bytes) -> Rebuilt:
 
 
 def armor_checksum(packets: bytes) -> str:
-    """Build the line of the right checksum."""
+    """Return the line with the correct checksum."""
     return "=" + base64.b64encode(armor.crc24(packets).to_bytes(3)).decode() + "\n"
 
 
@@ -72,10 +72,10 @@ OLD_CORE = {
 @pytest.mark.parametrize("end", ["", "\n"])
 @pytest.mark.parametrize("checksum", [True, False])
 @pytest.mark.parametrize("empty_lines", [b"", b"\n"])
-def test_leaves_what_released_cores_write(
+def test_does_not_change_mail_of_released_cores(
     core: dict[str, str], fold: str, end: str, checksum: bool, empty_lines: bytes
 ) -> None:
-    """Messages of cores 1.160, 2.0, 2.24, 2.49, 2.60 and 2.65, as they leave them."""
+    """Messages of cores 1.160, 2.0, 2.24, 2.49, 2.60 and 2.65, as sent."""
     line = armor_checksum(PACKETS) if checksum else ""
     kind = mails.ENCRYPTED.replace("\n ", fold)
     data = mails.armor(checksum=line) + empty_lines
@@ -115,14 +115,14 @@ def test_leaves_what_released_cores_write(
     ],
 )
 def test_rebuilds_what_other_programs_write(pieces: dict[str, str | bytes]) -> None:
-    """Nothing goes on but the packets, and these byte for byte."""
+    """Only the packets are kept, byte for byte."""
     made = rebuilt(*message(**pieces))  # type: ignore[arg-type]
 
     assert packets_of(made.body) == PACKETS
 
 
-def test_gives_words_in_a_boundary_another_one() -> None:
-    """Thirty letters, which cores before 1.159 chose by chance."""
+def test_replaces_a_boundary_that_could_be_words() -> None:
+    """Cores before 1.159 used thirty random letters."""
     kind = 'multipart/encrypted; protocol="application/pgp-encrypted";\n boundary="meet-me-at-noon"'
     made = rebuilt(*message(kind, boundary="meet-me-at-noon"))
 
@@ -134,7 +134,7 @@ SHAPES = [*INTEROP.glob("shape-*.eml"), *INTEROP.glob("pgp-*.eml")]
 
 @pytest.mark.parametrize("path", SHAPES, ids=lambda path: path.stem)
 def test_rebuilds_messages_of_real_programs(path: Path) -> None:
-    """GnuPG 1 and 2, OpenPGP.js, RNP, Python, and shapes of mail programs and gateways."""
+    """GnuPG 1 and 2, OpenPGP.js, RNP, Python, and the forms of mail programs and gateways."""
     headers, body = split(path.read_bytes())
     made = rebuilt(headers, body)
     lines = body.replace(b" \r\n", b"\r\n").split(b"\r\n")
@@ -144,7 +144,7 @@ def test_rebuilds_messages_of_real_programs(path: Path) -> None:
 
 
 def packets_of_lines(body: bytes) -> bytes:
-    """Get the base64 of a body in canonical form, on one line."""
+    """Return the base64 of a canonical body on one line."""
     return body.partition(armor.HEAD)[2].partition(armor.TAIL)[0].replace(b"\r\n", b"")
 
 
@@ -168,7 +168,7 @@ def packets_of_lines(body: bytes) -> bytes:
     ],
 )
 def test_refuses_what_is_not_encrypted_as_a_whole(pieces: dict[str, str | bytes]) -> None:
-    """Its sender wrote something to be read, and must learn that it was not sent."""
+    """The sender wrote text to be read, and must learn that it was not sent."""
     headers, body = message(**pieces)  # type: ignore[arg-type]
     if "after" in pieces:
         body = body.replace(f"--{BOUNDARY}--\r\n".encode(), b"")
@@ -177,7 +177,7 @@ def test_refuses_what_is_not_encrypted_as_a_whole(pieces: dict[str, str | bytes]
 
 
 def test_rebuilds_the_requests_of_older_cores() -> None:
-    """Core up to 2.49 repeats the Message-ID in the part, core 2.59 writes no parts at all."""
+    """Core up to 2.49 repeats the Message-ID in the part; core 2.59 writes no parts."""
     old = split((INTEROP / "securejoin-core-2.24.eml").read_bytes())
     plain = split(
         mails.header("text/plain; charset=utf-8", extra="Secure-Join: vg-request\n")
@@ -193,7 +193,7 @@ def test_rebuilds_the_requests_of_older_cores() -> None:
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
 @pytest.mark.parametrize("step", ["vc-request", "vg-request"])
-def test_leaves_the_request_that_core_writes(step: str, end: bytes) -> None:
+def test_does_not_change_the_request_of_core(step: str, end: bytes) -> None:
     """Since 2.60."""
     assert secure_join(*split(mails.secure_join(step, f"Secure-Join: {step}") + end)) is None
 
@@ -210,8 +210,8 @@ def test_leaves_the_request_that_core_writes(step: str, end: bytes) -> None:
         (BOUNDARY.encode(), b"meet-me-at-noon"),
     ],
 )
-def test_takes_every_word_out_of_a_request(old: bytes, new: bytes) -> None:
-    """It is the only readable mail that leaves, so it says nothing but what it is."""
+def test_removes_all_text_from_a_request(old: bytes, new: bytes) -> None:
+    """It is the only readable mail that leaves, so it must carry no message."""
     changed = mails.secure_join().replace(old, new)
     assert changed != mails.secure_join()
     made = secure_join(*split(changed))
@@ -236,7 +236,7 @@ def test_takes_every_word_out_of_a_request(old: bytes, new: bytes) -> None:
     ],
 )
 def test_refuses_a_request_that_says_more(mail: bytes) -> None:
-    """Dropping a sentence would lose it."""
+    """If its text were dropped, the recipient would not get it."""
     with pytest.raises(REFUSALS):
         secure_join(*split(mail))
 
@@ -249,7 +249,7 @@ line = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size
 def test_rebuilding_keeps_the_packets_and_is_done_once(
     packets: bytes, width: int, lines: list[str], cr: bool
 ) -> None:
-    """Whatever line length, headers, preamble and epilogue: the same packets, the same form."""
+    """Line lengths, headers, preamble and epilogue do not matter: same packets, same form."""
     words = "".join(f"{one}\n" for one in lines)
     data = "\n".join(textwrap.wrap(base64.b64encode(packets).decode(), width))
     headers = "".join(f"Comment: {one}\n" for one in lines)
@@ -265,7 +265,7 @@ def test_rebuilding_keeps_the_packets_and_is_done_once(
 
 @pytest.mark.parametrize("canonical_form", [True, False])
 def test_stays_linear_on_thirty_megabytes(canonical_form: bool) -> None:
-    """A file as large as may be sent."""
+    """As large as a file can be."""
     size = 21_000_000
     packets = PKESK + packet(18, b"\x01" + noise(size))
     text = armor.encode(packets)

@@ -1,4 +1,4 @@
-"""Only packets that are an encrypted message from end to end count as one."""
+"""Only packets that form one complete encrypted message are accepted."""
 
 import contextlib
 import time
@@ -18,18 +18,18 @@ PADDING = packet(21, TEXT)
 
 
 def legacy(kind: int, body: bytes, length_type: int = 0) -> bytes:
-    """Build a packet in the legacy format, RFC 9580 4.2.2."""
+    """Build a packet in the legacy format (RFC 9580 4.2.2)."""
     octets = 1 << length_type
     return bytes([0x80 | kind << 2 | length_type]) + len(body).to_bytes(octets) + body
 
 
 def seipd_v2(cipher: int = 9, mode: int = 2, chunk: int = 6, data: bytes = CIPHERTEXT) -> bytes:
-    """Build SEIPD version 2, RFC 9580 5.13.2; `data` includes the salt and the tags."""
+    """Build SEIPD version 2 (RFC 9580 5.13.2); `data` includes the salt and the tags."""
     return packet(18, bytes([2, cipher, mode, chunk]) + data)
 
 
 def ocb(cipher: int = 9, mode: int = 2, chunk: int = 16, data: bytes = CIPHERTEXT) -> bytes:
-    """Build packet type 20, draft-koch-librepgp 5.16; `data` includes the nonce and the tags."""
+    """Build packet type 20 (draft-koch-librepgp 5.16); `data` includes the nonce and the tags."""
     return packet(20, bytes([1, cipher, mode, chunk]) + data)
 
 
@@ -56,7 +56,7 @@ def ocb(cipher: int = 9, mode: int = 2, chunk: int = 16, data: bytes = CIPHERTEX
     ],
 )
 def test_accepts_session_keys_and_one_container(packets: bytes) -> None:
-    """RFC 9580 10.3 and type 20, in every length format; they go on as they are."""
+    """RFC 9580 10.3 and type 20, in every length format; they are forwarded unchanged."""
     assert encrypted_message(packets) is packets
 
 
@@ -70,8 +70,8 @@ def test_accepts_session_keys_and_one_container(packets: bytes) -> None:
         PADDING * 20 + PACKETS,
     ],
 )
-def test_leaves_out_what_every_reader_ignores(packets: bytes) -> None:
-    """PGP 5 wrote a marker first, RFC 9580 5.14 pads; neither can carry a letter any further."""
+def test_removes_packets_that_every_reader_ignores(packets: bytes) -> None:
+    """PGP 5 wrote a marker first, and RFC 9580 5.14 defines padding; both could carry text."""
     assert encrypted_message(packets) == PACKETS
 
 
@@ -117,7 +117,7 @@ def test_refuses_every_other_sequence_of_packets(packets: bytes, reason: str) ->
     ],
 )
 def test_refuses_the_packets_that_once_passed_for_encryption(packets: bytes, reason: str) -> None:
-    """Plain ASCII, no version, nothing at all, no session key, text as one, letter by letter."""
+    """Plain ASCII, no version, an empty packet, no session key, text as one, a letter per chunk."""
     with pytest.raises(OpenPGPError, match=reason):
         encrypted_message(packets)
 
@@ -150,13 +150,13 @@ def test_refuses_the_packets_that_once_passed_for_encryption(packets: bytes, rea
     ],
 )
 def test_refuses_containers_and_keys_that_could_not_be_opened(packets: bytes, reason: str) -> None:
-    """A version, an algorithm or a length that no software writes, or text in its place."""
+    """They have a version, algorithm or length that no software writes, or text instead."""
     with pytest.raises(OpenPGPError, match=reason):
         encrypted_message(packets)
 
 
 def test_bounds_the_work_on_millions_of_tiny_packets() -> None:
-    """Thirty megabytes of two-octet packets must not hold the filter for seconds."""
+    """30 MB of two-octet packets must not block the filter for seconds."""
     begin = time.process_time()
     for packets in (
         b"\xc1\x00" * 5_000_000,
@@ -171,7 +171,7 @@ def test_bounds_the_work_on_millions_of_tiny_packets() -> None:
 
 @pytest.mark.parametrize("chunk", [512, 8192, 1 << 20])
 def test_stays_linear_on_thirty_megabytes(chunk: int) -> None:
-    """A file sent in chunks, and in one piece."""
+    """For a file in chunks and in one piece."""
     data = b"\x01" + noise(30_000_000)
     power = chunk.bit_length() - 1
     pieces = [
@@ -188,7 +188,7 @@ def test_stays_linear_on_thirty_megabytes(chunk: int) -> None:
 
 @given(st.binary(max_size=300))
 def test_answers_any_bytes_with_a_verdict(data: bytes) -> None:
-    """Whatever a stranger sends, the only exception is the module's own."""
+    """For any input, only the module's own exception is raised."""
     for packets in (data, PKESK + data, PKESK + data + SEIPD, PACKETS + data):
         with contextlib.suppress(OpenPGPError):
             encrypted_message(packets)
@@ -196,7 +196,7 @@ def test_answers_any_bytes_with_a_verdict(data: bytes) -> None:
 
 @given(st.integers(0, len(PACKETS) - 1), st.integers(0, 255))
 def test_a_changed_octet_never_makes_room_for_trailing_data(at: int, value: int) -> None:
-    """Whatever a changed length says, accepted bytes are packets to the last octet."""
+    """With any changed length, accepted bytes are packets up to the last octet."""
     changed = PACKETS[:at] + bytes([value]) + PACKETS[at + 1 :]
     try:
         encrypted_message(changed)
@@ -207,6 +207,6 @@ def test_a_changed_octet_never_makes_room_for_trailing_data(at: int, value: int)
 
 
 def test_limits_are_wide_enough_for_the_largest_group() -> None:
-    """A thousand recipients with several keys each must pass."""
+    """A thousand recipients with several keys each must be accepted."""
     for key in (PKESK, packet(1, PKESK[2:])):
         encrypted_message(key * (openpgp.MAX_PACKETS - 1) + SEIPD)

@@ -1,4 +1,4 @@
-"""Text is told from ciphertext, and ciphertext is never taken for text."""
+"""Text is recognised, and ciphertext is never taken for text."""
 
 import time
 from bisect import bisect_left
@@ -36,19 +36,19 @@ CHINESE = "敏捷的狐狸把一個秘密告訴了懶惰的狗但是誰也不知
     ],
 )
 def test_finds_text(text: bytes) -> None:
-    """In any script; and a sentence of ASCII anywhere."""
+    """In any script; a sentence in ASCII anywhere."""
     assert is_text(text)
 
 
 @pytest.mark.parametrize("size", [0, 1, 40, 63, 64, 127, 128, 255, 256, 257, 1000, 65_536, 200_000])
 def test_takes_no_ciphertext_for_text(size: int) -> None:
-    """The bound is far below one in all messages there will ever be; here are some of them."""
+    """The probability is negligible for all mail ever sent; these are some samples."""
     assert not any(is_text(noise(size)) for _ in range(200 if size < 10_000 else 5))
 
 
 @pytest.mark.parametrize("octets", readable._MOST_DISTINCT)
 def test_the_bound_on_different_octets_is_what_is_promised(octets: int) -> None:
-    """With real numbers beside the whole ones of the code, and not needlessly low."""
+    """Computed with real numbers instead of integers; the bound is not needlessly low."""
     most = readable._MOST_DISTINCT[octets]
 
     def bits(k: int) -> float:
@@ -59,7 +59,7 @@ def test_the_bound_on_different_octets_is_what_is_promised(octets: int) -> None:
 
 @pytest.mark.parametrize("size", [100, 1000, 30_000_000])
 def test_the_bound_on_a_run_is_what_is_promised(size: int) -> None:
-    """Places where it may begin, times the chance that it does."""
+    """The number of places where it may begin, times its probability."""
     run = 40 + bisect_left(
         range(40, 99), x=True, key=lambda r: has_text(bytes(size - r) + b"x" * r)
     )
@@ -83,7 +83,7 @@ def test_the_bound_on_phrases_is_what_is_promised(size: int) -> None:
     assert bits(phrases * 9 // 10) > -64 - phrases
 
 
-def test_a_run_may_have_readable_octets_that_mean_something() -> None:
+def test_a_run_may_include_readable_structure() -> None:
     """The length of a wrapped key is such an octet."""
     run = next(r for r in range(1, 99) if has_text(bytes(1000) + b"x" * r))
 
@@ -93,7 +93,7 @@ def test_a_run_may_have_readable_octets_that_mean_something() -> None:
 
 @pytest.mark.parametrize("data", [noise(30_000_000), bytes(30_000_000), b"x" * 64 + b"\0" * 9])
 def test_stays_fast_on_thirty_megabytes(data: bytes) -> None:
-    """Every encrypted message is looked at from end to end."""
+    """Every encrypted message is checked from end to end."""
     begin = time.process_time()
     has_text(data)
 

@@ -1,4 +1,4 @@
-"""Session keys as released software writes them, of every version, algorithm and length."""
+"""Session keys as released software writes them, in every version, algorithm and length."""
 
 import pytest
 
@@ -14,13 +14,13 @@ NAMES = (V3, HIDDEN_V3, V6, V6_OF_V4_KEY, HIDDEN_V6)
 
 
 def integer(octets: int, *, top: int = 0xFF) -> bytes:
-    """Build a multi-precision integer whose first octet is `top`, RFC 9580 3.2."""
+    """Build a multi-precision integer whose first octet is `top` (RFC 9580 3.2)."""
     bits = 8 * (octets - 1) + top.bit_length()
     return bits.to_bytes(2) + bytes([top]) + noise(octets - 1)
 
 
 def sized(data: bytes) -> bytes:
-    """Put its length before it."""
+    """Prepend the length."""
     return bytes([len(data)]) + data
 
 
@@ -54,18 +54,18 @@ KYBER = b"\x08" + POINTS["Curve25519"] + b"\x00\x00\x04\x40" + noise(1088) + b"\
 
 
 def for_key(body: bytes) -> bool:
-    """Judge a body that stands between others."""
+    """Judge a body that has others before and after it."""
     return is_for_key(b"xx" + body + b"xx", 2, 2 + len(body))
 
 
 def for_passphrase(body: bytes) -> bool:
-    """Judge a body that stands between others."""
+    """Judge a body that has others before and after it."""
     return is_for_passphrase(b"xx" + body + b"xx", 2, 2 + len(body))
 
 
 @pytest.mark.parametrize("body", ASYMMETRIC.values(), ids=ASYMMETRIC.keys())
-def test_takes_every_algorithm_for_every_name_of_a_key(body: bytes) -> None:
-    """RFC 9580 5.1.1 and 5.1.2; whatever is longer or shorter has room for something else."""
+def test_accepts_every_algorithm_and_key_id(body: bytes) -> None:
+    """RFC 9580 5.1.1 and 5.1.2; other lengths would have room for other data."""
     for names in NAMES:
         assert for_key(names + body)
         assert not for_key(names + body + b"x")
@@ -74,7 +74,7 @@ def test_takes_every_algorithm_for_every_name_of_a_key(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", NATIVE.values(), ids=NATIVE.keys())
 @pytest.mark.parametrize("key", [16, 24, 32])
-def test_takes_native_curves(body: bytes, key: int) -> None:
+def test_accepts_native_curves(body: bytes, key: int) -> None:
     """Version 3 has the cipher beside the wrapped key, version 6 in the data."""
     wrapped = noise(key + 8)
     for names in (V3, HIDDEN_V3):
@@ -85,7 +85,7 @@ def test_takes_native_curves(body: bytes, key: int) -> None:
         assert not for_key(names + body + sized(b"\x09" + wrapped))
 
 
-def test_takes_kyber_of_gnupg() -> None:
+def test_accepts_kyber_of_gnupg() -> None:
     """GnuPG 2.5 writes it for its own post-quantum keys."""
     assert for_key(V3 + KYBER)
     assert not for_key(V3 + KYBER + b"x")
@@ -114,7 +114,7 @@ def test_takes_kyber_of_gnupg() -> None:
     ],
 )
 def test_refuses_what_no_software_writes(body: bytes) -> None:
-    """Every octet that is free in a packet could be a letter."""
+    """Every unchecked octet of a packet could be a letter."""
     assert not for_key(body)
 
 
@@ -127,8 +127,8 @@ S2K = {
 
 
 @pytest.mark.parametrize("s2k", S2K.values(), ids=S2K.keys())
-def test_takes_every_string_to_key(s2k: bytes) -> None:
-    """RFC 9580 5.3: versions 4, 5 (LibrePGP) and 6, with and without a key of its own."""
+def test_accepts_every_string_to_key(s2k: bytes) -> None:
+    """RFC 9580 5.3: versions 4, 5 (LibrePGP) and 6, with and without an encrypted key."""
     whole = [b"\x04\x09" + s2k]
     whole += [b"\x04\x09" + s2k + noise(size) for size in (17, 25, 33)]
     for mode, nonce in ((1, 16), (2, 15), (3, 12)):
@@ -145,7 +145,7 @@ def test_takes_every_string_to_key(s2k: bytes) -> None:
 
 
 def test_counts_the_first_fields_of_version_6() -> None:
-    """RFC 9580 5.3.2 wants two lengths, and one that is free would be an octet for a letter."""
+    """RFC 9580 5.3.2 has two lengths; an unchecked one would be an octet for a letter."""
     fields = b"\x09\x02" + sized(S2K["iterated"])
     sealed = noise(15 + 32 + 16)
     right = len(fields) + 15
@@ -156,7 +156,7 @@ def test_counts_the_first_fields_of_version_6() -> None:
 
 
 def test_finds_the_end_of_what_chat_clients_write() -> None:
-    """In every form of core, and no further than that."""
+    """In every form that core writes, and not beyond."""
     keys = [
         pkesk(names, wrapped)
         for names in (V3, HIDDEN_V3, HIDDEN_V6, V6_OF_V4_KEY)

@@ -1,4 +1,4 @@
-"""A MIME structure is read leniently and in one way."""
+"""MIME structure is parsed leniently and in one way."""
 
 import contextlib
 import time
@@ -20,7 +20,7 @@ from mails import BOUNDARY, crlf, encrypted_body
 
 
 def parsed(value: str) -> ContentType:
-    """Content-Type of a message whose field has this value."""
+    """Parse a Content-Type field with this value."""
     return content_type([(b"Content-Type", value.encode())])
 
 
@@ -47,7 +47,7 @@ MIXED = parsed(" multipart/mixed; boundary=b1")
     ],
 )
 def test_reads_content_type(value: str, expected: ContentType) -> None:
-    """Types and parameter names know no case, values do; folds are white space."""
+    """Types and parameter names ignore case, values do not; folds are white space."""
     assert parsed(value) == expected
 
 
@@ -91,19 +91,19 @@ def test_a_message_without_content_type_is_plain_text() -> None:
     ],
 )
 def test_refuses_a_content_type_without_a_type(value: str) -> None:
-    """Or one that takes long to read."""
+    """Also one that is too long."""
     with pytest.raises(StructureError):
         parsed(value)
 
 
 def test_refuses_a_second_content_type() -> None:
-    """Both would travel, and which one counts differs between readers."""
+    """Both would be forwarded, and readers differ in which one they use."""
     with pytest.raises(StructureError, match="2 times"):
         content_type([(b"Content-Type", b" text/plain"), (b"content-type", b" text/html")])
 
 
 def test_splits_a_multipart_body() -> None:
-    """The shape chat clients send, blank lines around included."""
+    """In the form of chat clients, with empty lines around the parts."""
     kind = parsed(f' multipart/encrypted; boundary="{BOUNDARY}"')
 
     assert parts(kind, crlf(encrypted_body(b"data\n"))) == [
@@ -130,8 +130,8 @@ def test_splits_a_multipart_body() -> None:
         "--b1\nContent-Transfer-Encoding: 8bits\n\nx\n--b1--\n",
     ],
 )
-def test_passes_over_what_stands_beside_the_parts(body: str) -> None:
-    """Most mail programs write a text before the first part, many write fields into the parts."""
+def test_ignores_text_around_the_parts(body: str) -> None:
+    """Most mail programs write text before the first part, and many write fields into parts."""
     for line_end in ("\n", "\r\n", "\r\r\n"):
         (part,) = parts(MIXED, body.replace("\n", line_end).encode())
         assert part.content.strip() == b"x"
@@ -139,19 +139,19 @@ def test_passes_over_what_stands_beside_the_parts(body: str) -> None:
 
 @pytest.mark.parametrize("content", ["--b1--x\nx\n", "--b1x\n", "a --b1\n", "--b1 --\n", "-\n"])
 def test_a_line_that_only_begins_like_the_boundary_is_text(content: str) -> None:
-    """RFC 2046 5.1.1 lets parsers differ; where it is armor it is refused as such."""
+    """RFC 2046 5.1.1 lets parsers differ; inside armor it is refused there."""
     body = crlf(f"--b1\n\n{content}--b1--\n")
 
     assert parts(MIXED, body) == [text(crlf(content)[:-2])]
 
 
 def test_reads_a_message_without_its_last_line() -> None:
-    """Some gateways cut the closing delimiter; whether the armor is whole is seen elsewhere."""
+    """Some gateways drop the closing delimiter; the armor is checked for completeness."""
     assert parts(MIXED, crlf("--b1\n\n1\n--b1\n\n2\n")) == [text(b"1"), text(b"2\r\n")]
 
 
 def test_the_first_of_two_fields_counts() -> None:
-    """It need not be the one another parser takes, because neither goes on."""
+    """Another parser may use the other one, but neither is forwarded."""
     body = crlf("--b1\nContent-Type: a/b\nContent-Type: c/d\n\nx\n--b1--\n")
 
     assert parts(MIXED, body) == [Part("a/b", b"x")]
@@ -166,7 +166,7 @@ def test_the_first_of_two_fields_counts() -> None:
     ],
 )
 def test_removes_the_transfer_encoding(encoding: str, raw: str, content: bytes) -> None:
-    """Otherwise base64 would hide anything from the OpenPGP check, or refuse honest mail."""
+    """Otherwise base64 could hide anything from the OpenPGP check, or valid mail would fail."""
     body = crlf(f"--b1\nContent-Transfer-Encoding: {encoding}\n\n{raw}\n--b1--\n")
     headers = [(b"Content-Transfer-Encoding", f" {encoding}".encode())]
 
@@ -189,20 +189,20 @@ def test_removes_the_transfer_encoding(encoding: str, raw: str, content: bytes) 
     ],
 )
 def test_refuses_a_body_without_its_parts(body: str, reason: str) -> None:
-    """More parts than an encrypted message has are text that somebody means to be read."""
+    """More parts than an encrypted message has are text to be read."""
     with pytest.raises(StructureError, match=reason):
         parts(MIXED, crlf(body))
 
 
 @pytest.mark.parametrize("boundary", ["", "x" * 201, "b1\r\n", "\n"])
-def test_refuses_a_boundary_that_is_none(boundary: str) -> None:
+def test_refuses_an_unusable_boundary(boundary: str) -> None:
     """An empty one would make every `--` line a delimiter."""
     with pytest.raises(StructureError, match="usable"):
         parts(ContentType("multipart/mixed", {"boundary": boundary}), b"--\r\n\r\nx\r\n----\r\n")
 
 
 def test_refuses_a_field_that_occurs_twice() -> None:
-    """`only_value` is what every decision reads a singular field with."""
+    """Every decision reads singular fields with `only_value`."""
     with pytest.raises(StructureError, match="2 times"):
         only_value([(b"A", b" 1"), (b"a", b" 2")], b"a")
 
@@ -221,7 +221,7 @@ def test_refuses_a_field_that_occurs_twice() -> None:
     ids=["near-delimiters", "parts", "empty-lines", "prefixes", "headers", "spaces", "one-line"],
 )
 def test_stays_linear_on_bodies_made_to_be_slow(body: bytes) -> None:
-    """Thirty megabytes of the worst must cost what reading them costs."""
+    """30 MB of the worst input must cost no more than reading it."""
     begin = time.process_time()
     with contextlib.suppress(StructureError):
         parts(MIXED, body)
@@ -231,7 +231,7 @@ def test_stays_linear_on_bodies_made_to_be_slow(body: bytes) -> None:
 
 @pytest.mark.parametrize("filler", [";", '"', ';a="', "(", ";a*0=", "\\", ";a=b"])
 def test_stays_fast_on_a_content_type_made_to_be_slow(filler: str) -> None:
-    """Its length is bounded."""
+    """Its length is limited."""
     begin = time.process_time()
     with contextlib.suppress(StructureError):
         parsed(" a/b" + filler * (2000 // len(filler)))
@@ -241,7 +241,7 @@ def test_stays_fast_on_a_content_type_made_to_be_slow(filler: str) -> None:
 
 @given(st.binary(max_size=400))
 def test_answers_any_bytes_with_a_verdict(data: bytes) -> None:
-    """Whatever a stranger sends, the only exception is the module's own."""
+    """For any input, only the module's own exception is raised."""
     for step in (
         lambda: content_type([(b"Content-Type", data)]),
         lambda: parts(MIXED, data),

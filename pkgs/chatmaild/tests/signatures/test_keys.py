@@ -1,4 +1,4 @@
-"""DKIM keys as files: made once, read back, refused with a sentence."""
+"""DKIM key files: created once, read again, refused with one sentence."""
 
 import base64
 import stat
@@ -28,7 +28,7 @@ def tags(record: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", ["rsa", "ed25519"])
 def test_makes_a_key_once_and_for_the_owner_only(tmp_path: Path, kind: str) -> None:
-    """A key that changed at each start would make every receiver refuse the mail in the queue."""
+    """If the key changed at each start, receivers would refuse the mail in the queue."""
     path = tmp_path / "dkim.pem"
     first = keys.dns_record(keys.load(path, kind))
 
@@ -50,7 +50,7 @@ def test_the_record_holds_the_public_key(tmp_path: Path) -> None:
 
 
 def test_an_ed25519_record_holds_the_bare_key() -> None:
-    """RFC 8463 4: 32 octets, not the structure that RSA keys come in. Its example, RFC 8463 A."""
+    """RFC 8463 4: 32 octets, not the structure of RSA keys. The example is that of RFC 8463 A."""
     secret = base64.b64decode("nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
     key = ed25519.Ed25519PrivateKey.from_private_bytes(secret)
 
@@ -61,7 +61,7 @@ def test_an_ed25519_record_holds_the_bare_key() -> None:
 
 
 def pem(key: AnyKey, encryption: KeySerializationEncryption) -> bytes:
-    """Write a private key."""
+    """Return a private key in PEM."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
@@ -82,7 +82,7 @@ def pem(key: AnyKey, encryption: KeySerializationEncryption) -> bytes:
 def test_refuses_an_unusable_key_in_one_sentence(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
-    """The operator who put it there must learn what to do."""
+    """It must tell the operator what to do."""
     path = tmp_path / "dkim.pem"
     path.write_bytes(content)
 
@@ -92,8 +92,8 @@ def test_refuses_an_unusable_key_in_one_sentence(
     assert "\n" not in str(error.value)
 
 
-def test_says_when_a_key_can_neither_be_read_nor_made(tmp_path: Path) -> None:
-    """A missing directory is the operator's to mend."""
+def test_reports_a_key_that_cannot_be_read_or_created(tmp_path: Path) -> None:
+    """The operator has to create a missing directory."""
     with pytest.raises(ConfigError, match="cannot be created: No such file"):
         keys.load(tmp_path / "missing" / "dkim.pem")
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
@@ -101,7 +101,7 @@ def test_says_when_a_key_can_neither_be_read_nor_made(tmp_path: Path) -> None:
 
 
 def test_refuses_a_key_of_another_kind(tmp_path: Path) -> None:
-    """One file put in the place of the other."""
+    """For example one file in place of the other."""
     path = tmp_path / "dkim-ed25519.pem"
     keys.make(path)
 

@@ -1,4 +1,4 @@
-"""An empty answer, no answer and a good answer are three different things."""
+"""A record, a missing record and a missing answer are three different results."""
 
 import socket
 import threading
@@ -22,7 +22,7 @@ Answer = Callable[[dns.message.Message], None]
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answer], None]]:
-    """Hand over a way to start a name server that fills in every answer as told."""
+    """Return a function that starts a name server which fills in each answer as given."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 0))
 
@@ -55,7 +55,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answer], None]]
 
 
 def test_joins_the_strings_of_a_record(serve: Callable[[Answer], None]) -> None:
-    """Keys are longer than the 255 octets of one string (RFC 6376 3.6.2.2)."""
+    """Keys are longer than one string of 255 octets (RFC 6376 3.6.2.2)."""
     serve(
         lambda response: response.answer.append(
             dns.rrset.from_text(NAME, 60, "IN", "TXT", '"v=DKIM1; p=AB" "CD"', '"other"')
@@ -82,14 +82,14 @@ def test_follows_a_cname(serve: Callable[[Answer], None]) -> None:
 def test_a_missing_record_is_an_answer(
     serve: Callable[[Answer], None], code: dns.rcode.Rcode
 ) -> None:
-    """There is no key, so there is no valid signature, now and later."""
+    """Without a key there is no valid signature, now or later."""
     serve(lambda response: response.set_rcode(code))
 
     assert lookup_txt(NAME, 5) == []
 
 
 def test_a_server_failure_is_no_answer(serve: Callable[[Answer], None]) -> None:
-    """SERVFAIL passes; the mail must wait for it."""
+    """SERVFAIL is temporary, so the mail must wait."""
     serve(lambda response: response.set_rcode(dns.rcode.SERVFAIL))
 
     with pytest.raises(KeyUnavailableError):
@@ -98,18 +98,18 @@ def test_a_server_failure_is_no_answer(serve: Callable[[Answer], None]) -> None:
 
 @pytest.mark.usefixtures("serve")
 def test_silence_is_no_answer() -> None:
-    """Nobody answers, and the time given is kept."""
+    """No server answers, and the time limit is kept."""
     with pytest.raises(KeyUnavailableError):
         lookup_txt(NAME, 0.2)
 
 
 def test_no_time_left_is_no_answer() -> None:
-    """The look-ups before may have used it up."""
+    """Earlier look-ups may have used it up."""
     with pytest.raises(KeyUnavailableError):
         lookup_txt(NAME, 0)
 
 
 @pytest.mark.parametrize("name", ["a" * 64 + "._domainkey.other.example.", "a." * 130])
 def test_an_impossible_name_has_no_record(name: str) -> None:
-    """A stranger chose the selector."""
+    """Strangers choose the selector."""
     assert lookup_txt(name, 5) == []

@@ -1,4 +1,4 @@
-"""What leaves is signed so that nothing a reader sees can be changed or added."""
+"""Outgoing mail is signed so that visible content cannot be changed or added."""
 
 import dkim
 import pytest
@@ -21,7 +21,7 @@ SIGNER = Signer("Chat.Example.Org", KEYS)
 
 
 def verifies(headers: list[Header], body: bytes) -> bool:
-    """Ask dkimpy, which knows nothing of our code, about the topmost signature."""
+    """Verify the topmost signature with dkimpy, which shares no code with the relay."""
     raw = b"".join(name + b":" + value + b"\r\n" for name, value in headers) + b"\r\n" + body
     zone = {f"{selector}._domainkey.chat.example.org.": key for selector, key in KEYS.items()}
 
@@ -32,7 +32,7 @@ def verifies(headers: list[Header], body: bytes) -> bool:
 
 
 def signed(mail: bytes) -> list[tuple[list[Header], bytes]]:
-    """Sign a mail as the milter does; one message for each key."""
+    """Sign a mail as the milter does; return one message for each key."""
     headers, body = split(mail)
     return [([(b"DKIM-Signature", s), *headers], body) for s in SIGNER.sign(headers, body)]
 
@@ -52,15 +52,15 @@ def signed(mail: bytes) -> list[tuple[list[Header], bytes]]:
     ids=["plain", "folded", "repeated", "autocrypt", "many", "utf-8", "trailing", "empty"],
 )
 def test_signatures_verify(mail: bytes) -> None:
-    """Proven by an independent implementation from the rebuilt message, with each key."""
+    """An independent implementation verifies the rebuilt message, with each key."""
     both = signed(mail)
 
     assert len(both) == len(KEYS)
     assert all(verifies(*message) for message in both)
 
 
-# What the milter hands over: any octets, line ends only as folds. Without form feeds and vertical
-# tabs: dkimpy strips them from the ends of a value, although they are no WSP (RFC 5234 B.1).
+# The milter passes any octets, with line ends only as folds. Form feeds and vertical tabs are left
+# out: dkimpy strips them from the ends of a value, although they are not WSP (RFC 5234 B.1).
 VALUES = st.lists(st.binary(max_size=40)).map(
     lambda pieces: b"\r\n ".join(p.translate(None, b"\r\n\0\f\v") for p in pieces)
 )
@@ -68,14 +68,14 @@ VALUES = st.lists(st.binary(max_size=40)).map(
 
 @given(VALUES)
 def test_field_values_are_relaxed_as_elsewhere(value: bytes) -> None:
-    """One octet of difference, and no receiver believes the signature."""
+    """With one octet of difference, no receiver accepts the signature."""
     [(_, expected)] = Relaxed.canonicalize_headers([(b"x", value + b"\r\n")])
 
     assert relaxed_value(value) + b"\r\n" == expected
 
 
 def test_signatures_are_folded() -> None:
-    """RFC 5322 2.1.1 wants at most 78 octets; Postfix itself would fold what is above 998."""
+    """RFC 5322 2.1.1 recommends at most 78 octets; Postfix itself would fold above 998."""
     many = "".join(f"Chat-Field-{n}: {n}\n" for n in range(40))
     for value in SIGNER.sign(*split(encrypted(extra=many))):
         first, *others = value.split(b"\r\n")
@@ -83,8 +83,8 @@ def test_signatures_are_folded() -> None:
         assert all(len(line) <= 78 and line.startswith(b"\t") for line in others)
 
 
-def test_a_strangers_field_names_are_not_remembered() -> None:
-    """Half a megabyte of names a message would fill the memory through the cache of h= values."""
+def test_a_strangers_field_names_are_not_cached() -> None:
+    """Half a megabyte of names per message would fill the memory through the cache of h= values."""
     signing._usual_name_tag.cache_clear()
     long = "".join(f"Chat-{'x' * 900}{n}: {n}\n" for n in range(10))
 
@@ -95,13 +95,13 @@ def test_a_strangers_field_names_are_not_remembered() -> None:
 
 @pytest.mark.parametrize("name", OVERSIGNED)
 def test_an_added_field_breaks_the_signature(name: bytes) -> None:
-    """A second From or Subject on top is what the reader would be shown."""
+    """Readers would be shown a second From or Subject on top."""
     for headers, body in signed(encrypted()):
         assert not verifies([(name.title(), b" forged"), *headers], body)
 
 
 def test_a_changed_field_or_body_breaks_the_signature() -> None:
-    """Also the chat fields that no other mail program signs."""
+    """Also for the chat fields that no other mail program signs."""
     mail = encrypted(extra="Chat-Group-ID: g1\nSecure-Join: vc-request\n")
     for headers, body in signed(mail):
         assert not verifies(headers, body.replace(b"Version: 1", b"Version: 2"))
@@ -111,7 +111,7 @@ def test_a_changed_field_or_body_breaks_the_signature() -> None:
 
 
 def test_signatures_name_domain_and_selector() -> None:
-    """Receivers with strict alignment compare d= with the From domain; t=s wants i= to equal it."""
+    """Strict receivers compare d= with the From domain; t=s requires that i= equals it."""
     values = SIGNER.sign(*split(encrypted()))
     for value, selector, kind in zip(values, KEYS, ("rsa", "ed25519"), strict=True):
         tags = dict(item.strip().split(b"=", 1) for item in value.replace(b"\r\n", b"").split(b";"))

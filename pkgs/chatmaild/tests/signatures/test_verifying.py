@@ -1,4 +1,4 @@
-"""Only a whole, fresh, strictly aligned signature authenticates an author."""
+"""Only a complete, current, strictly aligned signature authenticates an author."""
 
 import base64
 import re
@@ -34,13 +34,13 @@ Records = dict[str, list[bytes]]
 
 
 def public(key: rsa.RSAPrivateKey) -> bytes:
-    """Write a p= value."""
+    """Return a p= value."""
     der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(der)
 
 
 def pem(key: rsa.RSAPrivateKey) -> bytes:
-    """Write a key as dkimpy reads it."""
+    """Return a key in dkimpy's format."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 
 
@@ -49,7 +49,7 @@ MAIL = encrypted(author=f"<{BOB}>")
 
 
 def sign(mail: bytes = MAIL, **options: Any) -> tuple[list[Header], bytes]:
-    """Sign as a stranger's server would, with dkimpy alone."""
+    """Sign as a stranger's server would, only with dkimpy."""
     headers, body = split(mail)
     algorithm = options.pop("algorithm", b"rsa-sha256")
     key = options.pop("key", None) or pem(KEY)
@@ -89,7 +89,7 @@ def outcome(
     domain: str = DOMAIN,
     now: float = NOW,
 ) -> Outcome:
-    """Verify against a DNS that holds only `records`."""
+    """Verify with a DNS that contains only `records`."""
     zone = {KEY_NAME: [RECORD]} if records is None else records
     return verify(
         *message,
@@ -113,7 +113,7 @@ def outcome(
     ],
 )
 def test_accepts_good_signatures(header: bytes, body: bytes, mail: bytes) -> None:
-    """Whatever the canonicalization, as made by an independent implementation."""
+    """In any canonicalization, made by an independent implementation."""
     assert outcome(sign(mail, canonicalize=(header, body))) is Outcome.VALID
 
 
@@ -129,7 +129,7 @@ def test_accepts_ed25519() -> None:
 
 
 def test_tells_a_missing_signature_from_a_wrong_one() -> None:
-    """The two have their own replies, which other people's tests match on."""
+    """The two have different replies, and other projects' tests match them."""
     assert outcome(split(MAIL)) is Outcome.MISSING
     assert outcome(sign(key=pem(STRANGER))) is Outcome.INVALID
 
@@ -137,13 +137,13 @@ def test_tells_a_missing_signature_from_a_wrong_one() -> None:
 @pytest.mark.parametrize(
     "domain", ["example", "evil.example", "sub.other.example", "another.example", "other.example."]
 )
-def test_demands_strict_alignment(domain: str) -> None:
-    """Only the From domain itself vouches for the author, neither parent nor child."""
+def test_requires_strict_alignment(domain: str) -> None:
+    """Only the From domain itself proves the author, not its parents or children."""
     assert outcome(sign(), domain=domain) is Outcome.INVALID
 
 
 def test_asks_dns_about_aligned_signatures_only() -> None:
-    """A stranger must not make us look up names of other domains."""
+    """A stranger must not make the relay look up names of other domains."""
     asked: list[str] = []
 
     def lookup(name: str, seconds: float) -> list[bytes]:
@@ -174,19 +174,19 @@ def test_asks_dns_about_aligned_signatures_only() -> None:
 def test_refuses_forged_messages(
     forge: Callable[[list[Header], bytes], tuple[list[Header], bytes]],
 ) -> None:
-    """Changed, appended, and the fields put on top that a reader would be shown."""
+    """Changed or extended ones, and ones with fields on top that a reader would be shown."""
     assert outcome(forge(*sign())) is Outcome.INVALID
 
 
 def test_an_unsigned_field_may_be_added() -> None:
-    """Every hop does so."""
+    """Every hop adds one."""
     headers, body = sign()
 
     assert outcome(([(b"Received", b" from x by y"), *headers], body)) is Outcome.VALID
 
 
 def test_refuses_a_partly_signed_body() -> None:
-    """Behind l= anybody may append anything (RFC 6376 8.2)."""
+    """With l= anyone may append anything (RFC 6376 8.2)."""
     headers, body = sign(length=True)
 
     assert outcome((headers, body + b"more\r\n")) is Outcome.INVALID
@@ -194,7 +194,7 @@ def test_refuses_a_partly_signed_body() -> None:
 
 
 def test_the_hand_made_signature_is_sound() -> None:
-    """Otherwise the refusals below would be for the wrong reason."""
+    """Otherwise the refusals below could have another reason."""
     assert outcome(resign(*sign(), change=lambda field: field)) is Outcome.VALID
 
 
@@ -242,7 +242,7 @@ def test_refuses_signatures_with_wrong_tags(change: Callable[[bytes], bytes]) ->
     ],
 )
 def test_accepts_unusual_tags(change: Callable[[bytes], bytes]) -> None:
-    """Strict is not narrow-minded."""
+    """They are unusual, but the standard allows them."""
     headers, body = sign()
     assert change(headers[0][1]) != headers[0][1]
 
@@ -263,7 +263,7 @@ def test_accepts_unusual_tags(change: Callable[[bytes], bytes]) -> None:
     ],
 )
 def test_accepts_key_records_as_people_write_them(record: bytes) -> None:
-    """RFC 6376 3.6.1: v= is optional, white space is allowed almost anywhere."""
+    """RFC 6376 3.6.1: v= is optional, and white space is allowed almost anywhere."""
     assert outcome(sign(), {KEY_NAME: [record]}) is Outcome.VALID
 
 
@@ -287,19 +287,19 @@ def test_accepts_key_records_as_people_write_them(record: bytes) -> None:
     ],
 )
 def test_refuses_other_key_records(record: bytes) -> None:
-    """Revoked, restricted to something else, broken, or another key."""
+    """They are revoked, restricted to other uses, malformed, or contain another key."""
     assert outcome(sign(), {KEY_NAME: [record]}) is Outcome.INVALID
 
 
 @pytest.mark.parametrize("bits", [1024, 4096])
 def test_accepts_rsa_keys_of_permitted_sizes(bits: int) -> None:
-    """RFC 8301 3.2: verifiers must take 1024 to 4096 bits."""
+    """RFC 8301 3.2: verifiers must accept 1024 to 4096 bits."""
     key = rsa.generate_private_key(65537, bits)
 
     assert outcome(sign(key=pem(key)), {KEY_NAME: [b"p=" + public(key)]}) is Outcome.VALID
 
 
-# `cryptography` refuses to make one of 768 bits.
+# `cryptography` refuses to generate one of 768 bits.
 RSA_768 = (
     b"MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhAMj4iqQxaDqJitwKzo3LOX89XYcbpeLx"
     b"kuXG4uDEPT4ccPIP6LHXmvnwvTuBB049uSI0y6Ydm3bhuJMjMcYKoaJ3mx1Me3hN"
@@ -314,21 +314,21 @@ RSA_8192 = base64.b64encode(
 
 @pytest.mark.parametrize("key", [RSA_768, RSA_8192], ids=["768", "8192"])
 def test_refuses_rsa_keys_of_other_sizes(key: bytes) -> None:
-    """Short ones can be broken, long ones are there to cost us time; nothing is computed."""
+    """Short ones can be broken, and long ones only cost time; nothing is computed."""
     with pytest.raises(UnusableError, match="permitted size"):
         records.read(b"p=" + key, b"rsa-sha256", same_domain=True)
 
 
 def integer(number: int) -> bytes:
-    """Write a number as DER does."""
+    """Encode a number in DER."""
     octets = number.to_bytes(number.bit_length() // 8 + 1)
     length = len(octets)
     return b"\x02" + (bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2)) + octets
 
 
 @pytest.mark.parametrize("exponent", [1, 2**33 + 1])
-def test_refuses_rsa_exponents_that_nobody_uses(exponent: int) -> None:
-    """With 1 everybody can sign, and a long one takes as long as signing does."""
+def test_refuses_unusual_rsa_exponents(exponent: int) -> None:
+    """With the exponent 1 anyone can sign, and a long one takes as long as signing does."""
     numbers = integer(KEY.public_key().public_numbers().n) + integer(exponent)
     key = base64.b64encode(b"\x30\x82" + len(numbers).to_bytes(2) + numbers)
 
@@ -337,7 +337,7 @@ def test_refuses_rsa_exponents_that_nobody_uses(exponent: int) -> None:
 
 
 def test_a_key_with_strict_flag_refuses_a_subdomain_identity() -> None:
-    """t=s of RFC 6376 3.6.1, which our own record carries as well."""
+    """t=s of RFC 6376 3.6.1; the relay's own record has it, too."""
     message = resign(
         *sign(), change=lambda f: f.replace(b"i=@other.example", b"i=@sub.other.example")
     )
@@ -347,7 +347,7 @@ def test_a_key_with_strict_flag_refuses_a_subdomain_identity() -> None:
 
 
 def test_one_good_key_record_among_several_is_enough() -> None:
-    """During a key change two records are published; strangers cannot publish there."""
+    """During a change of keys there are two; strangers cannot publish records there."""
     records = [b"v=spf1 -all", b"v=DKIM1; p=" + public(STRANGER), RECORD]
 
     assert outcome(sign(), {KEY_NAME: records}) is Outcome.VALID
@@ -355,7 +355,7 @@ def test_one_good_key_record_among_several_is_enough() -> None:
 
 
 def test_one_good_signature_among_several_is_enough() -> None:
-    """Lists and providers add their own; broken ones do not count against the good one."""
+    """Lists and providers add their own; broken ones do not invalidate the good one."""
     good, body = sign()
     foreign, _ = sign(domain=b"evil.example")
     broken, _ = sign(key=pem(STRANGER))
@@ -376,7 +376,7 @@ def test_the_number_of_signatures_tried_is_bounded() -> None:
 
 @pytest.mark.parametrize("position", [0, 1])
 def test_a_silent_dns_is_not_a_wrong_signature(position: int) -> None:
-    """The sender must try again later, whatever the other signatures are."""
+    """The sender must try again later, even if other signatures are wrong."""
     good, body = sign()
     broken, _ = sign(key=pem(STRANGER), selector=b"old")
     fields = [broken[0], broken[0]]
@@ -393,7 +393,7 @@ def test_a_silent_dns_is_not_a_wrong_signature(position: int) -> None:
 
 
 def test_a_good_signature_needs_no_answer_for_the_others() -> None:
-    """A dead name server of one selector must not delay the mail."""
+    """A dead name server for one selector must not delay the mail."""
     good, body = sign()
     dead, _ = sign(selector=b"dead")
 
@@ -408,7 +408,7 @@ def test_a_good_signature_needs_no_answer_for_the_others() -> None:
 
 
 def test_all_lookups_share_one_budget() -> None:
-    """Eight dead selectors must not hold Postfix past its time-out."""
+    """Eight dead selectors must not exceed Postfix's time-out."""
     given_seconds: list[float] = []
     ticks = iter(range(0, 1000, 9))
 
@@ -438,7 +438,7 @@ def test_a_name_is_looked_up_once() -> None:
 
 
 def test_a_wrong_body_needs_no_lookup() -> None:
-    """Otherwise copies of one signed mail would make us ask for every one of them."""
+    """Otherwise copies of one signed mail would each cause a look-up."""
 
     def lookup(name: str, seconds: float) -> list[bytes]:
         raise AssertionError(name)
@@ -450,7 +450,7 @@ def test_a_wrong_body_needs_no_lookup() -> None:
 
 @given(st.binary(max_size=300), st.binary(max_size=120))
 def test_answers_any_bytes_with_an_outcome(field: bytes, record: bytes) -> None:
-    """Whatever strangers send and publish, there is an outcome and no exception."""
+    """Any mail and any record gives an outcome, not an exception."""
     headers, body = sign()
     hostile = b" v=1; a=rsa-sha256; d=other.example; s=sel;" + field
     assert outcome(([(b"DKIM-Signature", hostile), *headers[1:]], body)) is Outcome.INVALID
@@ -458,7 +458,7 @@ def test_answers_any_bytes_with_an_outcome(field: bytes, record: bytes) -> None:
 
 
 def attack(header_bytes: int, signatures: int) -> tuple[list[Header], bytes, Records]:
-    """Build a message with many good-looking signatures by keys that are not the published ones."""
+    """Build a message with many plausible signatures by keys that are not published."""
     filler = encrypted(
         author=f"<{BOB}>", extra=f"X-Fill: {' a' * 20_000}\n" * (header_bytes // 40_000)
     )
@@ -477,7 +477,7 @@ def attack(header_bytes: int, signatures: int) -> tuple[list[Header], bytes, Rec
 def test_many_signatures_over_a_long_header_are_hashed_within_bounds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """48 such messages, 22 MB from one address, cost 21 s; each form is made and hashed once."""
+    """48 such messages, 22 MB from one address, took 21 s; each form is now computed once."""
     made: list[int] = []
     write = canonicalization.relaxed_field
 
@@ -504,7 +504,7 @@ def test_many_signatures_over_a_long_header_are_hashed_within_bounds(
 
 
 def test_the_number_of_keys_tried_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four keys for each of eight signatures were 32 operations for one message."""
+    """Four keys for each of eight signatures took 32 operations per message."""
     tried: list[object] = []
 
     def fail(*one: object) -> bool:
@@ -519,7 +519,7 @@ def test_the_number_of_keys_tried_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_body_is_hashed_once_in_each_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thirty megabytes take a good part of a second."""
+    """For 30 MB it takes a large part of a second."""
     forms: list[bool] = []
     hash_body = canonicalization.hash_body
 
@@ -536,7 +536,7 @@ def test_a_body_is_hashed_once_in_each_form(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_only_waiting_counts_against_the_budget_for_dns() -> None:
-    """Else hashing for long would look like a name server that does not answer."""
+    """Otherwise slow hashing would look like a name server that does not answer."""
     given_seconds: list[float] = []
     now = [0.0]
 
@@ -562,7 +562,7 @@ def test_only_waiting_counts_against_the_budget_for_dns() -> None:
 
 
 def test_says_what_the_signature_covers() -> None:
-    """The lowest fields of a name are covered; what is above them was added on the way."""
+    """The lowest fields of a name are covered; those above were added on the way."""
     headers, body = sign(include_headers=[b"from", b"to", b"to", b"chat-version", b"x-none"])
     zone = {KEY_NAME: [RECORD]}
     found = verify(
