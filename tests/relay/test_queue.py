@@ -56,7 +56,7 @@ def written(alice: Person, relay: Relay, *domains: str) -> None:
 
 def test_says_how_much_waits_for_whom_and_why(alice: Person, relay_: Relay) -> None:
     """With the next try, which is minutes away and not days."""
-    assert relay_.chatmail("queue").out == "no mail waits\n"
+    assert relay_.chatmail("queue").out == "no mail is waiting\n"
     written(alice, relay_, "dead.test", "dead.test", "gone.test")
 
     found = waiting(relay_)
@@ -86,7 +86,7 @@ def test_holds_releases_and_drops(alice: Person, relay_: Relay) -> None:
     assert set(waiting(relay_)) == {"gone.test"}
     said = relay_.chatmail("queue", "drop", "dead.test", check=False)
     assert said.status == 1
-    assert said.err == "chatmail queue: no mail waits for dead.test\n"
+    assert said.err == "chatmail queue: no mail is waiting for dead.test\n"
     assert alice.inbox() == []
 
 
@@ -101,7 +101,7 @@ def test_a_message_for_others_as_well_is_not_dropped_with_a_destination(
 
     said = relay_.chatmail("queue", "drop", "dead.test")
 
-    assert "because they wait for others as well" in said.err
+    assert "because they also wait for other destinations" in said.err
     assert set(waiting(relay_)) == set(DEAD)
 
 

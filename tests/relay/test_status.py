@@ -118,14 +118,14 @@ FAULTS = [
         "certificate of another name",
         **kept("/etc/ssl/chatmail", NEW_CERTIFICATE.format(name="other.test")),
         thing="certificate",
-        text="is for other.test, and not for status.test",
+        text="is for other.test, not for status.test",
         remedy="systemctl reload nginx postfix dovecot",
     ),
     Fault(
         "certificate that is not loaded",
         **kept("/etc/ssl/chatmail", NEW_CERTIFICATE.format(name=DOMAIN)),
         thing="port 993",
-        text="shows another certificate",
+        text="uses another certificate",
         remedy="systemctl reload dovecot",
     ),
     Fault(
@@ -153,7 +153,7 @@ FAULTS = [
         "DKIM key that the DNS does not have",
         **kept(DKIM, f"openssl genrsa -out {DKIM} 2048 2>/dev/null"),
         thing="DKIM key",
-        text="the signatures do not fit this key",
+        text="its signatures are by another key",
         remedy="chatmail dns",
     ),
     Fault(
@@ -161,7 +161,7 @@ FAULTS = [
         f"chown root: {MAIL}",
         f"chown vmail: {MAIL}",
         "mailboxes",
-        "belongs to root and not to vmail",
+        "belongs to root, not to vmail",
         "chown -R vmail:",
     ),
     Fault(
@@ -284,7 +284,7 @@ def test_a_self_signed_certificate_is_wrong_where_an_authority_should_issue_it(
 
     [check] = [one for one in answer["checks"] if one["name"] == "certificate"]
     assert check["state"] == "wrong"
-    assert "comes from no authority that clients know (status.test)" in check["text"]
+    assert "is not from an authority that clients trust (status.test)" in check["text"]
     assert f"acme-order-renew-{DOMAIN}" in check["remedy"]
 
 
@@ -341,4 +341,4 @@ def test_an_ordinary_user_is_told_what_it_cannot_see(broken: Relay) -> None:
     assert said.status == 3
     assert "WRONG" not in said.out
     assert "only root can see" in said.out
-    assert said.out.splitlines()[-1].startswith("Nothing is wrong as far as this could see")
+    assert said.out.splitlines()[-1].startswith("No faults found, but")

@@ -20,7 +20,7 @@ ALICE = "alice1234@chat.example.org"
 
 @pytest.fixture
 def config(tmp_path: Path, settings: dict[str, Any]) -> str:
-    """Hand over a configuration whose relay has one account."""
+    """Provide a configuration whose relay has one account."""
     book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
     book.create(ALICE, "{BLF-CRYPT}hash", 20_000)
     book.record_logins([ALICE], 20_001)
@@ -34,7 +34,7 @@ def config(tmp_path: Path, settings: dict[str, Any]) -> str:
 
 
 def test_lists_accounts(config: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Days, size and address; never a hash."""
+    """With days, size and address, but without hashes."""
     assert main(["--config", config, "accounts", "list"]) == 0
 
     lines = capsys.readouterr().out.splitlines()
@@ -43,7 +43,7 @@ def test_lists_accounts(config: str, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_shows_one_account_for_programs(config: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same facts as JSON, whatever the case the address was typed in."""
+    """The same facts as JSON; the case of the typed address does not matter."""
     assert main(["--config", config, "accounts", "show", ALICE.upper(), "--json"]) == 0
 
     answer = json.loads(capsys.readouterr().out)
@@ -56,7 +56,7 @@ def test_shows_one_account_for_programs(config: str, capsys: pytest.CaptureFixtu
 def test_several_accounts_are_shown_and_an_unknown_one_is_named(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One object per line; the failure of one address does not hide the others."""
+    """There is one object per line, and a failure does not hide the others."""
     addresses = ["nobody@chat.example.org", ALICE, ALICE]
     assert main(["--config", config, "accounts", "show", *addresses, "--json"]) == 1
 
@@ -68,7 +68,7 @@ def test_several_accounts_are_shown_and_an_unknown_one_is_named(
 def test_an_unknown_account_is_one_sentence(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It did not work: exit code 1."""
+    """The command failed, so the exit code is 1."""
     assert main(["--config", config, "accounts", "show", "nobody@chat.example.org"]) == 1
     assert capsys.readouterr().err == (
         "chatmail accounts: there is no account nobody@chat.example.org\n"
@@ -89,10 +89,10 @@ def test_an_unknown_account_is_one_sentence(
         (["invites", "remove", "0"], "invalid number value: '0'"),
     ],
 )
-def test_a_mistyped_command_is_told_apart(
+def test_a_mistyped_command_has_its_own_exit_code(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 2, a hint and the usage."""
+    """Exit code 2, with a hint and the usage."""
     said = refused(capsys, *arguments)
 
     assert sentence in said
@@ -124,7 +124,7 @@ def test_a_mistyped_command_is_told_apart(
 def test_a_hint_is_an_option_of_the_command_that_was_typed(
     line: str, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Hints came from a fixed list: `dns --chekc` was answered with `--help`."""
+    """Hints once came from a fixed list, so that `dns --chekc` suggested `--help`."""
     first, usage = refused(capsys, *line.split()).split("\n", 1)
 
     assert first.startswith(sentence)
@@ -139,7 +139,7 @@ def test_a_hint_is_an_option_of_the_command_that_was_typed(
 def test_options_that_do_nothing_alone_are_refused(
     config: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`dns --key-file x` printed the zone, and the operator believed that it was sent."""
+    """`dns --key-file x` once printed the zone, and the operator thought that it was sent."""
     said = refused(capsys, "--config", config, "dns", *words.split())
 
     assert "--update" in said
@@ -147,7 +147,7 @@ def test_options_that_do_nothing_alone_are_refused(
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Mistype a command; return what is said."""
+    """Mistype a command; return the output."""
     with pytest.raises(SystemExit) as ended:
         main([*arguments])
 
@@ -157,7 +157,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def chatmail(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own."""
+    """Run the command as a separate process."""
     program = "import sys; from chatmaild.admin.cli import main; sys.exit(main())"
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -171,7 +171,7 @@ def chatmail(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str
 
 @pytest.mark.parametrize("line", ["accounts list", "dns --help", "--version"])
 def test_output_that_cannot_be_written_is_one_sentence(config: str, line: str) -> None:
-    """A full disk behind `>` ended in a traceback, and help in exit code 120."""
+    """A full disk behind `>` once caused a traceback, and help ended with exit code 120."""
     with Path("/dev/full").open("w") as full:
         result = chatmail("--config", config, *line.split(), stdout=full)
 
@@ -180,7 +180,7 @@ def test_output_that_cannot_be_written_is_one_sentence(config: str, line: str) -
 
 
 def test_a_reader_that_has_enough_is_no_error(config: str) -> None:
-    """`chatmail accounts list | head -1` prints one line, and no complaint."""
+    """`chatmail accounts list | head -1` prints one line without a warning."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
@@ -188,7 +188,7 @@ def test_a_reader_that_has_enough_is_no_error(config: str) -> None:
 
 
 def test_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """A report of a fault begins with it."""
+    """Fault reports start with it."""
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
 
@@ -198,7 +198,7 @@ def test_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With its own sentence and options."""
+    """With its own summary and options."""
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
 
@@ -210,7 +210,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("line", ["--help", "dns --help", "dns --chekc"])
 def test_help_loads_nothing_heavy(line: str) -> None:
-    """`chatmail --help` on a Raspberry Pi should not take a second."""
+    """`chatmail --help` must not take a second on a Raspberry Pi."""
     program = (
         "import sys\nfrom chatmaild.admin.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
@@ -229,7 +229,7 @@ def test_help_loads_nothing_heavy(line: str) -> None:
 
 
 def test_a_missing_configuration_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    """The commonest mistake: the command is run on another machine."""
+    """The most common mistake is to run the command on another machine."""
     assert main(["--config", "/nowhere/chatmaild.json", "status"]) == 1
     assert capsys.readouterr().err == (
         "chatmail status: /nowhere/chatmaild.json: cannot be read: No such file or directory\n"
@@ -237,7 +237,7 @@ def test_a_missing_configuration_is_one_sentence(capsys: pytest.CaptureFixture[s
 
 
 def test_invite_is_a_link_and_its_code(config: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """One for the chat, one for the camera."""
+    """One to paste into a chat, one for the camera."""
     assert main(["--config", config, "invite"]) == 0
 
     link, *drawn = capsys.readouterr().out.splitlines()
@@ -246,7 +246,7 @@ def test_invite_is_a_link_and_its_code(config: str, capsys: pytest.CaptureFixtur
 
 
 def modules(drawn: list[str]) -> list[list[int]]:
-    """Read the code back as a camera sees it: 1 is black, whatever the colours of the terminal."""
+    """Decode the printed code as a camera sees it: 1 is black, whatever the terminal's colours."""
     rows: list[list[int]] = []
     for line in drawn:
         shown = re.fullmatch("\x1b\\[38;5;16;48;5;231m([ ▀▄█]+)\x1b\\[0m", line)
@@ -256,7 +256,7 @@ def modules(drawn: list[str]) -> list[list[int]]:
 
 
 def expected(text: str) -> list[list[int]]:
-    """Return the modules of a text's code, its border included, to an even number of rows."""
+    """Return the modules of a text's code with its border, padded to an even number of rows."""
     rows = [list(row) for row in segno.make(text, error="l", micro=False).matrix_iter(border=4)]
     return rows if len(rows) % 2 == 0 else [*rows, [0] * len(rows[0])]
 
@@ -264,7 +264,7 @@ def expected(text: str) -> list[list[int]]:
 def test_invite_of_a_self_signed_relay_makes_one_account(
     tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A client could not ask its endpoint over verified HTTPS."""
+    """A client could not request one over verified HTTPS."""
     settings["certificate"]["source"] = "self-signed"
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
@@ -276,7 +276,7 @@ def test_invite_of_a_self_signed_relay_makes_one_account(
 def test_certificate_is_made_in_self_signed_mode_only(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Elsewhere it would overwrite a real one."""
+    """Otherwise it would overwrite a real one."""
     assert main(["--config", config, "certificate"]) == 1
     assert "is `self-signed`; it is `acme`" in capsys.readouterr().err
 
@@ -284,7 +284,7 @@ def test_certificate_is_made_in_self_signed_mode_only(
 def test_status_fails_when_something_is_wrong(
     config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exit code is for monitoring; every fault says what to do, and the verdict is last."""
+    """The exit code is for monitoring. Every fault has a remedy, and the verdict is last."""
     monkeypatch.setenv("PATH", "/nowhere")
 
     assert main(["--config", config, "status", "--json"]) == 1

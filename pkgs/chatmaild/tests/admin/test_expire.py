@@ -15,7 +15,7 @@ DAY = 86400
 
 @pytest.fixture
 def config(tmp_path: Path, settings: dict[str, Any]) -> str:
-    """Hand over a relay with alice, who has old mail, and bob, who never came back."""
+    """Provide a relay with alice, who has old mail, and bob, who never logged in again."""
     today = int(time.time()) // DAY
     book = Book.open(tmp_path / "accounts.sqlite", tmp_path / "mail")
     book.create(ALICE, "{BLF-CRYPT}hash", 20_000)
@@ -31,10 +31,10 @@ def config(tmp_path: Path, settings: dict[str, Any]) -> str:
     return str(path)
 
 
-def test_says_what_would_go_and_lets_it_stay(
+def test_lists_what_would_be_deleted_and_deletes_nothing(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An operator looks before a shorter limit becomes true; accounts are named to him alone."""
+    """Operators check before they set a shorter limit; only they see the accounts' addresses."""
     before = sorted((tmp_path / "mail").rglob("*"))
 
     assert main(["--config", config, "expire", "--dry-run"]) == 0
@@ -50,7 +50,7 @@ def test_says_what_would_go_and_lets_it_stay(
 def test_a_missing_book_is_one_sentence(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without the book nobody knows who is idle."""
+    """Without the book it is unknown who is idle."""
     (tmp_path / "accounts.sqlite").unlink()
 
     assert main(["--config", config, "expire", "--dry-run"]) == 1

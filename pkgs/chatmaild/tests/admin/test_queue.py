@@ -1,4 +1,4 @@
-"""Waiting mail by destination, and who is meant."""
+"""Waiting mail by destination, and the selection of messages."""
 
 import json
 import time
@@ -39,14 +39,14 @@ MESSAGES = [DEAD, BOTH, HELD]
 def chatmail(
     tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], int]:
-    """Run `chatmail queue` with those messages waiting."""
+    """Run `chatmail queue` with these messages waiting."""
 
     def listed(listing: Listing) -> Any:
         listing.complete = True
         return iter(MESSAGES)
 
     monkeypatch.setattr(Listing, "__iter__", listed)
-    # Ages are counted from this moment, however long the tests before took.
+    # Ages are counted from this moment, however long earlier tests took.
     monkeypatch.setattr(time, "time", lambda: NOW)
     monkeypatch.setattr(queue_control, "directory", lambda: tmp_path)
     monkeypatch.setattr(queue_control, "next_tries", lambda _: {"4aAAA": NOW + 200, "4cCCC": NOW})
@@ -57,7 +57,7 @@ def chatmail(
 
 @pytest.fixture
 def changes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
-    """Note what Postfix is asked to do."""
+    """Record what Postfix is asked to do."""
     noted: list[tuple[str, list[str]]] = []
 
     def change(what: Change, ids: list[str]) -> int:
@@ -76,7 +76,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
 def test_lists_destinations(
     chatmail: Callable[[str], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Count, age, next try and the most frequent reason of each, and no address."""
+    """Count, age, next try and the most frequent reason of each, but no address."""
     assert chatmail("") == 0
     said = capsys.readouterr().out
     lines = [line.split(maxsplit=7) for line in said.splitlines()]
@@ -92,7 +92,7 @@ def test_lists_destinations(
 def test_lists_for_programs(
     chatmail: Callable[[str], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same in seconds."""
+    """The same facts, with times in seconds."""
     assert chatmail("--json") == 0
     _, dead = json.loads(capsys.readouterr().out)
     assert 190 <= dead.pop("next_try_seconds") <= 200
@@ -103,7 +103,7 @@ def test_lists_for_programs(
 def test_shows_messages_with_their_addresses(
     chatmail: Callable[[str], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By domain, by address, by ID; whoever asks for them may see them."""
+    """By domain, by address or by ID; those who can name them may see them."""
     for what, ids in (
         ("DEAD.test", ["4aAAA", "4bBBB"]),
         ("carol@busy.test", ["4bBBB"]),
@@ -115,7 +115,7 @@ def test_shows_messages_with_their_addresses(
     assert chatmail("show 4bBBB nothing.test") == 1
     said = capsys.readouterr()
     assert f"  to   carol@busy.test\n       {BUSY}\n" in said.out
-    assert said.err == "chatmail queue: no mail waits for nothing.test\n"
+    assert said.err == "chatmail queue: no mail is waiting for nothing.test\n"
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ def test_changes_what_is_meant_and_nothing_else(
     line: str,
     asked: list[tuple[str, list[str]]],
 ) -> None:
-    """A message that waits for others as well is not dropped with a dead destination."""
+    """A message with other recipients is not dropped together with a dead destination."""
     assert chatmail(line) == 0
     assert changes == asked
     said = capsys.readouterr()
     assert queue.DONE[line.split(maxsplit=1)[0]] in said.out
-    assert ("name them by ID: 4bBBB" in said.err) == ("dead.test" in line and "retry" not in line)
+    assert ("give their IDs: 4bBBB" in said.err) == ("dead.test" in line and "retry" not in line)
 
 
 def test_only_root_changes_mail(
@@ -150,7 +150,7 @@ def test_only_root_changes_mail(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Postfix would say so in a longer sentence."""
+    """Postfix would refuse with a longer sentence."""
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert chatmail("drop dead.test") == 1
     assert capsys.readouterr().err == "chatmail queue: only root may do that\n"
@@ -162,16 +162,16 @@ def test_an_empty_queue_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """And an empty list for programs."""
+    """For programs it is an empty list."""
     monkeypatch.setattr(Listing, "__iter__", lambda _: iter([]))
     assert chatmail("") == 0
-    assert capsys.readouterr().out == "no mail waits\n"
+    assert capsys.readouterr().out == "no mail is waiting\n"
     assert chatmail("--json") == 0
     assert json.loads(capsys.readouterr().out) == []
 
 
 def test_counts_what_postfix_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message may be delivered between the listing and the change."""
+    """A message may be delivered between listing and change."""
     program = tmp_path / "postsuper"
     program.write_text(
         '#!/bin/sh\ntest "$*" = "-d -" || exit 1\ncat >/dev/null\n'
@@ -185,7 +185,7 @@ def test_counts_what_postfix_has_changed(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_finds_when_messages_are_tried_again(tmp_path: Path) -> None:
-    """Postfix keeps it as the time of the file."""
+    """Postfix stores the time as that of the file."""
     folder = tmp_path / "deferred" / "4"
     folder.mkdir(parents=True)
     (folder / "4aAAA").touch()

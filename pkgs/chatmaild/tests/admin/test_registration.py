@@ -12,7 +12,7 @@ ALICE = "alice1234@chat.example.org"
 
 @pytest.fixture
 def run(tmp_path: Path, settings: dict[str, Any]) -> Callable[..., int]:
-    """Run the command with the present `settings`."""
+    """Run the command with the current `settings`."""
 
     def run(*words: str) -> int:
         path = tmp_path / "chatmaild.json"
@@ -25,7 +25,7 @@ def run(tmp_path: Path, settings: dict[str, Any]) -> Callable[..., int]:
 def test_the_stop_is_a_file_that_stays(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Twice stopped is stopped, twice started is started, and each says how it is now."""
+    """Repeating a command changes nothing, and each command prints the new state."""
     for action, stopped in (("stop", True), ("stop", True), ("start", False), ("start", False)):
         assert run("registration", action, "--json") == 0
 
@@ -36,7 +36,7 @@ def test_the_stop_is_a_file_that_stays(
 def test_the_stop_follows_no_link(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The directory belongs to the mailboxes' user, and the command to root."""
+    """The directory belongs to the mailboxes' user, but the command runs as root."""
     (tmp_path / "nocreate").symlink_to(tmp_path / "elsewhere")
 
     assert run("registration", "stop") == 1
@@ -52,7 +52,7 @@ def test_show_says_what_the_setting_means(
     registration: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In a sentence; `invite` alone explains little."""
+    """In a sentence, because `invite` alone explains little."""
     settings["registration"] = registration
 
     assert run("registration", "show") == 0
@@ -61,10 +61,10 @@ def test_show_says_what_the_setting_means(
 
 
 @pytest.mark.parametrize("words", [["invites", "list"], ["accounts", "block", ALICE]])
-def test_without_the_daemon_it_says_whom_it_asked(
+def test_without_the_daemon_it_names_the_daemon(
     run: Callable[..., int], words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One sentence, and no traceback."""
+    """One sentence, without a traceback."""
     assert run(*words) == 1
 
     assert "chatmail-accounts does not answer at" in capsys.readouterr().err

@@ -15,17 +15,17 @@ DOMAIN = "_chat.example"
 
 
 def make(directory: Path, domain: str = DOMAIN, now: datetime.datetime = NOW) -> bool:
-    """Make or renew the pair in a directory."""
+    """Create or renew the pair in a directory."""
     return ensure(directory / "cert.pem", directory / "key.pem", domain, now)
 
 
 def read(directory: Path) -> x509.Certificate:
-    """Read the certificate back."""
+    """Parse the certificate."""
     return x509.load_pem_x509_certificate((directory / "cert.pem").read_bytes())
 
 
 def test_makes_a_pair_for_the_domain(tmp_path: Path) -> None:
-    """The name is where clients look for it, and the key is closed to others."""
+    """The name is where clients look for it, and other users cannot read the key."""
     assert make(tmp_path)
 
     certificate = read(tmp_path)
@@ -39,10 +39,10 @@ def test_makes_a_pair_for_the_domain(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["cert.pem", "key.pem"]
 
 
-def test_what_root_makes_is_the_units_nevertheless(
+def test_files_made_by_root_belong_to_the_unit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An operator may type the command that otherwise runs as a user of its own."""
+    """The command usually runs as its own user, but the operator may run it as root."""
     given = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fchown", lambda _file, *owner: given.append(owner))
@@ -53,7 +53,7 @@ def test_what_root_makes_is_the_units_nevertheless(
 
 
 def test_leaves_a_good_pair_alone(tmp_path: Path) -> None:
-    """Running again at every boot must not make clients see a change."""
+    """It runs at every boot, which must not change what clients see."""
     make(tmp_path)
     before = (tmp_path / "cert.pem").read_bytes()
 
@@ -63,7 +63,7 @@ def test_leaves_a_good_pair_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("days", [3650 - 29, 4000])
 def test_renewal_keeps_the_key(tmp_path: Path, days: int) -> None:
-    """Clients trust a known key; another one would cut all of them off."""
+    """Clients trust a key that they know; another one would lock all of them out."""
     make(tmp_path)
     key = (tmp_path / "key.pem").read_bytes()
     old = read(tmp_path)
@@ -76,7 +76,7 @@ def test_renewal_keeps_the_key(tmp_path: Path, days: int) -> None:
 
 
 def test_a_new_domain_gets_a_new_certificate(tmp_path: Path) -> None:
-    """The key stays, the name follows the setting; an address is named as an address."""
+    """The key stays and the name follows the setting; an IP address is named as such."""
     make(tmp_path)
 
     assert make(tmp_path, "192.0.2.1")
@@ -87,7 +87,7 @@ def test_a_new_domain_gets_a_new_certificate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"half a certificate"])
 def test_replaces_a_broken_certificate(tmp_path: Path, content: bytes) -> None:
-    """A certificate can always be made again from its key."""
+    """A certificate can always be recreated from its key."""
     make(tmp_path)
     (tmp_path / "cert.pem").write_bytes(content)
 
@@ -96,7 +96,7 @@ def test_replaces_a_broken_certificate(tmp_path: Path, content: bytes) -> None:
 
 
 def test_never_replaces_a_key_it_cannot_read(tmp_path: Path) -> None:
-    """A damaged key may have a backup; a replaced one has none."""
+    """A damaged key may have a backup, but a replaced one is lost."""
     (tmp_path / "key.pem").write_bytes(b"half a key")
 
     with pytest.raises(CommandError, match="is not an EC private key; restore it from a backup"):
@@ -106,6 +106,6 @@ def test_never_replaces_a_key_it_cannot_read(tmp_path: Path) -> None:
 
 
 def test_a_missing_directory_is_one_sentence(tmp_path: Path) -> None:
-    """The operator must learn the path."""
+    """It must name the path."""
     with pytest.raises(CommandError, match=r"absent.*: No such file or directory"):
         make(tmp_path / "absent")

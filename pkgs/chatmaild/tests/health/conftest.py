@@ -20,5 +20,5 @@ def config(tmp_path: Path, settings: dict[str, Any]) -> Config:
 
 @pytest.fixture
 def look(config: Config) -> Look:
-    """Look as root."""
+    """Check as root."""
     return Look(config, as_root=True)

@@ -1,4 +1,4 @@
-"""Daemons that answer, are frozen, or are something else."""
+"""Daemons that answer, are frozen, or are other programs."""
 
 import socket
 import threading
@@ -14,7 +14,7 @@ from chatmaild.health.checks import Look
 
 @contextmanager
 def listening(path: Path, answer: bytes | None) -> Iterator[None]:
-    """Listen at a socket and give this answer to one connection; None is frozen."""
+    """Listen on a socket and give this answer to one connection; None means frozen."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -36,7 +36,7 @@ def listening(path: Path, answer: bytes | None) -> Iterator[None]:
     ("answer", "state", "text"),
     [
         (b"\0\0\0\x0dO\0\0\0\x06\0\0\0\x51\0\x18\x51\xc2", "ok", "answers"),
-        (None, "wrong", "does not answer (nothing within 0.3 s): mail waits"),
+        (None, "wrong", "does not answer (nothing within 0.3 s): mail stays"),
         (b"", "wrong", "does not answer ("),
         (b"HTTP/1.1 400", "wrong", "it does not speak the milter protocol"),
     ],
@@ -56,14 +56,14 @@ def test_only_an_answer_counts(
 
 
 def test_a_daemon_that_is_down_is_named(look: Look) -> None:
-    """With the command that starts it again."""
+    """With the command that restarts it."""
     for ask in (answers.filter_, answers.accounts, answers.tls, answers.web, answers.dovecot):
         [check] = ask(look)
         assert (check.state, f"systemctl restart {check.name}" in check.remedy) == ("wrong", True)
 
 
 def test_both_halves_of_dovecot_must_answer(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Logins and delivery are processes of their own."""
+    """Logins and delivery are separate processes."""
     monkeypatch.setattr(answers, "ANSWER_SECONDS", 0.3)
     paths = look.config.paths
     with listening(paths.sasl_socket, b"VERSION\t1\t2\n"), listening(paths.lmtp_socket, None):

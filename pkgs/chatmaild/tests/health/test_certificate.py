@@ -1,4 +1,4 @@
-"""Certificates that clients accept, and those that they do not."""
+"""Certificates that clients accept or refuse."""
 
 import datetime
 import shutil
@@ -19,7 +19,7 @@ NOW = datetime.datetime.now(datetime.UTC)
 
 @pytest.fixture
 def checked(look: Look) -> Callable[..., list[Check]]:
-    """Make the certificate of a relay with these things otherwise, and judge it."""
+    """Make the certificate of a relay with these changes, and check it."""
     paths, host = look.config.paths, look.config.host
 
     def checked(
@@ -37,7 +37,7 @@ def checked(look: Look) -> Callable[..., list[Check]]:
 
 
 def test_a_good_certificate_is_one_line(checked: Callable[..., list[Check]]) -> None:
-    """With its name and the days that it has left."""
+    """With its name and the days left."""
     [check] = checked()
     assert (check.state, check.name) == ("ok", "certificate")
     assert (
@@ -50,15 +50,15 @@ def test_a_good_certificate_is_one_line(checked: Callable[..., list[Check]]) -> 
     [
         ({"days": 3640}, "expires in", "systemctl reload"),
         ({"days": 3700}, "expired", "systemctl reload"),
-        ({"host": "other.test"}, "is for other.test, and not for", "systemctl reload"),
-        ({"source": "acme"}, "comes from no authority that clients know", "acme-order-renew"),
+        ({"host": "other.test"}, "is for other.test, not for", "systemctl reload"),
+        ({"source": "acme"}, "is not from an authority that clients trust", "acme-order-renew"),
         ({"source": "self-signed", "days": 3700}, "expired", "chatmail certificate"),
     ],
 )
 def test_a_certificate_that_clients_refuse_is_wrong(
     checked: Callable[..., list[Check]], change: dict[str, int | str], text: str, remedy: str
 ) -> None:
-    """Each with the way to a better one."""
+    """Each has a remedy."""
     checks = checked(**change)
     assert [check.state for check in checks] == ["wrong"]
     assert text in checks[0].text
@@ -68,7 +68,7 @@ def test_a_certificate_that_clients_refuse_is_wrong(
 def test_a_port_that_shows_another_certificate_is_named(
     checked: Callable[..., list[Check]], tmp_path: Path
 ) -> None:
-    """A daemon that was not reloaded goes on with the old one until that ends."""
+    """A daemon that was not reloaded keeps using the old one until it expires."""
     self_signed.ensure(tmp_path / "old.pem", tmp_path / "old.key", "old.test", NOW)
     old = x509.load_pem_x509_certificate((tmp_path / "old.pem").read_bytes())
     checks = checked(shown={993: ("dovecot", old)})
@@ -79,7 +79,7 @@ def test_a_port_that_shows_another_certificate_is_named(
 def test_a_key_of_another_certificate_is_wrong(
     checked: Callable[..., list[Check]], look: Look, tmp_path: Path
 ) -> None:
-    """Systemctl said of that only that nginx restarts."""
+    """Systemctl reported only that nginx restarts."""
     checked()
     self_signed.ensure(tmp_path / "other.pem", tmp_path / "other.key", "other.test", NOW)
     shutil.copy(tmp_path / "other.pem", look.config.paths.certificate)

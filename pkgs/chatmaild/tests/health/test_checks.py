@@ -1,4 +1,4 @@
-"""What all checks together say."""
+"""The combined result of all checks."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from chatmaild.health.checks import Check, Look, State
 
 
 def found(*states: State) -> list[Check]:
-    """Make a check in each state."""
+    """Return one check in each of these states."""
     return [Check(f"thing {number}", state, "text") for number, state in enumerate(states)]
 
 
@@ -23,24 +23,24 @@ def found(*states: State) -> list[Check]:
         (["wrong", "wrong"], "2 things are wrong."),
         (
             ["ok", "unknown", "note"],
-            "Nothing is wrong as far as this could see; 1 thing it could not.",
+            "No faults found, but 1 thing could not be checked.",
         ),
     ],
 )
-def test_the_verdict_is_no_better_than_what_was_seen(states: list[State], verdict: str) -> None:
-    """The last line alone must not deceive."""
+def test_the_verdict_is_not_better_than_the_checks(states: list[State], verdict: str) -> None:
+    """The last line alone must not mislead."""
     assert checks.verdict(found(*states)) == verdict
     assert list(checks.lines(found(*states)))[-1] == verdict
 
 
 def test_a_remedy_stands_below_its_fault() -> None:
-    """Aligned, so that the eye finds it."""
+    """It is aligned so that it is easy to see."""
     lines = list(checks.lines([Check("disk", "wrong", "is full", "delete something")]))
     assert lines[:2] == ["WRONG  disk  is full", "             -> delete something"]
 
 
 def test_a_check_that_fails_hides_no_other(config: Config) -> None:
-    """A fault of this program is not a clean bill of health, and not the end either."""
+    """A bug in a check must neither look like success nor stop the command."""
 
     def broken(_look: Look) -> Iterator[Check]:
         raise RuntimeError("no")

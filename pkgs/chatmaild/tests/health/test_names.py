@@ -1,4 +1,4 @@
-"""What the DNS says, against what this host has."""
+"""DNS records compared with what this host has."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from chatmaild.zone.meaning import Values
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, zone: dict[str, list[str]] | None) -> None:
-    """Have the resolver answer with this for each type; None for a resolver that is dead."""
+    """Let the resolver give this answer for each type; None means that it is dead."""
 
     def look_up(_name: str, kind: str) -> Values:
         if zone is None:
@@ -24,7 +24,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, zone: dict[str, list[str]] | None
     ("published", "wanted", "here", "wrong"),
     [
         (["192.0.2.1"], ["192.0.2.1"], ["192.0.2.1"], []),
-        # Behind a router, whose address is configured.
+        # Behind a router whose address is configured.
         (["192.0.2.1"], ["192.0.2.1"], ["10.0.0.5"], []),
         (["192.0.2.1"], ["192.0.2.1"], [], ["192.0.2.1"]),
         (["192.0.2.9"], ["192.0.2.1"], ["192.0.2.1"], ["192.0.2.9"]),
@@ -40,7 +40,7 @@ def test_a_published_address_that_the_host_has_not_is_wrong(
     here: list[str],
     wrong: list[str],
 ) -> None:
-    """Half of the world connects to nobody."""
+    """Half of all connections would fail."""
     kinds = {"A": [a for a in published if "." in a], "AAAA": [a for a in published if ":" in a]}
     answering(monkeypatch, kinds)
     monkeypatch.setattr(records, "addresses", lambda _: wanted)
@@ -52,7 +52,7 @@ def test_a_published_address_that_the_host_has_not_is_wrong(
 def test_a_dead_resolver_is_wrong_and_the_rest_unknown(
     monkeypatch: pytest.MonkeyPatch, look: Look
 ) -> None:
-    """What cannot be known is not called wrong, and not called well."""
+    """Anything that cannot be checked is neither wrong nor good."""
     answering(monkeypatch, None)
     monkeypatch.setattr(records, "addresses", lambda _: ["192.0.2.1"])
     monkeypatch.setattr(records, "host_addresses", lambda: ["192.0.2.1"])
@@ -64,21 +64,21 @@ def test_a_dead_resolver_is_wrong_and_the_rest_unknown(
 
 
 def dkim(monkeypatch: pytest.MonkeyPatch, look: Look, *published: str) -> Check:
-    """Look at the key with these records published."""
+    """Check the key with these records published."""
     answering(monkeypatch, {"TXT": list(published)})
     [check] = names.dkim(look)
     return check
 
 
-def test_a_key_is_well_if_the_dns_has_it(monkeypatch: pytest.MonkeyPatch, look: Look) -> None:
-    """Whatever its spelling there."""
+def test_a_published_key_is_good(monkeypatch: pytest.MonkeyPatch, look: Look) -> None:
+    """In any spelling."""
     record = keys.dns_record(keys.make(look.config.dkim[0].file))
     assert dkim(monkeypatch, look, record.replace(";", " ; ")) == Check(
         "DKIM key", "ok", "published"
     )
     keys.make(look.config.dkim[0].file)
     check = dkim(monkeypatch, look, record)
-    assert (check.state, "do not fit" in check.text) == ("wrong", True)
+    assert (check.state, "by another key" in check.text) == ("wrong", True)
     assert "chatmail dns" in check.remedy
     assert dkim(monkeypatch, look).state == "wrong"
 
@@ -87,7 +87,7 @@ def test_a_key_is_well_if_the_dns_has_it(monkeypatch: pytest.MonkeyPatch, look: 
 def test_a_key_that_is_damaged_is_wrong(
     monkeypatch: pytest.MonkeyPatch, look: Look, content: str | None
 ) -> None:
-    """Only its size was looked at."""
+    """Once only its size was checked."""
     if content is not None:
         look.config.dkim[0].file.write_text(content)
     check = dkim(monkeypatch, look, "v=DKIM1; p=")

@@ -1,4 +1,4 @@
-"""A queue that moves, waits for others, or is stuck."""
+"""A queue that moves, waits for other servers, or is stuck."""
 
 import pytest
 
@@ -12,7 +12,7 @@ TIMED_OUT = "connect to mx.far.test[192.0.2.9]:25: Connection timed out"
 
 
 def message(queue: str, age: int, *reasons: str, at: str = "far.test") -> QueuedMessage:
-    """Make a message to a recipient for each reason."""
+    """Make a message with a recipient for each reason."""
     recipients = tuple(Recipient(f"bob@{at}", reason) for reason in reasons)
     return QueuedMessage(queue, "4Xk2", NOW - age, 900, "alice@chat.test", recipients)
 
@@ -22,14 +22,14 @@ def judged(*messages: QueuedMessage, complete: bool = True) -> Check:
     return judge(list(messages), "chat.test", NOW, complete=complete)
 
 
-def test_a_queue_that_moves_is_well() -> None:
-    """Empty, or with mail that has just come."""
+def test_a_queue_that_moves_is_good() -> None:
+    """It is empty, or its mail has just arrived."""
     assert judged() == Check("mail queue", "ok", "empty")
     assert judged(message("active", 2, "")).state == "ok"
 
 
-def test_mail_that_waits_for_others_is_told_with_age_and_reason() -> None:
-    """A limit of a thousand messages hid that the only peer could not be reached."""
+def test_waiting_mail_is_reported_with_age_and_reason() -> None:
+    """A threshold of a thousand messages once hid that the only peer was unreachable."""
     check = judged(
         message("deferred", 7300, TIMED_OUT), message("deferred", 60, REFUSED, TIMED_OUT)
     )
@@ -40,19 +40,19 @@ def test_mail_that_waits_for_others_is_told_with_age_and_reason() -> None:
 
 @pytest.mark.parametrize("queue", ["incoming", "active", "maildrop"])
 def test_a_queue_that_does_not_move_is_stuck(queue: str) -> None:
-    """Nobody has tried to deliver, so there is no reason either."""
+    """No delivery was tried, so there is no reason either."""
     assert judged(message(queue, 601, "")).state == "wrong"
 
 
-def test_mail_to_the_relays_own_people_never_waits() -> None:
+def test_local_mail_never_waits() -> None:
     """Dovecot is on the same machine."""
     check = judged(message("deferred", 5, "connect to lmtp: refused", at="Chat.test"))
     assert check.state == "wrong"
     assert "own addresses" in check.text
 
 
-def test_very_many_messages_are_trouble() -> None:
-    """Also if the listing had to end before the last."""
+def test_very_many_messages_are_a_fault() -> None:
+    """Even if the listing had to stop before the end."""
     many = [message("deferred", 5, REFUSED)] * 1001
     check = judged(*many, complete=False)
     assert check.state == "wrong"

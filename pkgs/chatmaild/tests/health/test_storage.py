@@ -1,4 +1,4 @@
-"""The disks and what is on them."""
+"""The disks and their contents."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ ALICE = "alice1234@chat.example.org"
 
 
 def test_a_push_proxy_that_does_not_work_is_wrong(look: Look) -> None:
-    """A few that wait are everyday life; one that was tried four times is not."""
+    """Some notifications always wait, but one that was tried four times is a fault."""
     paths = look.config.paths
     book = Book.open(paths.account_book, paths.mailboxes)
     book.create(ALICE, "hash", 20_000)
@@ -37,7 +37,7 @@ def test_a_push_proxy_that_does_not_work_is_wrong(look: Look) -> None:
 
 
 def test_a_book_that_is_damaged_is_a_sentence(look: Look) -> None:
-    """With the way back."""
+    """With a remedy."""
     look.config.paths.account_book.write_text("no database at all" * 500)
     [check] = storage.book(look)
     assert (check.state, check.remedy) == ("wrong", "restore it from a backup")
@@ -55,7 +55,7 @@ def test_a_book_that_is_damaged_is_a_sentence(look: Look) -> None:
 def test_says_when_expiry_last_ran(
     look: Look, hours: int, change: dict[str, Any], state: str, says: str
 ) -> None:
-    """A timer that no longer comes shows in nothing else until the disk is full."""
+    """Otherwise a stopped timer is noticed only when the disk is full."""
     at = int(time.time()) - hours * 3600
     last = Record(
         at, 12, 3_145_728, 1, 0, 4.5, held=False, fault="", stored_messages=3, stored_bytes=900
@@ -66,15 +66,15 @@ def test_says_when_expiry_last_ran(
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "[" * 9, '{"at": 5}'])
-def test_a_record_that_is_none_is_named(look: Look, text: str) -> None:
-    """A half-restored directory must not end in a traceback."""
+def test_an_unreadable_record_is_named(look: Look, text: str) -> None:
+    """A partly restored directory must not cause a traceback."""
     look.config.paths.last_night.write_text(text)
     [check] = storage.expiry(look)
     assert "is not a record of a run" in check.text
 
 
 def test_a_stop_of_registration_is_a_note(look: Look) -> None:
-    """It is meant, and easily forgotten."""
+    """It is intended, but easily forgotten."""
     [check] = storage.registration(look)
     assert check.state == "ok"
     look.config.paths.nocreate.touch()
@@ -85,7 +85,7 @@ def test_a_stop_of_registration_is_a_note(look: Look) -> None:
 def test_mailboxes_must_belong_to_those_who_deliver(
     look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a restore by hand the directory often belongs to root."""
+    """After a manual restore the directory often belongs to root."""
     path = look.config.paths.mailboxes
     nobody = pwd.getpwnam("nobody")
     monkeypatch.setattr(units, "show", lambda _: [{"User": "nobody"}])
@@ -94,7 +94,7 @@ def test_mailboxes_must_belong_to_those_who_deliver(
     path.mkdir()
     (path / ALICE).mkdir()
     [check] = storage.mailboxes(look)
-    assert "belongs to root and not to nobody" in check.text
+    assert "belongs to root, not to nobody" in check.text
     os.chown(path, nobody.pw_uid, -1)
     [check] = storage.mailboxes(look)
     assert check.text == "1 of them do not belong to nobody"
@@ -109,7 +109,7 @@ def test_mailboxes_must_belong_to_those_who_deliver(
 
 
 def test_a_disk_is_full_before_its_last_byte(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Postfix refuses mail much earlier, and without inodes room is of no use."""
+    """Postfix refuses mail much earlier, and free space is useless without inodes."""
     path = look.config.paths.account_book.parent
     block = 4096
 

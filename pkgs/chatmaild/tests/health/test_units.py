@@ -1,4 +1,4 @@
-"""Units in every state that systemd has."""
+"""Units in every state of systemd."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_unit_that_does_its_work_is_no_fault(properties: dict[str, str]) -> No
         ),
         (
             RUNS | {"ActiveState": "activating", "SubState": "auto-restart", "NRestarts": "7"},
-            "fails again and again (7 restarts)",
+            "fails repeatedly (7 restarts)",
             "journalctl -u a.service",
         ),
         (
@@ -44,10 +44,10 @@ def test_a_unit_that_does_its_work_is_no_fault(properties: dict[str, str]) -> No
         ),
     ],
 )
-def test_a_unit_that_does_not_is_named_with_a_remedy(
+def test_a_unit_that_failed_is_named_with_a_remedy(
     properties: dict[str, str], text: str, remedy: str
 ) -> None:
-    """What to type next stands beside it."""
+    """The output contains the command to run next."""
     check = units._fault("a.service", properties)
     assert check
     assert (check.name, check.state, check.text) == ("a.service", "wrong", text)

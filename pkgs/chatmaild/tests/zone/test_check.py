@@ -1,4 +1,4 @@
-"""Collecting what name servers have, and reporting it."""
+"""Collecting the records of name servers, and reporting on them."""
 
 import json
 
@@ -24,7 +24,7 @@ RIGHT: dict[str, Values] = {
 
 
 def findings(monkeypatch: pytest.MonkeyPatch, servers: Servers) -> check.Findings:
-    """Check two records against servers, of which those that are None say nothing."""
+    """Check two records against servers; a server that is None does not answer."""
     monkeypatch.setattr(check, "authoritative", lambda _: [(name, name) for name in servers])
 
     def asking(address: str) -> Ask:
@@ -42,14 +42,14 @@ def findings(monkeypatch: pytest.MonkeyPatch, servers: Servers) -> check.Finding
 
 
 def test_a_zone_that_works_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And exit code 0."""
+    """The exit code is 0."""
     found = findings(monkeypatch, {"ns1.test": RIGHT, "ns2.test": RIGHT})
     assert found.works
-    assert list(report(found)) == ["a.test: every record is right at 2 name servers"]
+    assert list(report(found)) == ["a.test: all records are correct at 2 name servers"]
 
 
 def test_a_secondary_that_lags_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the world sees the old record, which explains half of the failures."""
+    """Half of all clients see the old record, which explains some failures."""
     old = {**RIGHT, "MX": frozenset({"10 old.test."})}
     found = findings(monkeypatch, {"ns1.test": RIGHT, "ns2.test": old})
     assert not found.works
@@ -64,7 +64,7 @@ def test_a_secondary_that_lags_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_is_only_recommended_is_reported_and_no_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Scripts go by the exit code."""
+    """Scripts use the exit code."""
     found = findings(monkeypatch, {"ns1.test": {**RIGHT, "TXT": frozenset()}, "ns2.test": None})
     assert found.works
     assert list(report(found)) == [
@@ -78,18 +78,18 @@ def test_what_is_only_recommended_is_reported_and_no_failure(
 def test_an_address_that_the_relay_does_not_have_is_a_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Most clients try IPv6 first; a record that was forgotten there costs each of them time."""
+    """Most clients try IPv6 first, so a stale record delays each of them."""
     found = findings(monkeypatch, {"ns1.test": {**RIGHT, "AAAA": frozenset({"2001:db8::9"})}})
     assert not found.works
     assert list(report(found))[1:] == [
         "  wrong: a.test. AAAA is 2001:db8::9",
-        "    this relay has no IPv6 address: those who connect to 2001:db8::9 do not reach it",
+        "    this relay has no IPv6 address: connections to 2001:db8::9 do not reach it",
         "    remove it",
     ]
 
 
 def test_programs_get_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each fault with its consequences."""
+    """Each fault is listed with its consequences."""
     found = findings(monkeypatch, {"ns1.test": {**RIGHT, "TXT": frozenset()}})
     assert json.loads(json.dumps(check.described(found))) == {
         "domain": "a.test",
@@ -112,6 +112,6 @@ def test_programs_get_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_answer_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither right nor wrong: the command did not work."""
+    """It means neither right nor wrong: the command failed."""
     with pytest.raises(ZoneError, match=r"no name server of a\.test answers"):
         findings(monkeypatch, {"ns1.test": None})

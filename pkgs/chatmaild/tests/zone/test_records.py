@@ -14,14 +14,14 @@ from conftest import RENDERED
 
 
 def config_file(tmp_path: Path, settings: dict[str, Any]) -> Path:
-    """Write the settings."""
+    """Write the settings to a file."""
     path = tmp_path / "chatmaild.json"
     path.write_text(json.dumps(settings))
     return path
 
 
 def test_long_txt_values_are_split_for_a_name_server() -> None:
-    """A character-string holds 255 bytes; a DKIM key of 2048 bits has about 400."""
+    """A character-string holds 255 bytes, and a DKIM key of 2048 bits has about 400."""
     record = DnsRecord("k._domainkey.a.", "TXT", "p=" + "A" * 398, "required")
 
     split = list(records.lines("a", [record], split=True))[1]
@@ -68,12 +68,12 @@ def test_txt_values_are_quoted_and_others_are_not() -> None:
     ],
 )
 def test_knows_kinds_of_txt_records(text: str, kind: str) -> None:
-    """Two functions had a kind of their own each, `vv=spf1` and `googl`."""
+    """Two functions once disagreed: `vv=spf1` and `googl` were kinds."""
     assert records.record_kind(text) == kind
 
 
 def test_a_long_text_with_quotes_stays_whole_in_one_string() -> None:
-    """Where one string ends is not where a quote is."""
+    """Escaped quotes must not be split."""
     text = 'a" "b\\" "' * 40
     line = list(records.lines("a", [DnsRecord("a.", "TXT", text, "required")], split=False))[1]
 
@@ -82,8 +82,8 @@ def test_a_long_text_with_quotes_stays_whole_in_one_string() -> None:
     assert re.sub(r"\\(.)", r"\1", found[1]) == text
 
 
-def test_required_records_stand_apart() -> None:
-    """An operator in a hurry sets the first group."""
+def test_required_records_are_a_separate_group() -> None:
+    """Operators can start with this group."""
     zone = [
         DnsRecord("a.", "TXT", "v=spf1 a ~all", "recommended"),
         DnsRecord("a.", "MX", "10 a.", "required"),
@@ -91,31 +91,31 @@ def test_required_records_stand_apart() -> None:
 
     lines = list(records.lines("a", zone, split=True))
 
-    assert lines[0].startswith("; a: records without which")
+    assert lines[0].startswith("; a: without these records")
     assert lines[1] == "a. 3600 IN MX 10 a."
-    assert lines[3].startswith("; a: records that make it work better")
+    assert lines[3].startswith("; a: with these records it works better")
     assert lines[4] == 'a. 3600 IN TXT "v=spf1 a ~all"'
 
 
 def test_configured_addresses_win(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """Behind address translation the host cannot know its public address."""
+    """Behind NAT the host cannot know its public address."""
     assert records.addresses(load(config_file(tmp_path, settings))) == ["192.0.2.1", "2001:db8::1"]
 
 
 def test_the_hosts_own_public_address_is_found(
     tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A public address is preferred to a private one of the same family."""
+    """A public address is preferred to a private one of the same version."""
     monkeypatch.setattr(records, "host_addresses", lambda: ["10.0.0.5", "8.8.4.4", "fd00::1"])
     settings["addresses"] = {"ipv4": None, "ipv6": None}
 
     assert records.addresses(load(config_file(tmp_path, settings))) == ["8.8.4.4", "fd00::1"]
 
 
-def test_a_host_without_address_is_told_what_to_set(
+def test_without_an_address_the_error_names_the_settings(
     tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A zone without an address would be published and not work."""
+    """A zone without an address would be published but not work."""
     monkeypatch.setattr(records, "host_addresses", list)
     settings["addresses"] = {"ipv4": None, "ipv6": None}
 
@@ -126,7 +126,7 @@ def test_a_host_without_address_is_told_what_to_set(
 def test_prints_the_whole_zone_with_the_hosts_key(
     tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the host knows alone, addresses and key, is added to what was configured."""
+    """The host's addresses and key are added to the configured records."""
     from chatmaild.signatures import keys
 
     path = config_file(tmp_path, settings)
@@ -143,7 +143,7 @@ def test_prints_the_whole_zone_with_the_hosts_key(
 
 
 def test_a_second_key_has_a_record_of_its_own(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """Recommended, because the RSA key signs everything as well."""
+    """It is recommended only, because the RSA key signs everything as well."""
     from chatmaild.signatures import keys
 
     settings["dkim"] = copy.deepcopy(RENDERED["everything"]["dkim"])
@@ -164,7 +164,7 @@ def test_a_second_key_has_a_record_of_its_own(tmp_path: Path, settings: dict[str
 def test_a_missing_key_is_one_sentence(
     tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The filter makes the key at its first start; before, there is nothing to publish."""
+    """The filter creates the key when it first starts; before that there is nothing to publish."""
     assert main(["--config", str(config_file(tmp_path, settings)), "dns"]) == 1
 
     error = capsys.readouterr().err
@@ -182,7 +182,7 @@ def test_an_address_needs_no_records(
     capsys: pytest.CaptureFixture[str],
     options: list[str],
 ) -> None:
-    """A relay at an address works without DNS, and there is nothing to print, ask or write."""
+    """A relay at an IP address works without DNS, so there is nothing to print, query or write."""
     settings |= {"host": "192.0.2.1", "domain": "[192.0.2.1]"}
 
     assert main(["--config", str(config_file(tmp_path, settings)), "dns", *options]) == 0

@@ -1,4 +1,4 @@
-"""Keys that may change a zone."""
+"""Keys that can change a zone."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from chatmaild.zone.records import ZoneError
     ],
 )
 def test_reads_keys_as_bind_writes_them(tmp_path: Path, text: str) -> None:
-    """tsig-keygen and ddns-confgen print this."""
+    """In the format of tsig-keygen and ddns-confgen."""
     (tmp_path / "key").write_text(text)
     key = update.read_key(tmp_path / "key")
     assert (key.name.to_text(), key.secret) == ("u.", b"ABC")
@@ -25,7 +25,7 @@ def test_reads_keys_as_bind_writes_them(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "QUJD", 'key "u" { algorithm hmac-md5; secret "QUJD"; };', 'key "u" { };']
 )
-def test_says_what_is_no_key(tmp_path: Path, text: str) -> None:
+def test_reports_a_file_that_is_not_a_key(tmp_path: Path, text: str) -> None:
     """One sentence with the file's name."""
     (tmp_path / "key").write_text(text)
     with pytest.raises(ZoneError, match=str(tmp_path / "key")):

@@ -68,7 +68,7 @@ def run(config: Config, options: argparse.Namespace) -> int:
 
 
 def _each(addresses: list[str], act: Callable[[str], None]) -> int:
-    """Act on every address, also after one that fails; 1 if any did."""
+    """Act on every address, even after a failure; return 1 if one failed."""
     failed = 0
     for address in dict.fromkeys(addresses):
         try:
@@ -149,7 +149,7 @@ def describe(config: Config, account: "Account") -> dict[str, Any]:
 
 
 def disk_usage(directory: Path) -> int:
-    """Count the bytes that a directory takes on disk; files that vanish meanwhile count nothing."""
+    """Count the bytes that a directory takes on disk; files that are deleted meanwhile count 0."""
     total = 0
     for parent, _, names in os.walk(directory):
         total += _blocks(Path(parent, name) for name in names)

@@ -10,7 +10,7 @@ HELP = "make or renew the self-signed certificate"
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
-    """Add nothing: the configuration says everything."""
+    """Add nothing: the configuration is enough."""
 
 
 def run(config: Config, _options: argparse.Namespace) -> int:

@@ -1,9 +1,9 @@
 """
-`chatmail`, the operator's command: finds out which command is meant, and runs it.
+`chatmail`, the operator's command: selects a subcommand and runs it.
 
-Exit code 0 means that it worked, 1 that it did not work or found a fault of the relay, 2 that the
-command was mistyped. Each command is a module that describes itself. It loads its libraries only
-when it runs, so that help and hints come at once.
+Exit code 0 means success, 1 that the command failed or found a fault of the relay, and 2 that it
+was mistyped. Each command is a module that describes itself. It loads its libraries only when it
+runs, so that help and hints appear at once.
 """
 
 import argparse
@@ -44,15 +44,15 @@ COMMANDS: dict[str, Command] = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Names the mistyped word, the command that does not know it, and the word that was meant."""
+    """Reports a mistyped word, the command that does not know it, and the likely word."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Refuse here what is unknown, because only this parser knows what was meant."""
+        """Refuse unknown words here, because only this parser knows the likely ones."""
         words = sys.argv[1:] if args is None else list(args)
         for word in words:
             if not word.startswith("-"):
                 break
-            # argparse would take the value of an unknown option for the command.
+            # argparse would mistake the value of an unknown option for the command.
             if word.partition("=")[0] not in self._options():
                 self._refuse(word)
         found, unknown = super().parse_known_args(words, namespace)
@@ -114,10 +114,10 @@ def main(arguments: list[str] | None = None) -> int:
         fault = _output_fault()
         if fault is None:
             raise
-        # `chatmail accounts list | head` has read enough; that needs no word.
+        # `chatmail accounts list | head` has read enough; that needs no message.
         if not isinstance(fault, BrokenPipeError):
             print(f"chatmail: the output cannot be written: {fault.strerror}", file=sys.stderr)
-        # Otherwise Python would try again at exit, and complain.
+        # Otherwise Python would try again at exit and print a warning.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -136,7 +136,7 @@ def _run(arguments: list[str] | None) -> int:
 
 
 def _output_fault() -> OSError | None:
-    """Say why standard output cannot be written: what is left to write fails again."""
+    """Return why standard output cannot be written: writing the rest fails again."""
     try:
         sys.stdout.flush()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the operator's commands share: their errors, and the arguments and words that recur."""
+"""Errors, arguments and words that the operator's commands share."""
 
 import argparse
 import datetime
@@ -10,11 +10,11 @@ EPOCH = datetime.date(1970, 1, 1)
 
 
 class CommandError(Exception):
-    """The command did not work; the text is one sentence."""
+    """The command failed; the message is one sentence."""
 
 
 class UsageError(CommandError):
-    """The arguments do not fit together; the text is one sentence."""
+    """The arguments do not fit together; the message is one sentence."""
 
 
 class Command(Protocol):
@@ -26,20 +26,20 @@ class Command(Protocol):
         """Describe the command's arguments."""
 
     def run(self, config: Config, options: argparse.Namespace, /) -> int:
-        """Do it; return the exit code. Raises `CommandError`."""
+        """Run the command; return the exit code. Raises `CommandError`."""
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the option that every command with results for programs has."""
+    """Add the option that every command with machine-readable output has."""
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def number(text: str) -> int:
     """
-    Read a number of at least 1, for argparse.
+    Parse a number of at least 1, for argparse.
 
     Raises:
-        ValueError: it is not one; argparse names this function in its sentence.
+        ValueError: it is not one; argparse puts this function's name into its message.
 
     """
     result = int(text)

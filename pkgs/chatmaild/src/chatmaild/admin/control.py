@@ -1,4 +1,4 @@
-"""Asks chatmail-accounts to change something; only root and the daemon's own user may."""
+"""Requests changes from chatmail-accounts; only root and the daemon's user are allowed to."""
 
 import http
 from typing import Any
@@ -12,7 +12,7 @@ def ask(config: Config, path: str, **fields: Any) -> dict[str, Any]:
     Send one request; return the fields of the answer.
 
     Raises:
-        CommandError: with the daemon's own sentence, or the reason why there is no answer.
+        CommandError: the daemon refuses, with its reason, or does not answer.
 
     """
     from chatmaild.service import http_client

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--check",
         action="store_true",
         help="query the domain's name servers and report all missing or wrong records"
-        " (exit code 1 if a required one is)",
+        " (exit code 1 if a required one is affected)",
     )
     what.add_argument(
         "--update",

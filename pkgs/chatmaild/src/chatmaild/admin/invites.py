@@ -75,14 +75,14 @@ def _list(config: Config, *, as_json: bool) -> None:
 
 
 def describe(config: Config, invite: dict[str, Any]) -> dict[str, Any]:
-    """Return an invite as a person reads it: days as ISO 8601, the link instead of the token."""
+    """Return an invite for output: days as ISO 8601, and the link instead of the token."""
     from chatmaild.web.credentials import by_login_link
 
     last = invite["last_day"]
     token = invite["token"]
     return {
         "id": invite["id"],
-        # The relay's page makes a login of the token where clients cannot.
+        # The relay's page turns the token into a login if a client cannot.
         "link": f"https://{config.host}/?t={token}"
         if by_login_link(config)
         else f"DCACCOUNT:https://{config.host}/new?t={token}",

@@ -1,9 +1,9 @@
-"""QR codes for terminals, in colours of their own: scanners want dark modules on a light ground."""
+"""QR codes for terminals, with fixed colours: scanners need dark modules on a light ground."""
 
-# Black on white of the 256 colours: unlike the first 16, a terminal's theme does not change these.
+# Black on white from the 256 colours; a terminal's theme changes only the first 16.
 COLOURS = "\x1b[38;5;16;48;5;231m"
 RESET = "\x1b[0m"
-# ISO 18004 wants a quiet zone of four modules.
+# ISO 18004 requires a quiet zone of four modules.
 BORDER = 4
 # Two rows of modules in one line of text: (upper, lower) is dark.
 HALVES = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}

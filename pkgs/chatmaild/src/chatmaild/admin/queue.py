@@ -26,7 +26,7 @@ DONE = {
     "drop": "dropped",
     "bounce": "returned to the sender",
 }
-# These would hit the other recipients of a message too.
+# These affect all recipients of a message.
 WHOLE_MESSAGES = ("hold", "drop", "bounce")
 
 
@@ -38,7 +38,7 @@ class Destination:
     messages: int = 0
     held: int = 0
     oldest: int = 0
-    """UNIX time; as `next_try`, which is None if it is not known."""
+    """UNIX time, like `next_try`, which is None if unknown."""
     next_try: int | None = None
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -52,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("retry", "try to deliver now"),
         ("hold", "keep messages without trying to deliver them"),
         ("release", "end the hold"),
-        ("drop", "delete messages; their senders are not told"),
-        ("bounce", "give up, and tell the senders"),
+        ("drop", "delete messages without notifying their senders"),
+        ("bounce", "give up and notify the senders"),
     ):
         action = actions.add_parser(name, help=text)
         if name == "show":
@@ -74,7 +74,7 @@ def run(_config: Config, options: argparse.Namespace) -> int:
     try:
         messages = list(listing)
         if not listing.complete:
-            print("chatmail queue: this is not all of it", file=sys.stderr)
+            print("chatmail queue: the list is incomplete", file=sys.stderr)
         if options.action in {None, "show"}:
             tries = queue_control.next_tries(queue_control.directory())
             if options.action is None:
@@ -89,7 +89,7 @@ def run(_config: Config, options: argparse.Namespace) -> int:
 
 
 def destinations(messages: Iterable["QueuedMessage"], tries: dict[str, int]) -> list[Destination]:
-    """Group messages by the domains they wait for, the one with most of them first."""
+    """Group messages by the domains that they wait for, the largest group first."""
     from chatmaild.postfix.queue import without_addresses
 
     found: dict[str, Destination] = {}
@@ -124,7 +124,7 @@ def _list(messages: list["QueuedMessage"], tries: dict[str, int], *, as_json: bo
         print(json.dumps([_described(one, now) for one in found], indent=2))
         return
     if not found:
-        print("no mail waits")
+        print("no mail is waiting")
         return
     width = max(len("destination"), *(len(one.name) for one in found))
     print(
@@ -231,12 +231,12 @@ def _change(action: str, messages: list["QueuedMessage"], what: list[str]) -> in
 def _report_none(what: str, chosen: list["QueuedMessage"]) -> int:
     if chosen:
         return 0
-    print(f"chatmail queue: no mail waits for {what}", file=sys.stderr)
+    print(f"chatmail queue: no mail is waiting for {what}", file=sys.stderr)
     return 1
 
 
 def _alone(what: str, chosen: list["QueuedMessage"]) -> list["QueuedMessage"]:
-    """Leave out messages that wait for others too, unless they were named by ID."""
+    """Keep messages that wait only for this destination, and messages that are given by ID."""
     alone = [
         message
         for message in chosen
@@ -246,8 +246,8 @@ def _alone(what: str, chosen: list["QueuedMessage"]) -> list["QueuedMessage"]:
     ]
     if others := [message.id for message in chosen if message not in alone]:
         print(
-            f"chatmail queue: {_count(len(others))} not changed, because they wait for others as"
-            f" well; name them by ID: {' '.join(others[:20])}",
+            f"chatmail queue: {_count(len(others))} not changed, because they also wait for other"
+            f" destinations; to change them, give their IDs: {' '.join(others[:20])}",
             file=sys.stderr,
         )
     return alone

@@ -1,8 +1,8 @@
 """
 The self-signed certificate of a relay without a public name.
 
-The key is made once and kept across renewals. Chat clients remember it: while the key is the same,
-they go on trusting a certificate that they cannot verify.
+The key is created once and kept when the certificate is renewed. Chat clients remember it, and as
+long as the key stays the same, they trust a certificate that they cannot verify.
 """
 
 import datetime
@@ -32,7 +32,7 @@ RENEW_DAYS = 30
 
 def ensure(certificate: Path, key: Path, host: str, now: datetime.datetime) -> bool:
     """
-    Make what is missing or due; return whether a certificate was written.
+    Create or renew the certificate if needed; return whether it was written.
 
     Raises:
         CommandError: the existing key cannot be used, or a file cannot be written.
@@ -66,7 +66,7 @@ def _load_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
         # Replacing it would make every client distrust this relay.
         raise CommandError(
             f"{path}: is not an EC private key; restore it from a backup, or remove it so that a"
-            " new one is made"
+            " new one is created"
         )
     return key
 
@@ -74,7 +74,7 @@ def _load_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
 def _is_good(
     path: Path, key: ec.EllipticCurvePrivateKey, host: str, now: datetime.datetime
 ) -> bool:
-    """Say whether the certificate there is of this key and host, and lasts for a while."""
+    """Whether the certificate is for this key and host, and is valid for some time."""
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -103,7 +103,7 @@ def _sign(key: ec.EllipticCurvePrivateKey, host: str, now: datetime.datetime) ->
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # A client's clock may be late.
+        # A client's clock may be slow.
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
         .add_extension(x509.SubjectAlternativeName([_alternative_name(host)]), critical=False)

@@ -1,8 +1,8 @@
 """
-`chatmail status`: a quick look at every part, with what to do about each fault.
+`chatmail status`: a quick check of every part, with a remedy for each fault.
 
-Exit code 0 means that nothing is wrong, 1 that something is, and 3 that nothing seemed wrong but
-not everything could be seen, as by a user who is not root.
+Exit code 0 means that nothing is wrong, and 1 that something is. With 3 nothing seems wrong, but
+some checks were not possible, for example for a user who is not root.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """
-Whether the relay works: checks that look at its parts as their users do.
+Checks whether the relay works, by using its parts as their users do.
 
-A check that finds nothing wrong has looked at the thing itself: it asked the daemon, read the file
-and compared it with what others see. What it cannot see it reports as unknown.
+A check reports success only if it has tested the thing itself: it asked the daemon, read the file,
+and compared it with what others see. Anything it cannot see is reported as unknown.
 """

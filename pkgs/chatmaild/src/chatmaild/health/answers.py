@@ -1,5 +1,5 @@
 """
-Whether each daemon answers, asked through the sockets that the others use.
+Checks whether each daemon answers on the sockets that other programs use.
 
 systemd and the kernel accept connections for a frozen daemon, so only an answer counts.
 """
@@ -15,11 +15,11 @@ from chatmaild.service import http_client
 
 
 class SilentError(Exception):
-    """A daemon gives no answer, or a wrong one; the text says how."""
+    """A daemon does not answer, or answers wrongly; the message says how."""
 
 
 def accounts(look: Look) -> Iterator[Check]:
-    """Ask chatmail-accounts, and through it the thread that holds the account book."""
+    """Ask chatmail-accounts, including its thread for the account book."""
 
     def ask() -> None:
         path = look.config.paths.control_socket
@@ -41,11 +41,11 @@ def filter_(look: Look) -> Iterator[Check]:
         if answer[4:5] != bytes([milter_protocol.NEGOTIATE]):
             raise SilentError("it does not speak the milter protocol")
 
-    yield _asked(look, "chatmail-filter", ask, "mail waits at those who send it")
+    yield _asked(look, "chatmail-filter", ask, "mail stays with its senders")
 
 
 def tls(look: Look) -> Iterator[Check]:
-    """Ask chatmail-tls about what is no domain, so that it asks nobody."""
+    """Ask chatmail-tls about an invalid domain, so that it needs no query of its own."""
 
     def ask() -> None:
         answer = _exchange(look.config.paths.tls_policy_socket, socketmap.render("tls ."), 4)
@@ -63,11 +63,11 @@ def web(look: Look) -> Iterator[Check]:
         if not _exchange(look.config.paths.web_socket, request, 5).startswith(b"HTTP/"):
             raise SilentError("it does not speak HTTP")
 
-    yield _asked(look, "chatmail-web", ask, "no address is given out, no mail comes by HTTPS")
+    yield _asked(look, "chatmail-web", ask, "no new addresses, no mail by HTTPS")
 
 
 def dovecot(look: Look) -> Iterator[Check]:
-    """Ask Dovecot's authentication and delivery, on which Postfix depends."""
+    """Ask Dovecot's authentication and delivery, which Postfix needs."""
 
     def ask() -> None:
         paths = look.config.paths
@@ -80,13 +80,13 @@ def dovecot(look: Look) -> Iterator[Check]:
             except SilentError as error:
                 raise SilentError(f"{thing}: {error}") from None
             if not answer.startswith(beginning):
-                raise SilentError(f"{thing}: it does not greet")
+                raise SilentError(f"{thing}: no greeting")
 
     yield _asked(look, "dovecot", ask, "no one can log in or receive mail")
 
 
 def _asked(look: Look, unit: str, ask: Callable[[], None], lost: str) -> Check:
-    """Ask, and name the daemon by its unit."""
+    """Ask a daemon and report the result under the name of its unit."""
     try:
         ask()
     except PermissionError:
@@ -125,5 +125,5 @@ def _exchange(path: Path, sent: bytes, wanted: int) -> bytes:
     except OSError as error:
         raise SilentError(error.strerror or str(error)) from None
     if len(received) < wanted:
-        raise SilentError("it hangs up")
+        raise SilentError("it closes the connection")
     return received

@@ -1,4 +1,4 @@
-"""Whether the certificate is one that clients accept, and the one that they see."""
+"""Checks whether clients accept the certificate, and whether the ports use it."""
 
 import datetime
 import ipaddress
@@ -18,7 +18,7 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from chatmaild.config import Config
 from chatmaild.health.checks import Check, Look
 
-# ACME renews 30 days before the end; at 14 it has failed for two weeks.
+# ACME renews 30 days before the end; with 14 days left it has failed for two weeks.
 DAYS = 14
 NAME = "certificate"
 RENEWAL = {
@@ -28,11 +28,11 @@ RENEWAL = {
 }
 
 Shown = Mapping[int, tuple[str, x509.Certificate]]
-"""Port -> the units that answer there, and the certificate that they show."""
+"""Port -> the units that answer there, and the certificate that they present."""
 
 
 def check(look: Look, shown: Shown, now: datetime.datetime) -> Iterator[Check]:
-    """Judge the file, its key, and what ports show."""
+    """Judge the file, its key, and the certificates of the ports."""
     config = look.config
     path = config.paths.certificate
     try:
@@ -61,10 +61,10 @@ def _file(config: Config, chain: list[x509.Certificate], now: datetime.datetime)
         yield Check(NAME, "wrong", f"expires in {days} days", renewal)
     elif leaf.not_valid_before_utc > now:
         begin = leaf.not_valid_before_utc.date()
-        yield Check(NAME, "wrong", f"is valid from {begin} on", "set the clock (`timedatectl`)")
+        yield Check(NAME, "wrong", f"is not valid before {begin}", "set the clock (`timedatectl`)")
     names = names_of(leaf)
     if config.host not in names:
-        text = f"is for {' and '.join(sorted(names)) or 'no name'}, and not for {config.host}"
+        text = f"is for {' and '.join(sorted(names)) or 'no name'}, not for {config.host}"
         yield Check(NAME, "wrong", f"{text}: clients refuse it", renewal)
     elif config.certificate.source == "acme" and days >= 0 and _untrusted(config, chain, now):
         name = " ".join(
@@ -73,7 +73,7 @@ def _file(config: Config, chain: list[x509.Certificate], now: datetime.datetime)
         yield Check(
             NAME,
             "wrong",
-            f"comes from no authority that clients know ({name}): they refuse it",
+            f"is not from an authority that clients trust ({name}): they refuse it",
             f"`systemctl start acme-order-renew-{config.host}` asks for one; {renewal}",
         )
 
@@ -96,7 +96,7 @@ def _untrusted(config: Config, chain: list[x509.Certificate], now: datetime.date
     except VerificationError:
         return True
     except (OSError, ValueError):
-        # Without the list of authorities nothing can be said.
+        # Without the list of authorities this cannot be checked.
         return False
     return False
 
@@ -135,6 +135,6 @@ def _ports(leaf: x509.Certificate, shown: Shown) -> Iterator[Check]:
             yield Check(
                 f"port {port}",
                 "wrong",
-                f"shows another certificate than the file has; it ends on {end}",
+                f"uses another certificate than the file; it expires on {end}",
                 f"`systemctl reload {units}`",
             )

@@ -1,4 +1,4 @@
-"""What a check says, and how all of them run at once."""
+"""The results of checks, and running all checks at once."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -17,10 +17,10 @@ State = Literal["ok", "note", "wrong", "unknown"]
 @dataclass(frozen=True, slots=True)
 class Check:
     """
-    One line of the answer: a thing, its state, a few words, and for a fault what to do.
+    One line of the output: a thing, its state, some text, and a remedy for a fault.
 
-    A note works as it is, but the operator should know of it. Unknown is what this user cannot see,
-    or what did not answer in time for a reason that may lie elsewhere.
+    With a note the thing works, but the operator should know about it. Unknown means that this user
+    cannot see it, or that it did not answer in time for a reason that may be elsewhere.
     """
 
     name: str
@@ -31,33 +31,33 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What every check may use; `as_root` whether files and sockets of all users are open."""
+    """Input of every check; `as_root` says whether all users' files and sockets are accessible."""
 
     config: Config
     as_root: bool
 
     @classmethod
     def by_this_user(cls, config: Config) -> "Look":
-        """Look as the user that runs the command."""
+        """Check with the rights of the user who runs the command."""
         return cls(config, os.geteuid() == 0)
 
     def hidden(self, name: str, thing: str) -> Check:
-        """Say that this user may not see a thing."""
+        """Report that this user may not see a thing."""
         return Check(name, "unknown", f"only root can see {thing}")
 
 
 class Checker(Protocol):
-    """A function that looks at one thing."""
+    """A function that checks one thing."""
 
     __module__: str
     __name__: str
 
     def __call__(self, look: Look, /) -> Iterable[Check]:
-        """Look, and say what is there."""
+        """Check it and report the results."""
 
 
 def run(look: Look, checkers: Iterable[Checker]) -> list[Check]:
-    """Run all checkers at once, each with its own deadlines; the results in the given order."""
+    """Run all checkers at once, each with its own deadlines; results keep the given order."""
     chosen = list(checkers)
     with ThreadPoolExecutor(max_workers=len(chosen)) as pool:
         return [
@@ -74,16 +74,13 @@ def _listed(checker: Checker, look: Look) -> list[Check]:
 
 
 def verdict(checks: Iterable[Check]) -> str:
-    """Sum up in one sentence."""
+    """Summarize in one sentence."""
     states = [check.state for check in checks]
     wrong, notes, unknown = (states.count(one) for one in ("wrong", "note", "unknown"))
     if wrong:
         return f"{_count(wrong, 'thing is', 'things are')} wrong."
     if unknown:
-        return (
-            f"Nothing is wrong as far as this could see; {_count(unknown, 'thing', 'things')} it"
-            " could not."
-        )
+        return f"No faults found, but {_count(unknown, 'thing', 'things')} could not be checked."
     if notes:
         return f"The relay works; see {_count(notes, 'note', 'notes')} above."
     return "The relay works."
@@ -94,7 +91,7 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def lines(checks: Iterable[Check]) -> Iterator[str]:
-    """Write the checks for a person, the verdict last."""
+    """Write the results for the operator, the verdict last."""
     kept = list(checks)
     width = max((len(check.name) for check in kept), default=0)
     labels = {"ok": "ok", "note": "note", "wrong": "WRONG", "unknown": "?"}

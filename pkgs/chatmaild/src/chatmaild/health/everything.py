@@ -6,7 +6,7 @@ from chatmaild.health.checks import Check, Look, run
 
 
 def look(config: Config) -> list[Check]:
-    """Look at everything at once, as the user that runs the command."""
+    """Run all checks at once, with the rights of the user who runs the command."""
     return run(
         Look.by_this_user(config),
         [

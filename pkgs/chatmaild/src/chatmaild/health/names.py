@@ -1,4 +1,4 @@
-"""Whether names resolve, and whether the DNS says of this relay what is true."""
+"""Checks whether names resolve, and whether the relay's DNS records are true."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ PUBLISH = "publish what `chatmail dns` prints; `chatmail dns --check` compares"
 
 
 class SilentResolverError(Exception):
-    """The resolver gives no answer about a name."""
+    """The resolver does not answer about a name."""
 
 
 def resolver(_look: Look) -> Iterator[Check]:
-    """Ask the resolver what it knows by itself."""
+    """Ask the resolver for a name that it knows without other servers."""
     try:
         look_up("localhost.", "A")
     except SilentResolverError:
@@ -36,10 +36,10 @@ def resolver(_look: Look) -> Iterator[Check]:
 
 def look_up(name: str, kind: str) -> Values:
     """
-    Return what the resolver answers, perhaps from its cache; see `Values`.
+    Return the resolver's answer, which may be from its cache; see `Values`.
 
     Raises:
-        SilentResolverError: it has no answer in time.
+        SilentResolverError: there is no answer in time.
 
     """
     try:
@@ -54,9 +54,9 @@ def look_up(name: str, kind: str) -> Values:
 
 
 def dkim(look: Look) -> Iterator[Check]:
-    """Read each key, and compare it with what the DNS publishes."""
+    """Read each key, and compare it with the published one."""
     if not look.config.dkim:
-        yield Check("DKIM key", "ok", "none: an address has no DNS to publish it in")
+        yield Check("DKIM key", "ok", "none: a relay without a domain name cannot publish one")
     for key in look.config.dkim:
         name = "DKIM key" if len(look.config.dkim) == 1 else f"DKIM key {key.selector}"
         yield _dkim(look, key, name)
@@ -69,7 +69,7 @@ def _dkim(look: Look, key: DkimKey, name: str) -> Check:
     except PermissionError:
         return look.hidden(name, str(key.file))
     except OSError:
-        pass  # `read` has a sentence for it.
+        pass  # `read` reports it.
     try:
         text = keys.dns_record(keys.read(key.file, key.kind))
     except ConfigError as error:
@@ -81,7 +81,7 @@ def _dkim(look: Look, key: DkimKey, name: str) -> Check:
     try:
         found = relevant(wanted, look_up(record, "TXT"))
     except SilentResolverError:
-        return Check(name, "unknown", f"the DNS gives no answer about {record}")
+        return Check(name, "unknown", f"the DNS does not answer about {record}")
     own = Own(f"{look.config.domain}.", frozenset(), (), acme=False)
     if faults := judge(wanted, found, own, look_up):
         text = f"{record}: {faults[0].text}"
@@ -105,7 +105,7 @@ def addresses(look: Look) -> Iterator[Check]:
             address for kind in ("A", "AAAA") for address in look_up(f"{config.host}.", kind)
         ]
     except SilentResolverError:
-        yield Check("addresses", "unknown", f"the DNS gives no answer about {config.host}")
+        yield Check("addresses", "unknown", f"the DNS does not answer about {config.host}")
         return
     if not published:
         yield Check("addresses", "wrong", f"the DNS has no address for {config.host}", PUBLISH)
@@ -123,7 +123,7 @@ def addresses(look: Look) -> Iterator[Check]:
 
 
 def _leads_here(address: str, wanted: list[str], here: list[str]) -> bool:
-    """Whether connections to an address can arrive, behind address translation too."""
+    """Whether connections to an address can arrive here, also behind NAT."""
     if address in here:
         return True
     version = ipaddress.ip_address(address).version

@@ -1,4 +1,4 @@
-"""The public ports of the relay with TLS, and the certificate that clients see there."""
+"""Checks the public TLS ports and the certificates that clients get there."""
 
 import datetime
 import socket
@@ -19,9 +19,9 @@ MAX_LINE_BYTES = 1024
 @dataclass(frozen=True, slots=True)
 class Port:
     """
-    A port, what its first line begins with, and the units that answer there.
+    A port, the start of its first line, and the units that answer there.
 
-    `request` is sent to have a first line. With `starttls`, there is a first line before TLS.
+    `request` is sent to get a first line. With `starttls` there is a first line before TLS.
     """
 
     number: int
@@ -34,7 +34,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a client sees at a port: a certificate, or a fault."""
+    """The result for a client of a port: a certificate, or a fault."""
 
     port: Port
     shown: x509.Certificate | None
@@ -42,7 +42,7 @@ class Seen:
 
 
 def check(look: Look) -> Iterator[Check]:
-    """Connect to every port; then judge the certificate by its file and by what they show."""
+    """Connect to every port; then compare their certificates with the file."""
     numbers = look.config.ports
     request = f"GET / HTTP/1.1\r\nHost: {look.config.host}\r\nConnection: close\r\n\r\n"
     ports = [
@@ -68,9 +68,9 @@ def check(look: Look) -> Iterator[Check]:
 
 
 def connect(port: Port, host: str) -> Seen:
-    """Look at a port of this host as a client does."""
+    """Connect to a port of this host as a client does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Any certificate is good enough to look at; it is judged afterwards.
+    # Any certificate is accepted here; it is judged later.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     shown = None
@@ -103,7 +103,7 @@ def _starttls(plain: socket.socket, port: Port) -> None:
 
 
 def _expect(connection: socket.socket, beginning: bytes) -> None:
-    """Read an answer; raises `ValueError` if it is another one."""
+    """Read an answer; raises `ValueError` if it is not the expected one."""
     received = b""
     # A continued line of SMTP has a hyphen after the code.
     while not received.endswith(b"\n") or received.splitlines()[-1][3:4] == b"-":
@@ -111,8 +111,8 @@ def _expect(connection: socket.socket, beginning: bytes) -> None:
         received += part
         if not part or len(received) > 8 * MAX_LINE_BYTES:
             break
-        # HTTP and IMAP have no code: the first line tells all.
+        # HTTP and IMAP have no code: the first line is enough.
         if received.startswith(beginning) and not beginning.isdigit():
             return
     if not received.startswith(beginning):
-        raise ValueError("it hangs up" if not received else "it answers something else")
+        raise ValueError("no answer before it hung up" if not received else "unexpected answer")

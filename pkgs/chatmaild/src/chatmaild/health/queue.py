@@ -1,4 +1,4 @@
-"""Postfix's queue: whether it moves, and why it does not."""
+"""Checks whether Postfix's queue moves, and if not, why."""
 
 import time
 from collections import Counter
@@ -8,16 +8,16 @@ from chatmaild.health.checks import ANSWER_SECONDS, Check, Look
 from chatmaild.postfix.queue import Listing, QueuedMessage, QueueError, without_addresses
 from chatmaild.text import human_age
 
-# More than this waits only when other servers or our own delivery are in trouble.
+# More messages wait only if other servers or local delivery have problems.
 MANY = 1000
-# Mail that is not deferred moves within seconds, or a process of Postfix's is stuck.
+# Mail that is not deferred moves within seconds, unless a process of Postfix is stuck.
 STUCK_SECONDS = 600
 NAME = "mail queue"
 MAX_REASON = 160
 
 
 def check(look: Look) -> Iterator[Check]:
-    """List the queue for as long as an answer may take."""
+    """List the queue, limited to the time of a check."""
     listing = Listing(seconds=ANSWER_SECONDS)
     try:
         messages = list(listing)
@@ -28,7 +28,7 @@ def check(look: Look) -> Iterator[Check]:
 
 
 def judge(messages: list[QueuedMessage], domain: str, now: int, *, complete: bool) -> Check:
-    """Judge a listing, of which there may be more."""
+    """Judge a listing, which may be incomplete."""
     if not messages:
         return Check(NAME, "ok", "empty")
     oldest = human_age(now - min(message.arrived for message in messages))
@@ -42,7 +42,7 @@ def judge(messages: list[QueuedMessage], domain: str, now: int, *, complete: boo
     remedy = "`chatmail queue` shows destinations and reasons"
     moving = [one for one in messages if one.queue in {"incoming", "active", "maildrop"}]
     if any(now - message.arrived > STUCK_SECONDS for message in moving):
-        return Check(NAME, "wrong", f"{text}: Postfix does not work on it", remedy)
+        return Check(NAME, "wrong", f"{text}: Postfix does not process it", remedy)
     if any(one.address.rpartition("@")[2].lower() == domain for one in deferred):
         local = "mail to this relay's own addresses is not delivered"
         return Check(NAME, "wrong", f"{text}: {local}", "`systemctl restart dovecot`")

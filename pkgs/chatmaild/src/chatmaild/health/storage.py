@@ -1,4 +1,4 @@
-"""The disks, the mailboxes and the account book, and what works on them."""
+"""Checks the disks, the mailboxes, the account book, and the jobs that work on them."""
 
 import datetime
 import os
@@ -18,20 +18,20 @@ from chatmaild.postfix import queue_control
 from chatmaild.postfix.queue import QueueError
 from chatmaild.text import human_size
 
-# Postfix refuses mail while there is not room for one and a half messages of the largest size
+# Postfix refuses mail unless there is space for one and a half messages of maximum size
 # (postconf(5), queue_minfree).
 QUEUE_MESSAGES = 1.5
 MIN_FREE_INODES = 0.02
 # One missed run may be a badly timed reboot; two are a fault.
 EXPIRY_DAYS = 2
-# The fourth attempt fails when the proxy has not worked for more than a minute.
+# The fourth attempt fails if the proxy has been down for more than a minute.
 PUSH_ATTEMPTS = 4
 # Looking at each of 5,000 mailboxes takes 20 ms.
 MAX_MAILBOXES = 5000
 
 
 def disks(look: Look) -> Iterator[Check]:
-    """Look at room and inodes where mail is kept and where it waits."""
+    """Check free space and inodes for the mailboxes and for the queue."""
     config = look.config
     enough = int(QUEUE_MESSAGES * config.message.max_size)
     free_mail = max(config.admission.min_free_disk, enough)
@@ -48,7 +48,7 @@ def _disk(name: str, path: Path, least: int) -> Check:
     except OSError as error:
         return Check(name, "wrong", f"{path}: {error.strerror}", "restore it from a backup")
     free, size = status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
-    biggest = f"`du -xh {path} | sort -h | tail` shows what takes the room"
+    biggest = f"`du -xh {path} | sort -h | tail` shows what uses the space"
     if status.f_flag & os.ST_RDONLY:
         return Check(name, "wrong", f"{path} is read-only", "`dmesg` says why")
     if free < least:
@@ -61,7 +61,7 @@ def _disk(name: str, path: Path, least: int) -> Check:
 
 
 def mailboxes(look: Look) -> Iterator[Check]:
-    """See whether Dovecot can write to the mailboxes."""
+    """Check whether Dovecot can write to the mailboxes."""
     path = look.config.paths.mailboxes
     try:
         [unit] = units.show(["chatmail-accounts.service"])
@@ -79,7 +79,7 @@ def mailboxes(look: Look) -> Iterator[Check]:
         return
     own = f"`chown -R {user}: {path}`"
     if status.st_uid != uid:
-        text = f"{path} belongs to {_user(status.st_uid)} and not to {user}: no mail is delivered"
+        text = f"{path} belongs to {_user(status.st_uid)}, not to {user}: no mail is delivered"
         yield Check("mailboxes", "wrong", text, own)
     elif status.st_mode & 0o700 != 0o700:  # noqa: PLR2004 - of the owner
         text = f"{user} may not write to {path} (mode {status.st_mode & 0o777:04o})"
@@ -130,7 +130,7 @@ def _push(look: Look, opened: Book) -> Check:
 
 
 def expiry(look: Look) -> Iterator[Check]:
-    """Read what the last nightly run has noted."""
+    """Read the report of the last nightly run."""
     path = look.config.paths.last_night
     rerun = "`journalctl -u chatmail-expire` has the reason; `chatmail expire` runs it again"
     try:
@@ -145,7 +145,7 @@ def expiry(look: Look) -> Iterator[Check]:
         yield Check("expiry", "wrong", f"{path}: is not a record of a run", rerun)
         return
     if last is None:
-        # The timer of a relay made today has not come yet; a timer that does not run is a unit.
+        # On a new relay the timer has not run yet; the check of units covers a stopped timer.
         yield Check("expiry", "ok", "has not run yet")
         return
     when = datetime.datetime.fromtimestamp(last.at, datetime.UTC)
@@ -161,7 +161,7 @@ def expiry(look: Look) -> Iterator[Check]:
 
 
 def registration(look: Look) -> Iterator[Check]:
-    """Say whether anything but the setting keeps new people out."""
+    """Report whether anything besides the setting prevents new addresses."""
     config = look.config
     try:
         config.paths.nocreate.lstat()

@@ -1,17 +1,17 @@
-"""The relay's units, as systemd sees them."""
+"""Checks the relay's units as systemd sees them."""
 
 import subprocess
 from collections.abc import Iterator, Sequence
 
 from chatmaild.health.checks import Check, Look
 
-# systemd itself answers quickly, but not while it boots or the machine swaps.
+# systemd answers quickly, except during boot and while the machine swaps.
 COMMAND_SECONDS = 5.0
 PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "Type", "Result", "User", "NRestarts")
 
 
 def check(look: Look) -> Iterator[Check]:
-    """Report each unit that does not run, or that all do."""
+    """Report each unit that does not run, or that all of them do."""
     names = look.config.units
     try:
         found = show(names)
@@ -26,7 +26,7 @@ def check(look: Look) -> Iterator[Check]:
 
 def show(names: Sequence[str]) -> list[dict[str, str]]:
     """
-    Ask systemd about units: their properties, in the order of the names.
+    Ask systemd about units; return their properties in the order of the names.
 
     Raises:
         OSError: `systemctl` is missing, fails, or takes longer than five seconds.
@@ -61,13 +61,13 @@ def _fault(name: str, properties: dict[str, str]) -> Check | None:
             "install the relay's configuration again (`nixos-rebuild switch`)",
         )
     if properties.get("Type") == "oneshot" and properties.get("Result") == "success":
-        # It has done its work, is doing it, or is to do it later.
+        # It has finished its work, is doing it, or will do it later.
         if state in {"active", "inactive", "activating"}:
             return None
     elif state in {"active", "reloading"}:
         return None
     if sub == "auto-restart":
-        text = f"fails again and again ({properties.get('NRestarts', '?')} restarts)"
+        text = f"fails repeatedly ({properties.get('NRestarts', '?')} restarts)"
         return Check(name, "wrong", text, journal)
     remedy = f"`systemctl start {name}`; {journal}"
     return Check(name, "wrong", f"does not run: {state} ({sub})", remedy)

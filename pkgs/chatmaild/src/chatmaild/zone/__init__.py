@@ -1,1 +1,1 @@
-"""The DNS records of a relay: which it needs, what name servers have, and writing them."""
+"""The DNS records of a relay: lists, checks and publishes them."""

@@ -1,9 +1,9 @@
 """
-Reports what does not work because of the records that the domain's name servers have.
+Compares the records of the domain's name servers with those that the relay needs.
 
-Every authoritative server that the world can find is asked, so that a secondary that lags behind is
-seen. A primary that is not listed is not asked, because nobody else asks it either. All faults are
-reported at once.
+Every authoritative server that is listed in the DNS is queried, so that a secondary that lags
+behind is noticed. An unlisted primary is not queried, because resolvers do not query it either. All
+faults are reported together.
 """
 
 from collections.abc import Iterable, Iterator
@@ -34,7 +34,7 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Records of a name and type that do not do what is wanted; [] for servers means all."""
+    """Missing or wrong records of a name and type; without `servers` it applies to all of them."""
 
     name: str
     type: str
@@ -45,14 +45,14 @@ class Fault:
 
     @property
     def need(self) -> Need:
-        """Whether the relay can do without."""
+        """Whether the record is required or recommended."""
         needs = {consequence.need for consequence in self.consequences}
         return "required" if "required" in needs else "recommended"
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the servers of a domain have; `silent` are sentences about those without an answer."""
+    """The result of a check; `silent` has a sentence for each server without an answer."""
 
     domain: str
     servers: int
@@ -66,7 +66,7 @@ class Findings:
 
 
 def own(config: Config, records: list[DnsRecord]) -> Own:
-    """Collect what the relay is, as its records are judged by it."""
+    """Collect the facts about this relay that its records must match."""
     try:
         chain = x509.load_pem_x509_certificates(config.paths.certificate.read_bytes())
     except (OSError, ValueError):
@@ -78,10 +78,10 @@ def own(config: Config, records: list[DnsRecord]) -> Own:
 
 def collect(domain: str, records: list[DnsRecord], own: Own) -> Findings:
     """
-    Ask every name server of the domain.
+    Query every name server of the domain.
 
     Raises:
-        ZoneError: none of them can be found, or none answers.
+        ZoneError: none can be found, or none answers.
 
     """
     silent: list[str] = []
@@ -110,7 +110,7 @@ def collect(domain: str, records: list[DnsRecord], own: Own) -> Findings:
 
 
 def compare(records: Iterable[DnsRecord], own: Own, ask: Ask) -> Iterator[Fault]:
-    """Judge every name and type by what `ask` finds; raises `NoAnswerError`."""
+    """Judge the records that `ask` finds for every name and type; raises `NoAnswerError`."""
     groups: dict[tuple[str, str, str], list[DnsRecord]] = {}
     for record in records:
         kind = record_kind(record.data) if record.type == "TXT" else ""
@@ -131,7 +131,7 @@ def compare(records: Iterable[DnsRecord], own: Own, ask: Ask) -> Iterator[Fault]
 
 
 def report(findings: Findings) -> Iterator[str]:
-    """Write the lines for a person, required records first."""
+    """Write the report for the operator, required records first."""
     for line in findings.silent:
         yield f"no answer: {line}"
     for need, meaning in MEANING.items():
@@ -142,7 +142,7 @@ def report(findings: Findings) -> Iterator[str]:
             yield from _lines(fault)
     if not findings.faults:
         many = "s" * (findings.servers != 1)
-        yield f"{findings.domain}: every record is right at {findings.servers} name server{many}"
+        yield f"{findings.domain}: all records are correct at {findings.servers} name server{many}"
 
 
 def _lines(fault: Fault) -> Iterator[str]:
@@ -160,7 +160,7 @@ def _lines(fault: Fault) -> Iterator[str]:
 
 
 def described(findings: Findings) -> dict[str, Any]:
-    """Return the findings for a program."""
+    """Return the findings for JSON output."""
     return {
         "domain": findings.domain,
         "servers": findings.servers,

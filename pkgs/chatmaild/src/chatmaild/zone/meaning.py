@@ -1,8 +1,8 @@
 """
-What the DNS records of a relay do, whatever their spelling, order, or other values beside them.
+Judges DNS records by their effect, so that spelling, order and additional values do not matter.
 
-Each judge reads the records of one name and type as their readers do, and yields the consequences
-of what is missing or wrong. A record that works has none.
+Each judge interprets the records of one name and type as other software does. It yields what does
+not work because of missing or wrong records, and nothing if they work.
 """
 
 import ipaddress
@@ -20,7 +20,7 @@ from chatmaild.zone import spf
 from chatmaild.zone.records import serves_same_purpose
 
 Values = frozenset[str]
-"""Data of records as a zone file has it, but the text of TXT records joined and unquoted."""
+"""Record data as in a zone file, except that the text of TXT records is joined and unquoted."""
 Ask = Callable[[str, str], Values]
 """(absolute name, type) -> the records there; raises `NoAnswerError` of `dns_check`."""
 
@@ -31,10 +31,10 @@ CAA_TAGS = {"issue", "issuewild", "iodef", "contactemail", "contactphone", "issu
 @dataclass(frozen=True, slots=True)
 class Own:
     """
-    What this relay is: its name with the last dot, its public addresses, its certificate's chain.
+    Facts about this relay: its name with a final dot, its public addresses, its certificate chain.
 
-    The chain is in the order in which servers send it, and empty if it cannot be read. `acme` says
-    that an authority checks the names before it issues a certificate.
+    The chain is in the order in which servers send it, or empty if it cannot be read. `acme` says
+    whether an authority checks the names before it issues a certificate.
     """
 
     host: str
@@ -45,7 +45,7 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The records that the relay wants at one name and of one type; of TXT of one purpose."""
+    """The records that the relay needs for one name and type; TXT records of one purpose."""
 
     name: str
     type: str
@@ -53,29 +53,29 @@ class Wanted:
 
     @property
     def need(self) -> Need:
-        """Whether they are required or recommended."""
+        """Whether the records are required or recommended."""
         return self.records[0].need
 
     @property
     def data(self) -> str:
-        """The data of the first."""
+        """The data of the first record."""
         return self.records[0].data
 
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What does not work, in one sentence, and whether the relay can do without it."""
+    """What does not work, in one sentence, and whether it is required."""
 
     text: str
     need: Need
 
 
 Judgement = Iterator[str | Consequence]
-"""A text alone is as necessary as the record."""
+"""A judge yields plain text if its need is that of the record."""
 
 
 def judge(wanted: Wanted, found: Values, own: Own, ask: Ask) -> list[Consequence]:
-    """Return what does not work because of the records found; [] if they do what is wanted."""
+    """Return what does not work because of the records found; [] if all is well."""
     judgement = _judge_of(wanted)(wanted, found, own, ask)
     return [
         one if isinstance(one, Consequence) else Consequence(one, wanted.need) for one in judgement
@@ -90,12 +90,11 @@ def relevant(wanted: Wanted, found: Values) -> Values:
 
 
 def unwanted_addresses(kind: str, found: Values, own: Own) -> Iterator[str]:
-    """Judge addresses of a kind that the relay does not have at all."""
+    """Judge addresses of an IP version that the relay does not have."""
     version = "IPv4" if kind == "A" else "IPv6"
     if foreign := {_address(one) for one in found} - own.addresses:
         yield (
-            f"this relay has no {version} address: those who connect to {_and(foreign)} do not"
-            " reach it"
+            f"this relay has no {version} address: connections to {_and(foreign)} do not reach it"
         )
 
 
@@ -105,7 +104,7 @@ def _addresses(wanted: Wanted, found: Values, own: Own, _ask: Ask) -> Judgement:
     if not there & own.addresses:
         yield f"the relay cannot be found over {version}"
     if foreign := there - own.addresses:
-        yield f"connections to {_and(foreign)} do not reach this relay, unless that is it as well"
+        yield f"connections to {_and(foreign)} reach this relay only if it has that address, too"
 
 
 def _mail(_wanted: Wanted, found: Values, own: Own, _ask: Ask) -> Judgement:
@@ -122,7 +121,7 @@ def _mail(_wanted: Wanted, found: Values, own: Own, _ask: Ask) -> Judgement:
 def _alias(wanted: Wanted, found: Values, own: Own, ask: Ask) -> Judgement:
     if any(one.lower() == own.host for one in found):
         return
-    # Some providers have no aliases, or answer with what they lead to.
+    # Some providers have no aliases, or answer with their targets.
     there = {_address(one) for kind in ("A", "AAAA") for one in ask(wanted.name, kind)}
     if there and there <= own.addresses:
         return
@@ -139,7 +138,7 @@ def _alias(wanted: Wanted, found: Values, own: Own, ask: Ask) -> Judgement:
 def _service(wanted: Wanted, found: Values, own: Own, _ask: Ask) -> Judgement:
     port = wanted.data.split()[2]
     if not any(one.lower().split()[2:] == [port, own.host] for one in found):
-        yield "clients that look for this service by SRV records do not find it"
+        yield "clients that use SRV records do not find this service"
 
 
 def _certificate_key(wanted: Wanted, found: Values, own: Own, _ask: Ask) -> Judgement:
@@ -181,7 +180,7 @@ def _authorities(wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgeme
     strange = {tag for flags, tag, _ in read if flags & CRITICAL and tag not in CAA_TAGS}
     if strange:
         yield Consequence(
-            f"authorities that do not know {_and(strange)} issue no certificate", "required"
+            f"authorities that do not support {_and(strange)} issue no certificate", "required"
         )
     issuers = [value.partition(";") for _, tag, value in read if tag == "issue"]
     ours = re.findall(r'"(.*)"', wanted.data)[0]
@@ -190,7 +189,7 @@ def _authorities(wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgeme
         yield "every certificate authority may issue certificates for this domain"
     elif not allowed:
         yield Consequence(
-            f"{ours} may not issue certificates: the relay's cannot be renewed there", "required"
+            f"{ours} may not issue certificates, so the relay's cannot be renewed there", "required"
         )
     elif not any(_allows_http(parameters) for parameters in allowed):
         yield Consequence(
@@ -200,7 +199,7 @@ def _authorities(wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgeme
 
 
 def _allows_http(parameters: str) -> bool:
-    """Whether the parameters of an issuer allow the check that the relay answers (RFC 8657 4)."""
+    """Whether an issuer's parameters allow the check by HTTP, which the relay uses (RFC 8657 4)."""
     methods = re.search(r"validationmethods\s*=\s*([^;\s]*)", parameters, re.IGNORECASE)
     return methods is None or "http-01" in methods[1].lower().split(",")
 
@@ -231,9 +230,9 @@ def _dkim(wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgement:
     ours = _dkim_key(wanted.data)
     read = [_dkim_key(text) for text in found]
     if ours not in read:
-        yield "other servers refuse this relay's mail, because the signatures do not fit this key"
+        yield "other servers refuse this relay's mail, because its signatures are by another key"
     elif any(key != ours for key in read):
-        yield "other servers refuse a part of this relay's mail, because there are several keys"
+        yield "other servers refuse some of this relay's mail, because there are several keys"
 
 
 def _dkim_key(text: str) -> bytes | None:
@@ -248,7 +247,7 @@ def _dkim_key(text: str) -> bytes | None:
 
 def _dmarc(_wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgement:
     if not found:
-        yield "other servers do not refuse forged mail in the name of this domain"
+        yield "other servers do not refuse forged mail from this domain"
         return
     if len(found) > 1:
         yield "servers ignore DMARC if there are several records"
@@ -258,7 +257,7 @@ def _dmarc(_wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgement:
     if policy not in {"reject", "quarantine", "none"}:
         yield "servers ignore the record, because it has no policy (p=reject)"
     elif policy == "none" or read.get("pct") == "0":
-        yield "other servers do not refuse forged mail in the name of this domain"
+        yield "other servers do not refuse forged mail from this domain"
 
 
 def _sts(_wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgement:
@@ -270,13 +269,13 @@ def _sts(_wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgement:
     elif not re.match(r"v=STSv1[ \t]*;", text := next(iter(found))) or not re.fullmatch(
         r"[A-Za-z0-9]{1,32}", _tags(text).get("id", "")
     ):
-        yield "servers ignore the record: it must be like `v=STSv1; id=1`, with letters and digits"
+        yield "servers ignore the record: it must look like `v=STSv1; id=1` (letters and digits)"
 
 
 def _reports(_wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgement:
     rua = [_tags(text).get("rua", "") for text in found]
     if len(rua) != 1 or not re.match(r"(?:mailto|https):", rua[0], re.IGNORECASE):
-        yield "reports of other servers about failed TLS do not arrive"
+        yield "other servers' reports about failed TLS do not arrive"
 
 
 def _adsp(_wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgement:
@@ -286,7 +285,7 @@ def _adsp(_wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgement:
 
 def _published(wanted: Wanted, found: Values, _own: Own, _ask: Ask) -> Judgement:
     if wanted.data.lower() not in {one.lower() for one in found}:
-        yield "it is not published as it should be"
+        yield "it is not published correctly"
 
 
 _BY_TYPE = {
@@ -315,7 +314,7 @@ def _judge_of(wanted: Wanted) -> Callable[[Wanted, Values, Own, Ask], Judgement]
 
 
 def _tags(text: str) -> dict[str, str]:
-    """Read a list of tags; names in lower case."""
+    """Parse a tag list; names become lower-case."""
     pairs = [tag.partition("=") for tag in text.split(";")]
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 

@@ -1,9 +1,9 @@
 """
-The zone of a relay: every record it needs, and how a zone file has them.
+The zone of a relay: every record that it needs, and their lines in a zone file.
 
-The records that follow from the settings come with the configuration. Three kinds are known to the
-host alone: its addresses, the public half of the DKIM key it made for itself, and that of the
-certificate's key, for other servers to check by DANE.
+The configuration contains the records that follow from the settings. The host adds three kinds: its
+addresses, its public DKIM keys, and the public key of its certificate, which other servers check by
+DANE.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ MAX_STRING_BYTES = 255
 
 
 class ZoneError(Exception):
-    """Records cannot be made, queried or written; the text is one sentence for the operator."""
+    """Records cannot be made, queried or written; the message is a sentence for the operator."""
 
 
 def records(config: Config) -> list[DnsRecord]:
@@ -64,10 +64,10 @@ def records(config: Config) -> list[DnsRecord]:
 
 def tlsa(config: Config) -> list[DnsRecord]:
     """
-    Make the TLSA record (RFC 6698) of the certificate's key, none while there is no certificate.
+    Make the TLSA record (RFC 6698) for the certificate's key, if there is a certificate.
 
-    `3 1 1` speaks of the key alone, which is kept when the certificate is renewed. It counts only
-    in a zone with DNSSEC, and does no harm in another.
+    `3 1 1` refers only to the key, which is kept when the certificate is renewed. The record is
+    used only in a zone with DNSSEC, and does no harm in others.
     """
     try:
         key = load_pem_private_key(config.paths.certificate_key.read_bytes(), None)
@@ -94,8 +94,8 @@ def addresses(config: Config) -> list[str]:
             result.append(address)
             continue
         fitting = [a for a in own if ipaddress.ip_address(a).version == version]
-        # A public address is preferred; behind address translation there is none, and the
-        # operator sees which one was taken.
+        # A public address is preferred. Behind NAT there is none, and the operator sees which
+        # one is used.
         fitting.sort(key=lambda a: not ipaddress.ip_address(a).is_global)
         result += fitting[:1]
     if not result:
@@ -136,14 +136,14 @@ def lines(domain: str, records: Iterable[DnsRecord], *, split: bool) -> Iterator
     """
     Write records as lines of a zone file (RFC 1035 5.1), required ones first.
 
-    `split` cuts TXT values into strings of 255 bytes, as a name server wants them; without it
-    they are one string, which is what most providers' web forms want.
+    `split` cuts TXT values into strings of 255 bytes, as name servers require. Without it they are
+    one string, as most providers' web forms require.
     """
     kept = list(records)
-    yield f"; {domain}: records without which this relay does not work"
+    yield f"; {domain}: without these records the relay does not work"
     yield from (_line(record, split=split) for record in kept if record.need == "required")
     yield ""
-    yield f"; {domain}: records that make it work better with other servers and clients"
+    yield f"; {domain}: with these records it works better with other servers and clients"
     yield from (_line(record, split=split) for record in kept if record.need == "recommended")
 
 
@@ -153,7 +153,7 @@ def _line(record: DnsRecord, *, split: bool) -> str:
 
 
 def txt_data(text: str, *, split: bool = True) -> str:
-    """Write a TXT value as a zone file has it (RFC 1035 5.1), in strings of 255 bytes or in one."""
+    """Write a TXT value for a zone file (RFC 1035 5.1), in strings of 255 bytes or in one."""
     raw = text.encode()
     size = MAX_STRING_BYTES
     parts = [raw[start : start + size] for start in range(0, len(raw), size)] or [b""]
@@ -165,7 +165,7 @@ def record_kind(text: str) -> str:
     """
     Return the kind of a TXT record: `v=spf1`, or the name of its first tag if that is not `v`.
 
-    A name has records of several kinds, because other services put theirs there too.
+    A name can have records of several kinds, because other services use it, too.
     """
     found = re.match(r"\s*([\w.-]+)\s*=\s*([^\s;]*)", text)
     if found is None:
@@ -175,7 +175,7 @@ def record_kind(text: str) -> str:
 
 
 def serves_same_purpose(record: DnsRecord, text: str) -> bool:
-    """Whether a TXT record at a record's name is of its kind, so that it would take its place."""
+    """Whether a TXT record at the same name is of the same kind, so that it must be replaced."""
     kind = record_kind(record.data)
-    # Only keys stand at the name of a key, and many have no version (RFC 6376 3.6.1).
+    # A key's name has only keys, and many of them have no version (RFC 6376 3.6.1).
     return kind in {record_kind(text), "v=dkim1"}

@@ -1,4 +1,4 @@
-"""Asks the name servers of a domain themselves, so that no cache hides a change."""
+"""Queries the name servers of a domain directly, so that no cache hides a change."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ FOLLOWED = 8
 
 
 class NoAnswerError(Exception):
-    """A server does not answer, or not in a usable way; the text says what happened."""
+    """A server sends no usable answer; the message says what happened."""
 
 
 def authoritative(domain: str) -> list[tuple[str, str]]:
     """
-    Find the name servers of the zone `domain` is in: (name, address), one address of each.
+    Find the name servers of the zone that contains `domain`: (name, address), one address each.
 
     Raises `ZoneError` if there is no such zone or the resolver does not answer.
     """
@@ -42,7 +42,7 @@ def authoritative(domain: str) -> list[tuple[str, str]]:
             f"the name servers of {domain} cannot be found ({type(error).__name__}):"
             " is the domain delegated?"
         ) from None
-    # The root or a top-level domain answers for names that nobody has.
+    # For unregistered names the root or a top-level domain answers.
     if len(zone) <= 2:  # noqa: PLR2004 - the label and the root's empty one
         raise ZoneError(f"{domain} is not delegated: the registrar has no name servers for it")
     result: list[tuple[str, str]] = []
@@ -60,7 +60,7 @@ def authoritative(domain: str) -> list[tuple[str, str]]:
 
 
 def _nothing_answers(error: dns.exception.DNSException) -> bool:
-    """Whether no resolver has sent anything, as opposed to a failure that it has found."""
+    """Whether no resolver answered, as opposed to an answer that reports a failure."""
     if not isinstance(error, dns.resolver.NoNameservers | dns.resolver.LifetimeTimeout):
         return False
     tries = error.kwargs.get("errors", [])
@@ -68,7 +68,7 @@ def _nothing_answers(error: dns.exception.DNSException) -> bool:
 
 
 def asking(address: str) -> Ask:
-    """Ask this server; what it hands over to other servers is asked of the resolver."""
+    """Query this server; the resolver is asked about names that it delegates to others."""
 
     def ask(name: str, kind: str) -> Values:
         here = dns.name.from_text(name)
@@ -91,7 +91,7 @@ def asking(address: str) -> Ask:
                 continue
             if not answer.flags & dns.flags.AA:
                 return _resolved(here, kind)
-        raise NoAnswerError(f"{name} is an alias without end")
+        raise NoAnswerError(f"{name} is an alias in a loop")
 
     return ask
 
@@ -104,7 +104,7 @@ def _exchange(name: dns.name.Name, kind: str, address: str) -> dns.message.Messa
     except (dns.exception.DNSException, OSError) as error:
         raise NoAnswerError(type(error).__name__) from None
     if answer.rcode() == dns.rcode.REFUSED:
-        # Not its zone (any more): an alias may lead elsewhere.
+        # The zone is not (or no longer) on this server: an alias may lead elsewhere.
         answer.flags &= ~dns.flags.AA
         return answer
     if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):

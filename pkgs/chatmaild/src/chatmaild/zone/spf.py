@@ -1,8 +1,8 @@
 """
-Whether an SPF record lets mail from an address pass (RFC 7208), as far as DNS alone can tell.
+Evaluates an SPF record for an address (RFC 7208), as far as DNS alone allows.
 
-`exists`, `ptr` and macros depend on a message or on the peer; a record that needs one of them to
-decide is not judged.
+`exists`, `ptr` and macros depend on a message or on the peer. A record whose result depends on one
+of them is not judged.
 """
 
 import ipaddress
@@ -14,11 +14,11 @@ from enum import Enum
 MAX_LOOKUPS = 10
 
 Ask = Callable[[str, str], Iterable[str]]
-"""(absolute name, type) -> data of the records there; TXT as bare text."""
+"""(absolute name, type) -> data of the records; for TXT the bare text."""
 
 
 class SpfResult(Enum):
-    """What a receiver concludes; `UNKNOWN` is not one of the RFC's."""
+    """The result for a receiver; `UNKNOWN` is not in the RFC."""
 
     PASS = "+"  # noqa: S105 - RFC 7208 calls it so
     FAIL = "-"
@@ -42,7 +42,7 @@ def is_record(text: str) -> bool:
 
 
 def evaluate(record: str, domain: str, address: str, ask: Ask) -> SpfResult:
-    """Judge mail from an address by the record of a domain (an absolute name)."""
+    """Evaluate the record of a domain (an absolute name) for mail from an address."""
     try:
         return _Evaluation(address, ask).result(record, domain)
     except _UndecidedError as undecided:

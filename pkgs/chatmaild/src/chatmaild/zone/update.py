@@ -1,8 +1,8 @@
 """
-Writes the records to the primary name server by RFC 2136, signed by TSIG.
+Writes the records to the primary name server (RFC 2136), signed with TSIG.
 
-A name's records of a type are replaced, but for TXT: there only those of the same kind (SPF, a
-DKIM key, …) go, because other services prove themselves by TXT records at the same name.
+All records of a name and type are replaced. Of TXT records, only those of the same kind (SPF, a
+DKIM key, …) are, because other services use TXT records at the same name to prove ownership.
 """
 
 import re
@@ -29,7 +29,7 @@ ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
 
 
 def send(domain: str, records: list[DnsRecord], server: str, key_file: Path) -> str:
-    """Write all records in one transaction: all of them or none."""
+    """Write all records in one transaction."""
     key = read_key(key_file)
     zone = _zone(domain, server, key)
     update = dns.update.UpdateMessage(zone)
@@ -44,7 +44,7 @@ def send(domain: str, records: list[DnsRecord], server: str, key_file: Path) -> 
 
 
 def read_key(path: Path) -> dns.tsig.Key:
-    """Read a key in BIND's form: `key "NAME" { algorithm NAME; secret "BASE64"; };`."""
+    """Read a key in BIND's format: `key "NAME" { algorithm NAME; secret "BASE64"; };`."""
     try:
         text = path.read_text(encoding="ascii")[:MAX_KEY_FILE_BYTES]
     except (OSError, UnicodeDecodeError):
@@ -56,7 +56,7 @@ def read_key(path: Path) -> dns.tsig.Key:
         raise ZoneError(f'{path}: no TSIG key such as key "name" {{ algorithm …; secret "…"; }};')
     algorithm = fields.get("algorithm", "hmac-sha256").lower()
     if algorithm not in ALGORITHMS:
-        raise ZoneError(f"{path}: the algorithm {algorithm} is none of {', '.join(ALGORITHMS)}")
+        raise ZoneError(f"{path}: the algorithm {algorithm} is not one of {', '.join(ALGORITHMS)}")
     try:
         return dns.tsig.Key(found[1], fields["secret"], f"{algorithm}.")
     except ValueError:
@@ -72,14 +72,14 @@ def _replace(
     key: dns.tsig.Key,
 ) -> None:
     if kind == "CNAME":
-        # An alias stands alone (RFC 1034 3.6.2).
+        # An alias must be the only record (RFC 1034 3.6.2).
         update.delete(name)
     elif kind == "TXT":
         for old in _present(name, server, key):
             text = b"".join(old.strings).decode("utf-8", "replace")
             if any(serves_same_purpose(record, text) for record in wanted):
                 update.delete(name, old)
-        # Beside an alias a TXT record would be skipped (RFC 2136 3.4.2.2).
+        # The server would ignore a TXT record beside an alias (RFC 2136 3.4.2.2).
         update.delete(name, "CNAME")
     else:
         update.delete(name, kind)
@@ -97,7 +97,7 @@ def _present(name: dns.name.Name, server: str, key: dns.tsig.Key) -> list[Any]:
 
 
 def _zone(domain: str, server: str, key: dns.tsig.Key) -> dns.name.Name:
-    """Find the zone by the SOA record that the server has for it or the nearest name above."""
+    """Find the zone by the server's SOA record for the name or the nearest parent."""
     name = dns.name.from_text(domain)
     while name != dns.name.root:
         query = dns.message.make_query(name, "SOA")
