@@ -17,7 +17,7 @@ MIME-Version: 1.0
 Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="{boundary}"
 
 """
-# As Delta Chat writes it, to the letter: the relay dresses any other form anew.
+# Exactly as Delta Chat writes it, because the relay rebuilds any other form.
 BOUNDARY = "18ed090f355ef38b_6d98da386014cb0b_d6e1fb61bb8c1af5"
 PARTS = """\
 

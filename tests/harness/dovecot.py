@@ -80,7 +80,7 @@ def delay_ms() -> int:
     """Read the milliseconds from `pkgs/dovecot/notify-delay-ms`, the one place they stand in."""
     text = DELAY_FILE.read_text().strip()
     if not (text.isdecimal() and 0 < int(text) < STOCK_MS):
-        raise LabError(f"{DELAY_FILE}: `{text}` is no whole number from 1 to {STOCK_MS - 1}")
+        raise LabError(f"{DELAY_FILE}: `{text}` is not a whole number from 1 to {STOCK_MS - 1}")
     return int(text)
 
 
@@ -209,7 +209,7 @@ def _change(library: Path, wanted: int) -> None:
 def _note(wanted: int) -> str:
     return (
         f"/{LIBRARY} differs from Debian's in one constant:\n"
-        f"an IDLE client is told of new mail after {wanted} ms instead of {STOCK_MS} ms\n"
+        f"an IDLE client is notified of new mail after {wanted} ms instead of {STOCK_MS} ms\n"
         "(NOTIFY_DELAY_MSECS in Dovecot's src/lib-storage/mailbox-watch.c).\n"
         f"An upgrade would put {STOCK_MS} ms back, so the package {PACKAGE} is held,\n"
         "and `dpkg --verify` rightly names the file. To return to Debian's:\n"

@@ -53,7 +53,7 @@ def number_of(domain: str) -> tuple[int, ...]:
     number = int(domain.rpartition(".")[2])
     if domain != address4(number) or number not in RELAYS_AT_ADDRESSES:
         first, *_, last = map(address4, RELAYS_AT_ADDRESSES)
-        raise LabError(f"{domain} is no address for a relay in the lab; use {first} to {last}")
+        raise LabError(f"{domain} is not an address for a relay in the lab; use {first} to {last}")
     return (number,)
 
 

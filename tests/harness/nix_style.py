@@ -18,7 +18,7 @@ MAX_COLUMNS = 130
 HABITS = (
     (re.compile(r"\t"), "a tab"),
     (re.compile(r"[ \t]+$"), "blanks at the end of the line"),
-    (re.compile(r"^\s*with lib;"), "`with lib;`: nobody can see where a name comes from"),
+    (re.compile(r"^\s*with lib;"), "`with lib;`: it hides where a name comes from"),
     # A string is one line of any length, as nixfmt does not break it either.
     (re.compile(rf'^[^"]{{{MAX_COLUMNS + 1},}}$'), f"more than {MAX_COLUMNS} columns"),
 )

@@ -67,7 +67,7 @@ class PushProxy:
         """Wait until a token was received this often; return all of its notifications."""
         wait_until(
             lambda: self.count(token) >= count,
-            f"the push proxy is told a token {count} times",
+            f"the push proxy gets a token {count} times",
             timeout=timeout,
             step=0.01,
         )

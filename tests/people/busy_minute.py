@@ -80,7 +80,7 @@ def submitted(alice: Person, recipient: str) -> bytes:
 
 @dataclass
 class BusyMinute:
-    """What was done, in parts; `words` are the traces by kind."""
+    """The actions in parts; `words` are the traces by kind."""
 
     relay: Relay
     stranger: Stranger

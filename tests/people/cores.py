@@ -146,7 +146,7 @@ def running(release: Release, directory: Path) -> Iterator[Core]:
 
 @dataclass
 class Message:
-    """What a profile sees of a message."""
+    """A message as a profile sees it."""
 
     chat: int
     number: int

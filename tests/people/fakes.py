@@ -92,7 +92,7 @@ def empty_data(sender: str, recipient: str) -> bytes:
 
 
 def no_session_key(sender: str, recipient: str) -> bytes:
-    """Encrypted data that nobody has a key for."""
+    """Encrypted data for which there is no key."""
     return _packet_of(b"\x01" + os.urandom(700), keys=False)(sender, recipient)
 
 

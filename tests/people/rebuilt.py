@@ -68,7 +68,7 @@ def words_as_boundary(sender: str, recipient: str) -> bytes:
 
 
 def mixed(sender: str, recipient: str) -> bytes:
-    """What Exchange makes of it: multipart/mixed, with an empty text before the parts."""
+    """Rebuild it as Exchange does: multipart/mixed, with an empty text part first."""
     content = parted("Content-Type: text/plain\n\n", *_parts(sender, recipient))
     return compose(sender, recipient, content, content_type=multipart("mixed"))
 

@@ -159,7 +159,7 @@ def test_what_arrives_can_be_decrypted(alice: Person, bob: Person) -> None:
 def test_a_strict_relay_takes_in_what_others_write(
     strict_bob: Person, stranger: Stranger, build: Builder
 ) -> None:
-    """Its people see what was judged, and no text beside it that nobody encrypted."""
+    """Its users see only the message that was judged, without unencrypted text beside it."""
     message = build(stranger.address(), strict_bob.address)
     stranger.deliver(strict_bob.relay, message, strict_bob.address)
 

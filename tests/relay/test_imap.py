@@ -1,4 +1,4 @@
-"""What IMAP offers to chat clients."""
+"""IMAP for chat clients."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_a_message_for_others_as_well_is_not_dropped_with_a_destination(
 
 
 def test_a_held_message_is_returned_to_its_sender(alice: Person, relay_: Relay) -> None:
-    """The sender learns that nobody gets it, at once instead of in two days."""
+    """The sender learns of the failure at once, instead of in two days."""
     written(alice, relay_, "dead.test")
     relay_.chatmail("queue", "hold", "dead.test")
 

@@ -1,4 +1,4 @@
-"""Who can create an address (anyone, the invited, or no one), and how many at once."""
+"""Creating addresses: open, by invitation or closed, and the limit on their number."""
 
 from __future__ import annotations
 

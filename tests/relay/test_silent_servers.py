@@ -81,7 +81,7 @@ def dead_servers() -> Iterator[None]:
 
 
 def transport(relay: Relay, domain: str) -> str:
-    """Return what Postfix is told about the transport of a domain."""
+    """Return chatmail-tls' answer about the transport of a domain."""
     socket = relay.value.daemons["paths"]["tlsPolicySocket"]
     table = f"socketmap:unix:{socket}:transport"
     return relay.machine.run(["postmap", "-q", f"someone@{domain}", table]).out.strip()

@@ -335,7 +335,7 @@ def test_mail_that_waits_is_told_with_age_and_reason(lab: Lab, broken: Relay) ->
 
 
 def test_an_ordinary_user_is_told_what_it_cannot_see(broken: Relay) -> None:
-    """Four false faults frightened whoever forgot `sudo`."""
+    """Without `sudo` the command once reported four false faults."""
     said = broken.machine.run(["runuser", "-u", "nobody", "--", "chatmail", "status"], check=False)
 
     assert said.status == 3

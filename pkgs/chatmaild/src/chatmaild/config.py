@@ -224,7 +224,7 @@ class DnsRecord:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The public TCP ports where TLS can be looked at."""
+    """The public TCP ports with TLS, for `chatmail status`."""
 
     smtp: int
     submissions: int

@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Sizes and times in readable form."""
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -14,7 +14,7 @@ def human_size(size: float) -> str:
 
 
 def human_age(seconds: float) -> str:
-    """Write a time that has passed, in its largest unit."""
+    """Format an elapsed time in its largest unit."""
     for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit}"

@@ -109,7 +109,7 @@ def test_a_blocked_account_is_refused(daemon: Daemon) -> None:
 def test_a_host_without_resources_asks_to_retry(
     start: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
-    """The shortage is temporary. A client that is told "wrong password" would give up."""
+    """The shortage is temporary. A client would give up after "wrong password"."""
     daemon = start()
     daemon.login(ALICE, PASSWORD)
     daemon.stop()

@@ -41,7 +41,7 @@ def entry(queue: str, arrived: int) -> str:
 
 
 def test_counts_the_queue_and_knows_its_oldest(tmp_path: Path) -> None:
-    """Of each message two words count; addresses go no further."""
+    """Only two values of each message are used, and no addresses."""
     lines = [entry("deferred", 300), entry("deferred", 100), entry("active", 200)]
     (tmp_path / "queue").write_text("".join(f"{line}\n" for line in lines))
 

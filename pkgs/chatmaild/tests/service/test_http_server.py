@@ -1,4 +1,4 @@
-"""What clients of the HTTP servers may do, and what the log says about it."""
+"""HTTP servers: limits on clients, and log lines about them."""
 
 import asyncio
 import logging

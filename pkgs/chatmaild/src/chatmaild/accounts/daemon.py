@@ -2,7 +2,7 @@
 chatmail-accounts: logins, METADATA, last logins and new-mail events for Dovecot.
 
 While this daemon is down, known accounts can still log in and mail is still delivered. Addresses
-unknown to Dovecot are told to try again later. If the daemon hung, deliveries would hang too. So
+unknown to Dovecot get a temporary error. If the daemon hung, deliveries would hang too. So
 nothing here blocks: the book has one thread, hashing has two, and the event loop does neither.
 """
 

@@ -24,7 +24,7 @@ from chatmaild.service.counters import Counters
 
 BLOCKED = "the account is blocked"
 NOT_ITS_OWN = (
-    "the account exists with another password; if nobody uses it, run `chatmail accounts delete`"
+    "the account exists with another password; if it is not in use, run `chatmail accounts delete`"
     " so that the bot can have it"
 )
 

@@ -31,7 +31,7 @@ from chatmaild.service.counters import Counters
 log = logging.getLogger(__name__)
 
 MAX_FIELDS = 16
-# Beyond this number, logins are told to try again later: at 4 ms per hash, 256 take a second.
+# Beyond this number, logins get a temporary error: at 4 ms per hash, 256 take a second.
 MAX_WAITING = 256
 
 # Refusals of logins to an account; the others refuse a new one.

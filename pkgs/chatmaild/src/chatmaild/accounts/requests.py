@@ -194,7 +194,7 @@ class ControlRequests:
         return http_server.json_response({})
 
     async def _ready(self, _fields: Fields) -> web.Response:
-        """Show that the daemon works, the thread of the account book included."""
+        """Confirm that the daemon works, including the thread of the account book."""
         await self._book.run(lambda: None)
         return http_server.json_response({})
 

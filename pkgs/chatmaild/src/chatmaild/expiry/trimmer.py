@@ -3,8 +3,8 @@ chatmail-trim: deletes the oldest messages of mailboxes that Dovecot reports as 
 
 When a message lifts a mailbox over 75 % of its quota, in bytes or in messages, Dovecot sends a
 request to a UNIX socket and does not wait for an answer. The protocol is that of its `script`
-service. systemd listens on the socket. This program starts with the first
-request and exits when there are no more, so it costs nothing when idle.
+service. systemd listens on the socket. This program starts with the first request and exits when
+there are no more, so it costs nothing when idle.
 
 Requests wait in the socket's backlog. A flood makes one request per delivery, so requests for the
 same mailbox are handled together. If a request is lost, the next delivery or login repeats it, or

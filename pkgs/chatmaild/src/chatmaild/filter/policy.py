@@ -161,7 +161,7 @@ def check_return(kind: Kind) -> Refuse | None:
 
     Classic servers forward mail, and mailing lists that change nothing return it to members here.
     So encrypted mail and Secure-Join requests are accepted. Besides these the relay signs only
-    bounces. They are refused, because nobody forwards bounces, and others can choose words in them.
+    bounces. They are refused: bounces are not forwarded, and others can choose words in them.
     """
     if kind in (Kind.ENCRYPTED, Kind.SECURE_JOIN):
         return None

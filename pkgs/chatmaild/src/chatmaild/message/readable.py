@@ -70,7 +70,7 @@ def _has_few_values(data: bytes | memoryview) -> bool:
         if len(data) >= octets:
             size = octets // _PIECES
             room = (len(data) - octets) // _PIECES
-            # Nobody sees these numbers, so Python's own generator will do.
+            # These numbers stay secret, so Python's own generator is good enough.
             starts = [turn * (size + room) + int(random() * room) for turn in range(_PIECES)]  # noqa: S311
             return len(set(b"".join([data[at : at + size] for at in starts]))) <= most
     return False

@@ -62,7 +62,7 @@ OF_ACCOUNTS = (
     _Family("accounts_created", "Created accounts."),
     _Family("addresses_handed_out", "New addresses handed out by /new."),
     _Family("logins", "Successful IMAP logins."),
-    _Family("logins_unavailable", "Logins that were told to try again later."),
+    _Family("logins_unavailable", "Logins that got a temporary error."),
 )
 
 

@@ -1,1 +1,1 @@
-"""Postfix's protocols: the milter protocol."""
+"""Postfix's interfaces: the milter and socketmap protocols, and the queue."""

@@ -60,7 +60,7 @@ MAX_PACKET_BYTES = 262_144
 """Postfix sends a body in chunks of 64 KB, and a field of up to `header_size_limit`, 100 KB."""
 _LENGTH_BYTES = 4
 BODY_CHUNK_BYTES = 65_535
-"""At most so much of a new body in one packet: MILTER_CHUNK_SIZE."""
+"""The most of a new body that one packet may have: MILTER_CHUNK_SIZE."""
 
 
 class MilterProtocolError(Exception):
@@ -154,7 +154,7 @@ def strings(data: bytes) -> list[bytes]:
 
 
 def macros(data: bytes) -> dict[bytes, bytes]:
-    """Decode the macros for a command, names and values; raises `ProtocolError`."""
+    """Decode the macros for a command, names and values; raises `MilterProtocolError`."""
     words = strings(data)
     if len(words) % 2:
         raise MilterProtocolError("a macro has no value")
@@ -165,7 +165,7 @@ def client(data: bytes) -> tuple[str, int] | None:
     """
     Decode the address of the MTA's client as (address, port), or None if it is not an IP address.
 
-    Mail that did not arrive by SMTP has port 0. Raises `ProtocolError`.
+    Mail that did not arrive by SMTP has port 0. Raises `MilterProtocolError`.
     """
     _name, end, rest = data.partition(b"\0")
     if not end or not rest:
@@ -187,7 +187,7 @@ def change_header(index: int, name: bytes, value: bytes) -> bytes:
 
 
 def add_header(name: bytes, value: bytes) -> bytes:
-    """Put a field at the end of the header."""
+    """Add a field at the end of the header."""
     return packet(b"h", name + b"\0" + value + b"\0")
 
 
@@ -197,7 +197,7 @@ def insert_header(index: int, name: bytes, value: bytes) -> bytes:
 
 
 def replace_body(body: bytes) -> Iterator[bytes]:
-    """Put a body, with CRLF line ends, in place of the old one; in as many packets as it takes."""
+    """Replace the body, in as many packets as needed; the new one has CRLF line ends."""
     for at in range(0, len(body), BODY_CHUNK_BYTES):
         yield packet(b"b", body[at : at + BODY_CHUNK_BYTES])
 

@@ -1,8 +1,8 @@
 """
 Reads Postfix's mail queue: `postqueue -j` prints one JSON object per message (postqueue(1)).
 
-Postfix opens every queue file to list it, so a long queue takes long, and a frozen Postfix never
-answers. A listing therefore ends after a number of seconds or messages, and says so.
+Postfix opens every queue file to list it, so a long queue takes time, and a frozen Postfix never
+answers. So a listing ends after a number of seconds or messages, and says whether it is complete.
 """
 
 import json
@@ -24,7 +24,7 @@ MAX_FAULT_BYTES = 300
 
 
 class QueueError(Exception):
-    """The queue cannot be listed; the text is one sentence for the operator."""
+    """The queue cannot be listed; the message is one sentence for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class QueuedMessage:
     One message of the queue.
 
     `queue` is incoming, active, deferred, hold or maildrop; `arrived` is UNIX time, `size` is in
-    bytes. An entry that cannot be read is one of the queue "unknown" that arrived just now.
+    bytes. An unreadable entry counts as one of the queue "unknown" that has just arrived.
     """
 
     queue: str
@@ -56,13 +56,13 @@ class Listing:
     """
     The messages of the queue, read from Postfix while they are iterated over, once.
 
-    Afterwards `complete` tells whether these were all, or a bound was reached.
+    Afterwards `complete` says whether these were all, or a limit was reached.
     """
 
     def __init__(
         self, program: Path | str = PROGRAM, *, seconds: float = 10.0, most: int = 100_000
     ) -> None:
-        """List with this `postqueue`, for at most so many seconds and messages."""
+        """List with this `postqueue`; stop after a number of seconds or messages."""
         self._program = program
         self._seconds = seconds
         self._most = most
@@ -73,7 +73,7 @@ class Listing:
         Yield the messages, in no order.
 
         Raises:
-            QueueError: Postfix is down, or lists nothing at all in the given time.
+            QueueError: Postfix is down, or lists nothing within the given time.
 
         """
         try:
@@ -146,6 +146,6 @@ def parse(line: bytes) -> QueuedMessage:
 
 
 def without_addresses(reason: str) -> str:
-    """Leave mail addresses out of a reason, and what Postfix puts before it while it waits."""
+    """Remove mail addresses from a reason, and Postfix's prefix for suspended deliveries."""
     text = reason.removeprefix("delivery temporarily suspended: ")
     return re.sub(r"[^\s<>\"']+@[^\s<>\"']+", "…", text)

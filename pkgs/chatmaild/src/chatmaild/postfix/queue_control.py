@@ -1,8 +1,8 @@
 """
 Changes messages of Postfix's queue: postsuper(1) for most, `postqueue -i` to try at once.
 
-Both act on queue IDs. A message may have been delivered meanwhile, so the numbers that Postfix
-reports count, not those that were asked for.
+Both act on queue IDs. Messages may be delivered meanwhile, so the results are the
+numbers that Postfix reports.
 """
 
 import re
@@ -17,7 +17,7 @@ SECONDS = 60.0
 
 
 class Change(Enum):
-    """What can become of a message; BOUNCE takes effect at its next attempt, also after a hold."""
+    """A change of a message; BOUNCE takes effect at the next attempt, even after a hold."""
 
     HOLD = "hold"
     RELEASE = "release"
@@ -41,7 +41,7 @@ def directory() -> Path:
 
 def change(what: Change, ids: Iterable[str]) -> int:
     """
-    Change messages; return how many there were.
+    Change messages; return how many Postfix changed.
 
     Raises:
         QueueError: Postfix refuses, as it does if the user is not root.
@@ -53,7 +53,7 @@ def change(what: Change, ids: Iterable[str]) -> int:
 
 def retry(ids: Iterable[str]) -> int:
     """
-    Have Postfix try to deliver messages now; return how many.
+    Let Postfix try to deliver messages now; return how many.
 
     Raises:
         QueueError: Postfix refuses or is down.
@@ -66,7 +66,8 @@ def next_tries(queue: Path) -> dict[str, int]:
     """
     Return when Postfix tries deferred messages again: queue ID -> UNIX time.
 
-    It is the modification time of the queue file. Empty for a user who may not see it.
+    It is the modification time of the queue file. The result is empty if the user may not read
+    the queue.
     """
     found: dict[str, int] = {}
     for file in (queue / "deferred").rglob("*"):
@@ -79,7 +80,7 @@ def next_tries(queue: Path) -> dict[str, int]:
 
 
 def _run(command: list[str], given: str = "") -> str:
-    """Run a program of Postfix's; return what it says on both outputs."""
+    """Run a program of Postfix; return its output and its errors."""
     try:
         done = subprocess.run(  # noqa: S603 - fixed programs; IDs come from Postfix's own listing
             command,

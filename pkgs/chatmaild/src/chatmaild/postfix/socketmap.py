@@ -30,7 +30,7 @@ async def read(reader: asyncio.StreamReader) -> tuple[str, str]:
     except asyncio.LimitOverrunError:
         raise SocketmapError("a request without a length") from None
     if not _LENGTH.fullmatch(length) or int(length) > MAX_REQUEST_BYTES:
-        raise SocketmapError("a request of an odd length")
+        raise SocketmapError("a request with an invalid length")
     data = await reader.readexactly(int(length) + 1)
     if data[-1:] != b"," or not data.isascii():
         raise SocketmapError("not a netstring of ASCII")

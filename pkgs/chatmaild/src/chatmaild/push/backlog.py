@@ -12,12 +12,12 @@ class Backlog:
     """The queue in the book, from the event loop; its coroutines raise BookError."""
 
     def __init__(self, book: BookThread) -> None:
-        """Start without knowing what is in the book."""
+        """Start without having read the book."""
         self._book = book
-        # When the first is due, or inf without any. So an empty queue costs no query.
+        # When the first one is due, or inf without any; so an empty queue needs no query.
         self.next_due: float = 0
         self.changed = asyncio.Event()
-        # Removed together, which costs one disk sync for all.
+        # They are removed together, which costs one disk sync.
         self._finished: set[tuple[str, str]] = set()
 
     async def put(self, waiting: Sequence[tuple[Notification, int]]) -> None:
@@ -26,12 +26,12 @@ class Backlog:
         first = min(due for _, due in waiting)
         self.next_due = min(self.next_due, first)
         await self._book.run(self._book.outbox.put, waiting)
-        # Once more, because `take` may have looked just before.
+        # Again, because `take` may have read the book just before.
         self.next_due = min(self.next_due, first)
         self.changed.set()
 
     async def take(self, now: int, limit: int) -> list[Notification]:
-        """Return those that are due; they are due again in a minute unless they are finished."""
+        """Return notifications that are due; unless finished, they are due again in a minute."""
 
         def look() -> tuple[list[Notification], int | None]:
             outbox = self._book.outbox
@@ -44,12 +44,12 @@ class Backlog:
         return [one for one in found if one.key not in self._finished]
 
     def finish(self, one: Notification) -> None:
-        """Let `remove_finished` remove a notification, if it may be in the book."""
+        """Mark a notification for `remove_finished`, if it may be in the book."""
         if self.next_due < inf:
             self._finished.add(one.key)
 
     async def remove_finished(self) -> None:
-        """Remove what is finished."""
+        """Remove finished notifications."""
         finished, self._finished = self._finished, set()
         if finished:
             await self._book.run(self._book.outbox.remove, finished)

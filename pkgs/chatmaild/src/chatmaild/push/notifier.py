@@ -9,7 +9,7 @@ Wakes sleeping phones: each new message triggers one notification to each device
 
 The arrival log survives a kill, the book also a reboot. Most notifications never touch the disk. A
 failed one is tried again after 1, 8, 64, 512 and then every 3600 s, and given up five hours after
-the newest message that it is about.
+the newest message for it.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class Notifier:
         self._failing = False
 
     def on_new_mail(self, address: str, mark: str) -> None:
-        """Wake the devices of an account if a mark of Dovecot's means a new message."""
+        """Wake the devices of an account if Dovecot's status `mark` means a new message."""
         self._counters.add("new_mail")
         if self._arrivals.is_news(address, mark):
             self.notify(address)
@@ -110,7 +110,7 @@ class Notifier:
             await self._save_all()
 
     async def _look_up_forever(self) -> None:
-        """Find the devices of those who have new mail."""
+        """Look up the devices of accounts with new mail."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -141,7 +141,7 @@ class Notifier:
             await self._backlog.put(surplus)
 
     def _send(self) -> None:
-        """Begin to send what waits, as far as there are connections."""
+        """Send waiting notifications, as far as connections are free."""
         while self._waiting and len(self._sending) < CONNECTIONS:
             _, pending = self._waiting.popitem(last=False)
             task = asyncio.create_task(self._deliver(pending.one))
@@ -181,7 +181,7 @@ class Notifier:
             await self._backlog.put([(again, due)])
 
     def _finish(self, one: Notification) -> None:
-        # The book has one row for each device, which then belongs to the next notification.
+        # The book has one row per device. If another notification waits, the row is for that one.
         if one.key not in self._waiting:
             self._backlog.finish(one)
 
@@ -195,7 +195,7 @@ class Notifier:
         self._failing = failing
 
     async def _take_from_backlog_forever(self) -> None:
-        """Send what is due again, as far as there is space in memory."""
+        """Send notifications that are due again, as far as there is space in memory."""
         while True:
             self._backlog.changed.clear()
             delay: float | None = AFTER_FAULT_SECONDS
@@ -210,7 +210,7 @@ class Notifier:
                 pass
 
     async def _take_from_backlog(self) -> float | None:
-        """Return the seconds until more is due, or None if a change must come first."""
+        """Take those that are due; return the seconds until the next, or None without any."""
         now = self._clock()
         if self._backlog.next_due <= now and len(self._waiting) < BATCH:
             under_way = {pending.one.key for pending in self._sending.values()}
@@ -223,7 +223,7 @@ class Notifier:
         return max(0.0, self._backlog.next_due - now)
 
     async def _save_forever(self) -> None:
-        """Write to the book what takes long, and shorten the arrival log."""
+        """Write slow notifications to the book, and shorten the arrival log."""
         while True:
             await asyncio.sleep(SAVE_SECONDS)
             now = self._clock()
@@ -247,7 +247,7 @@ class Notifier:
                 yield pending
 
     async def _save_all(self) -> None:
-        """Write everything to the book: this process ends."""
+        """Write everything to the book, because this process ends."""
         now = int(self._clock())
         left = [pending.one for pending in (*self._sending.values(), *self._waiting.values())]
         self._waiting.clear()

@@ -1,9 +1,9 @@
 """
 HTTP on UNIX sockets: for Dovecot, for nginx, and between programs of the relay.
 
-aiohttp answers what it does not understand with 400 and knows the routes. What it does besides is
-switched off: it would decompress bodies (32 KB of gzip become 32 MB) and write a traceback with
-the client's data for each malformed request.
+aiohttp finds the routes, and answers malformed requests with 400. Two of its features are disabled:
+it would decompress bodies (32 KB of gzip become 32 MB), and log a traceback with the client's data
+for each malformed request.
 """
 
 import asyncio
@@ -60,9 +60,9 @@ async def serve(
     """
     Answer requests on a UNIX socket until the daemon ends.
 
-    A body that is read as a whole has up to `max_body` octets.
+    Bodies that are read as a whole may have `max_body` octets.
     """
-    # aiohttp refuses a body that reaches its limit.
+    # aiohttp already refuses a body of exactly its limit.
     application = web.Application(middlewares=[_answered], client_max_size=max_body + 1)
     application.add_routes(routes)
     runner = web.AppRunner(
@@ -79,7 +79,7 @@ async def serve(
 
 @web.middleware
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a compressed body, and give every answer its headers; some contain secrets."""
+    """Refuse compressed bodies; forbid caching, because some answers contain secrets."""
     response: web.StreamResponse
     try:
         if "Content-Encoding" in request.headers:

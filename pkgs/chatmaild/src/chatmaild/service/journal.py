@@ -34,13 +34,13 @@ class Formatter(logging.Formatter):
 
 class Limit(logging.Filter):
     """
-    Lets each place in the program write a few lines a minute, however often others cause them.
+    Limits how many lines per minute each place in the program can log.
 
-    Without that a stranger could fill the journal, and push out what the operator must see.
+    Otherwise a stranger could fill the journal and displace lines that the operator must see.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start with nothing written."""
+        """Start without records."""
         super().__init__()
         self._clock = clock
         self._lines = RateLimit(12, burst=5)
@@ -48,7 +48,7 @@ class Limit(logging.Filter):
         self._omitted: Counter[tuple[str, int]] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
-        """Omit a record, or tell with it how many like it were omitted."""
+        """Omit a record, or add the number of omitted records to its message."""
         place = (record.pathname, record.lineno)
         limit = self._tracebacks if record.exc_info else self._lines
         if limit.wait(place, self._clock()):

@@ -65,6 +65,6 @@ class RateLimit:
     def _add(self, key: Hashable, now: float) -> None:
         self._arrival[key] = max(self._arrival.get(key, now), now) + self._interval
         self._arrival.move_to_end(key)
-        # The key in front has waited longest, so what is at its full burst is found there soon.
+        # The first keys are the least recent, so those at their full burst are found soon.
         while len(self._arrival) > self._max_keys or next(iter(self._arrival.values())) <= now:
             self._arrival.popitem(last=False)

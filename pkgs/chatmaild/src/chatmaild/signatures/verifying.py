@@ -46,7 +46,7 @@ _PREHASHED = utils.Prehashed(SHA256())
 
 
 class Outcome(Enum):
-    """What a message's signatures say about its author."""
+    """The result of verifying a message's signatures."""
 
     VALID = "valid"
     MISSING = "missing"

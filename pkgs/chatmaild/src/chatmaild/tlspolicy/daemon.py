@@ -1,11 +1,11 @@
 """
-chatmail-tls: tells Postfix, for each destination, which TLS it must see and who delivers to it.
+chatmail-tls: tells Postfix which TLS to require and which transport to use, for each destination.
 
-Postfix asks by its socketmap protocol. A fault in a question about TLS is answered with TEMP: mail
-waits, and never leaves with less than the destination asks for. The tables:
+Postfix queries it by the socketmap protocol. If a query about TLS fails, the answer is TEMP, so
+that mail waits and never leaves with weaker TLS than the destination requires. The tables:
 
     tls        next hop -> TLS policy (smtp_tls_policy_maps)
-    transport  recipient -> `smtp-new:`, or `:` where the destination is known to answer
+    transport  recipient -> `smtp-new:`, or `:` if the destination is known to answer
                (transport_maps)
     greeted    address of a server that has greeted us; never found
     failed     address of a server with which a connection failed; never found
@@ -52,7 +52,7 @@ class Server:
         self._look_ups: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer on one connection until it ends, idles or breaks the protocol."""
+        """Answer on one connection until it ends, is idle, or violates the protocol."""
         try:
             while True:
                 async with asyncio.timeout(IDLE_SECONDS):
@@ -89,11 +89,11 @@ class Server:
             self._reachability.resolved(domain, [literal], time.monotonic())
         elif self._reachability.is_stale(domain, time.monotonic()):
             self._look_up(domain)
-        # ":" is an answer that changes nothing, and ends the look-up (transport(5)).
+        # ":" changes nothing, but ends the look-up (transport(5)).
         return f"OK {'' if self._reachability.answers(domain) else NEW_TRANSPORT}:"
 
     def _look_up(self, domain: str) -> None:
-        """Look the addresses of a domain up for the next message; no message waits for it."""
+        """Look up the addresses of a domain for the next message; no message waits for this."""
         if not _DOMAIN.fullmatch(domain) or len(self._look_ups) >= MAX_LOOK_UPS:
             return
 
@@ -110,7 +110,7 @@ class Server:
             task.add_done_callback(lambda _: self._look_ups.pop(domain, None))
 
     async def _tls(self, key: str) -> str:
-        # A port, a parent domain (".example.org"), an address: nothing that has a policy.
+        # Ports, parent domains (".example.org") and addresses have no policy.
         domain = key.lower().rstrip(".")
         if not _DOMAIN.fullmatch(domain):
             return "NOTFOUND "
@@ -121,7 +121,7 @@ class Server:
             self._counters.add("answers", "temporary")
             return "TEMP the DNS gives no answer about this domain"
         except Exception:
-            # Whatever it is, the mail must wait and not leave unverified.
+            # After any error the mail must wait, not leave unverified.
             log.exception("a decision failed")
             self._counters.add("answers", "failed")
             return "TEMP internal error"

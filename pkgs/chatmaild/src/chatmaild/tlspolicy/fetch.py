@@ -71,7 +71,7 @@ async def _get(host: str, address: str, context: ssl.SSLContext) -> bytes:
         http.send(h11.EndOfMessage())
         return await _body(http, reader)
     finally:
-        # Nothing that is left matters, a proper end of TLS least of all.
+        # The rest of the connection does not matter, not even a proper end of TLS.
         writer.transport.abort()
 
 
@@ -99,7 +99,7 @@ async def _body(http: h11.Connection, reader: asyncio.StreamReader) -> bytes:
 
 
 def _check(response: h11.Response) -> None:
-    """Refuse what RFC 8461 3.3 refuses: a redirect, an error, a file of users of the web server."""
+    """Refuse redirects, errors and other media types (RFC 8461 3.3), such as users' uploads."""
     if response.status_code != HTTPStatus.OK:
         raise StsError("the policy host did not answer 200")
     kind = dict(response.headers).get(b"content-type", b"").partition(b";")[0]

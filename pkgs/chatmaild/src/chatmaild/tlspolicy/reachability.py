@@ -1,14 +1,15 @@
 """
-Which mail servers answered the last time, so that those that do not hold up only each other.
+Remembers which mail servers answer, so that silent servers delay only each other's mail.
 
-A delivery process waits up to ten seconds for a server that says nothing, and anyone can have any
-number of names that lead to one. So a destination is delivered to by the many processes of the
-transport `smtp` only if one of its servers greeted us and has not failed since. All others, new
-ones among them, share the few processes of `smtp-new`.
+A delivery process waits up to ten seconds for a silent server, and anyone can point any number of
+names to one. So the transport `smtp`, which has many processes, is used only if one of the
+destination's servers has sent a greeting and has not failed since. All other destinations,
+including new ones, share the few processes of `smtp-new`.
 
-Postfix tells what it sees through tables that it looks up anyway: the address of a server after its
-greeting (smtp_discard_ehlo_keyword_address_maps), and the address in a failure of the connection
-(smtp_delivery_status_filter). All of it is in memory: after a restart every destination is new.
+Postfix reports what it sees through tables that it looks up anyway: the address of a server after
+its greeting (smtp_discard_ehlo_keyword_address_maps), and the address of a server with which a
+connection failed (smtp_delivery_status_filter). Everything is in memory: after a restart every
+destination is new.
 """
 
 import ipaddress
@@ -18,16 +19,16 @@ from collections.abc import Iterable
 MAX_SERVERS = 50_000
 MAX_DOMAINS = 20_000
 ADDRESSES_SECONDS = 3600.0
-"""How long the addresses of a domain are believed before they are looked up again."""
+"""The addresses of a domain are looked up again after this time."""
 IPV6_NETWORK_BITS = 64
-"""One host has a /64 to choose addresses from."""
+"""One host can use any address of a /64."""
 
 
 class Reachability:
-    """Remembers servers and the domains that lead to them; times are seconds of any clock."""
+    """Servers, and the domains that use them; times are seconds of any clock."""
 
     def __init__(self) -> None:
-        """Start without knowing any server."""
+        """Start without any known server."""
         self._greeted: OrderedDict[str, None] = OrderedDict()
         self._servers: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
 
@@ -47,18 +48,18 @@ class Reachability:
         _remember(self._servers, domain, (now, servers), MAX_DOMAINS)
 
     def is_stale(self, domain: str, now: float) -> bool:
-        """Whether the addresses of a domain have to be looked up."""
+        """Whether the addresses of a domain must be looked up."""
         since, _ = self._servers.get(domain, (-ADDRESSES_SECONDS, frozenset()))
         return now - since >= ADDRESSES_SECONDS
 
     def answers(self, domain: str) -> bool:
-        """Whether a mail server of this domain greeted us and has not failed since."""
+        """Whether a mail server of this domain has sent a greeting and has not failed since."""
         _, servers = self._servers.get(domain, (0.0, frozenset[str]()))
         return not servers.isdisjoint(self._greeted)
 
 
 def _server(address: str) -> str:
-    """Return what stands for a server: its IPv4 address or its IPv6 network; "" for neither."""
+    """Return a server's identity: its IPv4 address or its IPv6 network; "" for other text."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

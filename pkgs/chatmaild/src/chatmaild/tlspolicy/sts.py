@@ -42,7 +42,7 @@ def record_id(records: list[bytes]) -> str | None:
     Return the id of the only STS record among TXT records (RFC 8461 3.1), or None.
 
     Other records are ignored. Several STS records count as none: their ids would take turns, and
-    every message would fetch the policy again. So does one without an id, or with an endless one.
+    every message would fetch the policy again. So does a record whose id is missing or too long.
     """
     own = [record for record in records if _VERSION.match(record)]
     if len(own) != 1:
@@ -63,8 +63,8 @@ def parse(body: bytes) -> Policy:
     add attributes of an attacker's choice. The other hosts hold.
 
     Raises:
-        StsError: version, mode or max_age are unknown, so what is wanted is uncertain; no host is
-            left, and mail could never be delivered; or there are more than 100.
+        StsError: version, mode or max_age are unknown, so the meaning is uncertain; no host is
+            left, so that mail could never be delivered; or there are more than 100.
 
     """
     values: dict[str, str] = {}

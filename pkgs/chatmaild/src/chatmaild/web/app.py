@@ -119,5 +119,5 @@ def _unauthorized(reason: str) -> web.Response:
 
 
 def _token(request: web.Request) -> str:
-    """Return the invite's token; what is not ASCII is none that a relay makes."""
+    """Return the invite's token; relays create only ASCII ones."""
     return request.query.get("t", "")[:MAX_TOKEN].encode("ascii", "replace").decode()

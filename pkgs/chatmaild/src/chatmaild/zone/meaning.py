@@ -64,7 +64,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What does not work, in one sentence, and whether it is required."""
+    """A sentence about what does not work, and whether it is required."""
 
     text: str
     need: Need
