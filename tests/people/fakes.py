@@ -65,7 +65,7 @@ def compressed_packet(sender: str, recipient: str) -> bytes:
 
 
 def _packet_of(data: bytes, *, keys: bool = True) -> Builder:
-    """Put other octets in the place of the encrypted data."""
+    """Replace the encrypted data by other octets."""
 
     def build(sender: str, recipient: str) -> bytes:
         *real, _ = packets_for(sender, recipient)
@@ -82,12 +82,12 @@ def readable_data(sender: str, recipient: str) -> bytes:
 
 
 def data_without_version(sender: str, recipient: str) -> bytes:
-    """Encrypted data that is nothing but a sentence."""
+    """Encrypted data that is only a sentence."""
     return _packet_of(PHRASE.encode() * 20)(sender, recipient)
 
 
 def empty_data(sender: str, recipient: str) -> bytes:
-    """Encrypted data without a single octet."""
+    """Encrypted data without any octets."""
     return _packet_of(b"")(sender, recipient)
 
 
@@ -155,7 +155,7 @@ def wrong_data_type(sender: str, recipient: str) -> bytes:
 
 
 def wrong_version(sender: str, recipient: str) -> bytes:
-    """A first part that says something else than the version."""
+    """A first part with another version."""
     parts = control_part(PHRASE), data_part(armor_for(sender, recipient))
     return compose(sender, recipient, parted(*parts), content_type=ENCRYPTED_TYPE)
 

@@ -30,7 +30,7 @@ def _armor_with(sender: str, recipient: str, headers: str) -> bytes:
 
 
 def version_header(sender: str, recipient: str) -> bytes:
-    """A `Version:` line in the armor, as GnuPG of old writes it."""
+    """A `Version:` line in the armor, as old versions of GnuPG write it."""
     return _armor_with(sender, recipient, "Version: GnuPG v1\n")
 
 
@@ -46,7 +46,7 @@ def preamble(sender: str, recipient: str) -> bytes:
 
 
 def epilogue(sender: str, recipient: str) -> bytes:
-    """A sentence below the last part, where mailing lists put theirs."""
+    """A sentence below the last part, where mailing lists add one."""
     content = parted(*_parts(sender, recipient), epilogue=f"{PHRASE}\n")
     return compose(sender, recipient, content, content_type=ENCRYPTED_TYPE)
 
@@ -59,7 +59,7 @@ def part_field(sender: str, recipient: str) -> bytes:
 
 
 def words_as_boundary(sender: str, recipient: str) -> bytes:
-    """A boundary that can be read, continued as RFC 2231 has it."""
+    """A boundary that can be read, split as in RFC 2231."""
     words = PHRASE.replace(" ", "-")
     content = parted(*_parts(sender, recipient)).replace(BOUNDARY, words)
     parameters = f'boundary*0="{words[:9]}"; boundary*1="{words[9:]}"'
@@ -74,7 +74,7 @@ def mixed(sender: str, recipient: str) -> bytes:
 
 
 def encoded(sender: str, recipient: str) -> bytes:
-    """The armor in base64, as some gateways send everything."""
+    """The armor in base64, as some gateways encode all parts."""
     coded = base64.encodebytes(armor_for(sender, recipient).encode()).decode()
     data = f"Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n{coded}"
     content = parted(control_part(), data)
@@ -82,7 +82,7 @@ def encoded(sender: str, recipient: str) -> bytes:
 
 
 def on_one_line(sender: str, recipient: str) -> bytes:
-    """A line above 998 octets, which no transport would leave whole."""
+    """A line above 998 octets, which transport would break."""
     packets = openpgp.dearmored(armor_for(sender, recipient, "hello " * 500))
     text = base64.b64encode(packets).decode()
     armor = f"-----BEGIN PGP MESSAGE-----\n\n{text}\n-----END PGP MESSAGE-----\n"
@@ -90,7 +90,7 @@ def on_one_line(sender: str, recipient: str) -> bytes:
 
 
 def everything_at_once(sender: str, recipient: str) -> bytes:
-    """A sentence in every place that a message has for one."""
+    """A sentence in every possible place of a message."""
     packets = openpgp.dearmored(armor_for(sender, recipient))
     words = PHRASE.encode()
     padded = openpgp.packet(10, words) + packets + openpgp.packet(21, words)

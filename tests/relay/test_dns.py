@@ -183,7 +183,7 @@ def test_reports_everything_at_once(target: Relay) -> None:
         spread,
         instead(r"v=DKIM1;k=rsa;", "v=DKIM1; k=rsa; "),
         and_also('@ TXT "site-verification=1234"'),
-        # What operators change for good reasons was reported as wrong.
+        # Correct changes by operators were once reported as wrong.
         instead('"v=spf1 a ~all"', '"V=SPF1 A MX -ALL"'),
         instead("v=DMARC1;p=reject;", "v=DMARC1; p=reject; rua=mailto:dmarc@elsewhere.test; "),
         and_also(f"_25._tcp TLSA 3 1 1 {'ab' * 32}"),
@@ -229,7 +229,7 @@ def test_an_undelegated_domain_is_reported_in_one_sentence(target: Relay) -> Non
 
 
 def test_a_resolver_that_is_down_is_not_an_undelegated_domain(target: Relay, zone: str) -> None:
-    """The operator was asked whether the domain is delegated."""
+    """The command once asked whether the domain is delegated."""
     target.dns.publish_zone_text(DOMAIN, zone)
     target.machine.run(["systemctl", "stop", "unbound.service"])
     try:

@@ -72,7 +72,7 @@ def test_offers_no_login(relay: Relay) -> None:
 
 @pytest.mark.parametrize("length", [998, 999, 5_000, 70_000])
 def test_a_line_of_any_length_arrives_whole(bob: Person, stranger: Stranger, length: int) -> None:
-    """A newsletter is often one line of HTML; broken into many it arrived damaged."""
+    """A newsletter is often one line of HTML, which was damaged when it was broken."""
     html = "<p>" + "newsletter " * (length // 11 + 1)
     message = messages.compose(
         stranger.address(),

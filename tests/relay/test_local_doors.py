@@ -26,7 +26,7 @@ OWNERS = {"root", "vmail", "postfix"}
 
 
 def users(relay: Relay) -> dict[str, str]:
-    """All users of services, and one that stands for all others, with their group IDs."""
+    """All users of services, and one that represents all others, with their group IDs."""
     listed = [line.split(":") for line in relay.machine.run(["getent", "passwd"]).out.splitlines()]
     return {
         name: group

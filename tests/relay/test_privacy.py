@@ -104,7 +104,7 @@ CARRIERS = (
 
 
 def full_of_words(sender: str, recipient: str) -> bytes:
-    """Build encrypted mail with words in every place of its header where a client can put some."""
+    """Build encrypted mail with words in every place of its header that a client controls."""
     message = messages.encrypted(sender, recipient)
     fields = {
         "From": f'"{WORDS}" <{sender}> ({WORDS})',
@@ -127,7 +127,7 @@ def full_of_words(sender: str, recipient: str) -> bytes:
 def test_nothing_readable_leaves_beside_the_ciphertext(
     public_relay: Relay, classic: MailServer
 ) -> None:
-    """A stranger's server gets addresses, a date, an identifier, and no words."""
+    """A stranger's server gets addresses, a date and an identifier, but no words."""
     alice, bob = Person.on(public_relay), Person.on(public_relay)
     there = f"someone@{classic.domain}"
     message = full_of_words(alice.address, there)
@@ -138,7 +138,7 @@ def test_nothing_readable_leaves_beside_the_ciphertext(
     assert WORDS.encode() not in seen
     assert WORDS.encode() not in kept
     assert dkim.verify(seen, dnsfunc=txt_record)
-    # Above are the fields of the server that received it.
+    # The fields above are by the receiving server.
     head = seen.partition(b"\r\n\r\n")[0].decode().partition("\r\nDKIM-Signature:")[2]
     ours = [line.partition(": ") for line in re.split(r"\r\n(?![ \t])", head)[1:]]
     fields = {name: value for name, _, value in ours}

@@ -1,4 +1,4 @@
-"""`chatmail queue` against real queues: what waits, why, until when, and what becomes of it."""
+"""`chatmail queue` with real queues: what is waiting, why and until when, and changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEAD = ("dead.test", "gone.test")
 
 @pytest.fixture(scope="module")
 def relay_(lab: Lab) -> Relay:
-    """A relay two of whose peers do not exist any more."""
+    """A relay with two peers that no longer exist."""
     for domain in DEAD:
         lab.dns.publish(domain, [("@", "MX", f"10 mx.{domain}."), ("mx", "A", address4(115))])
     return lab.relay("queue.test")
@@ -35,19 +35,19 @@ def relay_(lab: Lab) -> Relay:
 
 @pytest.fixture
 def alice(relay_: Relay) -> Iterator[Person]:
-    """Somebody who writes; what is left of that is thrown away."""
+    """A user who writes; her mail that still waits is deleted afterwards."""
     yield Person.on(relay_)
     empty_queue(relay_)
 
 
 def waiting(relay: Relay) -> dict[str, dict[str, Any]]:
-    """Return what waits: destination -> what is said of it."""
+    """Return the waiting mail: destination -> its description."""
     listed = json.loads(relay.chatmail("queue", "--json").out)
     return {one["destination"]: one for one in listed}
 
 
 def written(alice: Person, relay: Relay, *domains: str) -> None:
-    """Write a message to somebody at each domain, and wait until it waits."""
+    """Write a message to a recipient at each domain, and wait until it is queued."""
     for domain in domains:
         send(alice, f"someone@{domain}")
     for domain in domains:
@@ -55,7 +55,7 @@ def written(alice: Person, relay: Relay, *domains: str) -> None:
 
 
 def test_says_how_much_waits_for_whom_and_why(alice: Person, relay_: Relay) -> None:
-    """With the next try, which is minutes away and not days."""
+    """With the next try, which is in minutes, not days."""
     assert relay_.chatmail("queue").out == "no mail is waiting\n"
     written(alice, relay_, "dead.test", "dead.test", "gone.test")
 
@@ -75,7 +75,7 @@ def test_says_how_much_waits_for_whom_and_why(alice: Person, relay_: Relay) -> N
 
 
 def test_holds_releases_and_drops(alice: Person, relay_: Relay) -> None:
-    """Only what is meant; what is not there is said."""
+    """Only the given messages are changed, and unknown ones are reported."""
     written(alice, relay_, *DEAD)
 
     assert relay_.chatmail("queue", "hold", "dead.test").out == "dead.test: 1 message is held\n"
@@ -120,7 +120,7 @@ def test_a_held_message_is_returned_to_its_sender(alice: Person, relay_: Relay) 
 def test_a_server_that_is_back_gets_its_mail_at_once(
     lab: Lab, alice: Person, relay_: Relay
 ) -> None:
-    """Otherwise Postfix tries again after minutes, or hours."""
+    """Otherwise Postfix tries again after minutes or hours."""
     server = MailServer.up(lab, "back.test")
     server.machine.run(["systemctl", "stop", "postfix"])
     message = send(alice, "someone@back.test")

@@ -35,9 +35,9 @@ MAX_DELAY_SECONDS = 2.0
 @contextlib.contextmanager
 def dead_servers() -> Iterator[None]:
     """
-    Listen on port 25 of two addresses without ever finishing a greeting; the third refuses.
+    Listen on port 25 of two addresses without completing a greeting; the third refuses.
 
-    One says nothing, the other begins a greeting again and again.
+    One is silent, the other begins a greeting again and again.
     """
     ready, loop = threading.Event(), asyncio.new_event_loop()
     over = asyncio.Event()
@@ -128,8 +128,8 @@ def test_three_thousand_dead_destinations_do_not_delay_live_relays(lab: Lab) -> 
     empty_queue(near)
 
 
-def test_a_server_that_fails_is_with_the_silent_ones_until_it_greets(lab: Lab) -> None:
-    """A server that was once well must not hold the processes of others when it falls silent."""
+def test_a_failing_server_counts_as_silent_until_its_next_greeting(lab: Lab) -> None:
+    """A server that answered before must not occupy others' processes when it becomes silent."""
     near, far = lab.relay("quick.test"), lab.relay("far.test")
     alice, bob = Person.on(near), Person.on(far)
     before = messages.encrypted(alice.address, bob.address)

@@ -1,4 +1,4 @@
-"""`chatmail status`: no broken relay is called well, and each fault comes with its remedy."""
+"""`chatmail status` reports every fault of a broken relay, each with a remedy."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ NEW_CERTIFICATE = (
 
 @pytest.fixture(scope="module")
 def broken(lab: Lab) -> Relay:
-    """A relay that is damaged and mended again and again."""
+    """A relay that is broken and repaired repeatedly."""
     return lab.relay(DOMAIN)
 
 
 def status(relay: Relay, *, config: str = "/etc/chatmail/chatmaild.json") -> dict[str, Any]:
-    """Ask for programs; the exit code is added."""
+    """Run the command with JSON output; return it with the exit code."""
     said = relay.chatmail("--config", config, "status", "--json", check=False)
     answer: dict[str, Any] = json.loads(said.out)
     return answer | {"exit": said.status}
 
 
 def states(answer: dict[str, Any]) -> dict[str, str]:
-    """Return the worst state of each thing that is not well: name -> state."""
+    """Return the worst state of each thing that has a fault: name -> state."""
     order = ("ok", "note", "unknown", "wrong")
     found: dict[str, str] = {}
     for check in answer["checks"]:
@@ -55,7 +55,7 @@ def states(answer: dict[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Fault:
-    """A way to break a relay, and what is said of it: the thing, words of text and remedy."""
+    """A way to break a relay, and the expected report: the thing, words of text and remedy."""
 
     name: str
     harm: str
@@ -67,7 +67,7 @@ class Fault:
 
 
 def frozen(unit: str, thing: str, text: str) -> Fault:
-    """Stop all processes of a unit in their tracks; systemd goes on calling it active."""
+    """Stop all processes of a unit with a signal; for systemd the unit stays active."""
     kill = f"systemctl kill --kill-whom=all --signal={{signal}} {unit}"
     return Fault(
         f"{unit} frozen",
@@ -80,7 +80,7 @@ def frozen(unit: str, thing: str, text: str) -> Fault:
 
 
 def kept(file: str, harm: str) -> dict[str, str]:
-    """Spoil a file that is put back afterwards with its owner and mode."""
+    """Change a file, and restore it afterwards with its owner and mode."""
     return {
         "harm": f"rm -rf /root/kept; cp -a {file} /root/kept && {harm}",
         "mend": f"rm -rf {file}; cp -a /root/kept {file}",
@@ -202,7 +202,7 @@ FAULTS = [
 
 @contextmanager
 def broken_by(relay: Relay, fault: Fault) -> Iterator[None]:
-    """Break the relay, and mend it whatever happens."""
+    """Break the relay, and repair it in any case."""
     relay.machine.run(fault.harm)
     try:
         yield
@@ -211,7 +211,7 @@ def broken_by(relay: Relay, fault: Fault) -> Iterator[None]:
 
 
 def matches(answer: dict[str, Any], fault: Fault) -> bool:
-    """Whether the fault is named with words of its text and of its remedy."""
+    """Whether the report contains the fault with the expected words."""
     return any(
         check["name"] == fault.thing
         and check["state"] == fault.state
@@ -222,12 +222,12 @@ def matches(answer: dict[str, Any], fault: Fault) -> bool:
 
 
 def assert_well(relay: Relay) -> None:
-    """Wait until nothing is wrong, as after a fault that was mended."""
+    """Wait until nothing is wrong, as after a repair."""
     wait_until(lambda: states(status(relay)) == {}, f"{relay.domain} is well", timeout=30)
 
 
-def test_a_relay_that_works_is_called_so(broken: Relay) -> None:
-    """Each part by name, exit code 0, and the verdict last."""
+def test_a_working_relay_is_reported_as_such(broken: Relay) -> None:
+    """Each part is named, the exit code is 0, and the verdict is last."""
     assert_well(broken)
     answer = status(broken)
     names = {check["name"] for check in answer["checks"]}
@@ -237,8 +237,8 @@ def test_a_relay_that_works_is_called_so(broken: Relay) -> None:
     assert broken.chatmail("status").out.splitlines()[-1] == "The relay works."
 
 
-def test_looking_leaves_no_trace_of_trouble(broken: Relay) -> None:
-    """A monitor that asks each minute must not fill the journal with warnings of its own."""
+def test_the_check_causes_no_warnings(broken: Relay) -> None:
+    """A monitor that checks every minute must not fill the journal with warnings."""
     cursor = broken.machine.cursor()
     for _ in range(3):
         broken.chatmail("status")
@@ -249,8 +249,8 @@ def test_looking_leaves_no_trace_of_trouble(broken: Relay) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.name}: {fault.thing}")
-def test_a_broken_relay_is_not_called_well(broken: Relay, fault: Fault) -> None:
-    """In each of these states, status said that all is well, or only that a unit is inactive."""
+def test_a_broken_relay_is_reported(broken: Relay, fault: Fault) -> None:
+    """In each of these states, status once found no fault, or only an inactive unit."""
     with broken_by(broken, fault):
         answer = status(broken)
     assert_well(broken)
@@ -263,12 +263,12 @@ def test_a_broken_relay_is_not_called_well(broken: Relay, fault: Fault) -> None:
 def test_a_self_signed_certificate_is_wrong_where_an_authority_should_issue_it(
     broken: Relay,
 ) -> None:
-    """NixOS begins with one, and goes on with it as long as ACME fails."""
+    """NixOS starts with one, and keeps it as long as ACME fails."""
     config = "/root/acme.json"
     broken.machine.run(
         f'sed \'s/"source":"files"/"source":"acme"/\' /etc/chatmail/chatmaild.json > {config}'
     )
-    # The lab's own authority is one that these machines know.
+    # These machines trust the lab's own authority.
     assert "certificate" not in states(status(broken, config=config))
     with broken_by(
         broken,
@@ -317,8 +317,8 @@ def test_a_key_without_a_record_is_wrong(broken: Relay) -> None:
     assert states(answer) == {"DKIM key": "wrong"}
 
 
-def test_mail_that_waits_is_told_with_age_and_reason(lab: Lab, broken: Relay) -> None:
-    """Nine messages to a dead peer were nothing, because the limit was a thousand."""
+def test_waiting_mail_is_reported_with_age_and_reason(lab: Lab, broken: Relay) -> None:
+    """Nine messages to a dead peer were not reported, because the limit was a thousand."""
     recipient = "someone@dead.test"
     lab.dns.publish("dead.test", [("@", "MX", "10 mx.dead.test."), ("mx", "A", address4(115))])
     send(Person.on(broken), recipient)
@@ -334,7 +334,7 @@ def test_mail_that_waits_is_told_with_age_and_reason(lab: Lab, broken: Relay) ->
     assert answer["exit"] == 0
 
 
-def test_an_ordinary_user_is_told_what_it_cannot_see(broken: Relay) -> None:
+def test_an_ordinary_user_learns_what_could_not_be_checked(broken: Relay) -> None:
     """Without `sudo` the command once reported four false faults."""
     said = broken.machine.run(["runuser", "-u", "nobody", "--", "chatmail", "status"], check=False)
 

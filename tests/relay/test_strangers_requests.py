@@ -1,4 +1,4 @@
-"""Requests that a stranger sends to fill the memory or the journal of a relay."""
+"""Requests by which a stranger could fill the memory or the journal of a relay."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ MAIL = {"X-MAIL-FROM": "a@stranger.test", "X-MAIL-TO": "b@stranger.test"}
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Relay:
-    """A relay of its own, whose daemons have done nothing yet."""
+    """A separate relay with fresh daemons."""
     return lab.relay("_attacked.test")
 
 
 def peak(relay: Relay, name: str) -> int:
-    """Return the most memory that a daemon has had so far, in KiB (proc_pid_status(5))."""
+    """Return the highest memory usage of a daemon so far, in KiB (proc_pid_status(5))."""
     number = pid(relay, f"chatmail-{name}.service")
     shown = relay.machine.run(["grep", "VmHWM", f"/proc/{number}/status"]).out
     return int(shown.split()[1])
@@ -50,9 +50,9 @@ def peak(relay: Relay, name: str) -> int:
 
 def posts(relay: Relay, path: str, headers: Mapping[str, str], body: bytes, count: int) -> set[int]:
     """
-    Send a request again and again, on one connection as long as it lasts; the statuses.
+    Send a request repeatedly, on one connection while it lasts; return the statuses.
 
-    0 stands for a connection that was closed before the request was whole.
+    0 stands for a connection that was closed before the request was complete.
     """
     found = set()
     connection = http.client.HTTPSConnection(relay.domain, timeout=SECONDS, context=insecure())
@@ -73,7 +73,7 @@ def posts(relay: Relay, path: str, headers: Mapping[str, str], body: bytes, coun
 
 
 def test_a_compressed_body_is_not_unpacked(relay: Relay) -> None:
-    """20 times 32 KB took 700 MB of memory."""
+    """20 requests of 32 KB once took 700 MB of memory."""
     Person.on(relay)
     before = {name: peak(relay, name) for name in DAEMONS}
     headers = {**MAIL, "Content-Encoding": "gzip"}
@@ -88,8 +88,8 @@ def test_a_compressed_body_is_not_unpacked(relay: Relay) -> None:
     assert 415 in set().union(*found) <= {0, 415, 429, 503}
 
 
-def test_strangers_do_not_write_the_journal(relay: Relay) -> None:
-    """200 requests wrote 17,800 lines; a refused SETMETADATA wrote one each, 375 a second."""
+def test_strangers_do_not_fill_the_journal(relay: Relay) -> None:
+    """200 requests once wrote 17,800 lines; refused SETMETADATA wrote one each, 375 a second."""
     person = Person.on(relay)
     cursor = relay.machine.cursor()
 

@@ -51,7 +51,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def test_no_import_runs_upward() -> None:
-    """So a reader can start at the bottom and never meet anything unknown."""
+    """So the code can be read from the bottom, and nothing unknown appears."""
     found = {
         (_room(path), imported)
         for path in SOURCE.rglob("*.py")
@@ -118,7 +118,7 @@ def _classes() -> Iterator[tuple[str, ast.ClassDef]]:
 
 
 def test_a_class_has_a_name_of_its_own() -> None:
-    """A reader need not ask which one is meant; private ones stay in their file."""
+    """So it is clear which one is meant; private classes stay in their file."""
     places: dict[str, list[str]] = {}
     for path, node in _classes():
         places.setdefault(node.name, []).append(path)
@@ -127,7 +127,7 @@ def test_a_class_has_a_name_of_its_own() -> None:
 
 
 def test_the_name_of_an_exception_ends_in_error() -> None:
-    """One style, so that `except` is read at once."""
+    """With one style, `except` is easy to read."""
     found = [
         f"{path}:{node.name}"
         for path, node in _classes()

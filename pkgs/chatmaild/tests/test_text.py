@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Sizes and times in readable form."""
 
 import pytest
 
@@ -19,5 +19,5 @@ def test_sizes(size: int, text: str) -> None:
     [(-3, "0 s"), (90, "90 s"), (121, "2 min"), (7300, "2 h"), (100_000, "27 h"), (200_000, "2 d")],
 )
 def test_ages(seconds: int, text: str) -> None:
-    """Two of a unit are enough to speak in it."""
+    """A unit is used from two of it on."""
     assert human_age(seconds) == text

@@ -13,7 +13,7 @@ from running import Daemon, start_daemon
 
 @pytest.fixture
 def start(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Callable[[], Daemon]]:
-    """Start the daemon with the present `settings`; it is ended with the test."""
+    """Start the daemon with the current `settings`; it is ended with the test."""
     started: list[Daemon] = []
 
     def start() -> Daemon:

@@ -113,10 +113,10 @@ def test_refuses_invalid_tokens(metadata: MetadataHandler, tokens: FakeTokens, t
     assert tokens.kept[ALICE] == []
 
 
-def test_a_flood_of_refusals_is_not_told_to_dovecot(
+def test_a_flood_of_refusals_is_not_reported_to_dovecot(
     metadata: MetadataHandler, tokens: FakeTokens
 ) -> None:
-    """Dovecot logs each of them; nothing is stored all the same."""
+    """Dovecot would log each of them. Nothing is stored in either case."""
     refused = 0
     for _ in range(1000):
         try:

@@ -1,4 +1,4 @@
-"""Querying daemons that are up, slow, or something else."""
+"""Querying daemons that are up, slow, or other programs."""
 
 import datetime
 import json
@@ -19,7 +19,7 @@ DOMAIN = "_chat.example"
 
 
 def script(directory: Path, text: str) -> Path:
-    """Write a program in place of postqueue."""
+    """Write a program that replaces postqueue."""
     path = directory / "postqueue"
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
@@ -50,19 +50,19 @@ def test_counts_the_queue_and_knows_its_oldest(tmp_path: Path) -> None:
     assert found == sources.Queue({"deferred": 2, "active": 1}, 100)
 
 
-def test_an_empty_queue_is_none_the_less_one(tmp_path: Path) -> None:
-    """Postfix says nothing then."""
+def test_an_empty_queue_is_a_queue(tmp_path: Path) -> None:
+    """Postfix prints nothing then."""
     assert sources.queue(script(tmp_path, "exit 0")) == sources.Queue({}, None)
 
 
 def test_postfix_that_is_down_has_no_queue(tmp_path: Path) -> None:
-    """`postqueue` fails; a program that is not there counts the same."""
+    """`postqueue` fails; a missing program has the same effect."""
     assert sources.queue(script(tmp_path, "exit 69")) is None
     assert sources.queue(tmp_path / "missing") is None
 
 
 def test_does_not_wait_for_a_slow_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scrape has ten seconds; what came in time counts."""
+    """A scrape has ten seconds; entries that arrived in time count."""
     monkeypatch.setattr(sources, "QUEUE_SECONDS", 0.5)
     slow = script(tmp_path, f"echo '{entry('hold', 5)}'; exec sleep 60")
 
@@ -71,7 +71,7 @@ def test_does_not_wait_for_a_slow_queue(tmp_path: Path, monkeypatch: pytest.Monk
 
 @contextmanager
 def listener(directory: Path, *, speaks_tls: bool) -> Iterator[int]:
-    """Listen on loopback for one connection; the port."""
+    """Listen on loopback for one connection; return the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if speaks_tls:
         context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
@@ -84,7 +84,7 @@ def listener(directory: Path, *, speaks_tls: bool) -> Iterator[int]:
                     with context.wrap_socket(connection, server_side=True) as secured:
                         secured.recv(1)
                 except OSError:
-                    pass  # The peer has seen enough.
+                    pass  # The client closes the connection early.
 
     with socket.create_server(("127.0.0.1", 0)) as plain:
         thread = threading.Thread(target=serve, args=(plain,))
@@ -94,7 +94,7 @@ def listener(directory: Path, *, speaks_tls: bool) -> Iterator[int]:
 
 
 def test_the_expiry_of_the_presented_certificate(tmp_path: Path) -> None:
-    """It is read although the certificate is not trusted."""
+    """It is read even if the certificate is not trusted."""
     now = datetime.datetime.now(datetime.UTC)
     ensure(tmp_path / "cert.pem", tmp_path / "key.pem", DOMAIN, now)
     end = x509.load_pem_x509_certificate((tmp_path / "cert.pem").read_bytes()).not_valid_after_utc

@@ -120,7 +120,7 @@ def test_percent_signs_in_a_reply_are_escaped() -> None:
 
 @pytest.mark.parametrize("size", [1, 65_535, 65_536, 200_000])
 def test_a_new_body_comes_in_pieces(size: int) -> None:
-    """Postfix hangs up on a piece above 65,535 octets."""
+    """Postfix closes the connection after a piece above 65,535 octets."""
     body = bytes(range(256)) * (size // 256 + 1)
     packets = list(
         milter_protocol.Reader().feed(b"".join(milter_protocol.replace_body(body[:size])))

@@ -1,4 +1,4 @@
-"""Listing the queue with Postfix' output, with slow programs and with wrong ones."""
+"""Listing the queue with Postfix' output, and with slow or faulty programs."""
 
 import json
 import time

@@ -33,12 +33,12 @@ async def pieces(request: web.Request) -> web.Response:
 
 
 async def ignored(_request: web.Request) -> web.Response:
-    """Read no body."""
+    """Answer without reading the body."""
     return http_server.text_response("ignored", 200)
 
 
 async def fault(_request: web.Request) -> web.Response:
-    """Have a bug."""
+    """Raise an unexpected exception."""
     raise ZeroDivisionError
 
 
@@ -51,7 +51,7 @@ ROUTES = [
 
 
 def play(directory: Path, scene: Scene) -> None:
-    """Serve the routes and connect to them."""
+    """Serve the routes, and run a test as their client."""
 
     async def served() -> None:
         async with asyncio.timeout(20), running() as service:
@@ -83,7 +83,7 @@ def answers(directory: Path, request: bytes) -> bytes:
 def test_what_cannot_be_read_is_refused_without_a_traceback(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, path: bytes
 ) -> None:
-    """Whether the handler reads the body or not; the log shows nothing of the request."""
+    """Whether or not the handler reads the body; the log contains nothing of the request."""
     with caplog.at_level(logging.INFO):
         answer = answers(tmp_path, malformed.request(name, path))
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_read_is_refused_without_a_traceback(
         (b"POST http://helper/whole", b"200", b""),
     ],
 )
-def test_a_path_and_a_method_are_those_of_a_route(
+def test_other_paths_and_methods_are_refused(
     tmp_path: Path, line: bytes, status: bytes, allow: bytes
 ) -> None:
     """Dovecot sends an absolute-form URL (RFC 9112 3.2.2)."""
@@ -120,7 +120,7 @@ def test_a_path_and_a_method_are_those_of_a_route(
 
 @pytest.mark.parametrize(("size", "status"), [(10, b"200"), (11, b"413"), (100_000, b"413")])
 def test_a_body_has_a_limit(tmp_path: Path, size: int, status: bytes) -> None:
-    """Also one that does not say how long it is."""
+    """Also if its length is not announced."""
     head = b"POST /whole HTTP/1.1\r\nHost: relay\r\n"
     plain = head + b"Content-Length: %d\r\n\r\n" % size + b"x" * size
     chunked = (
@@ -131,9 +131,7 @@ def test_a_body_has_a_limit(tmp_path: Path, size: int, status: bytes) -> None:
         assert answers(tmp_path, request).split()[1] == status
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_body_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both clients send a whole request at once."""
     monkeypatch.setattr(http_server, "BODY_SECONDS", 0.1)
     request = b"POST /whole HTTP/1.1\r\nHost: relay\r\nContent-Length: 9\r\n\r\nhello"

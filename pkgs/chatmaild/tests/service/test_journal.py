@@ -19,7 +19,7 @@ journal.start()
 
 @pytest.fixture
 def _journal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make standard error look as under systemd."""
+    """Make standard error look like under systemd."""
     status = os.fstat(2)
     monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
 

@@ -69,8 +69,8 @@ def test_forgetting_never_refunds() -> None:
     assert limit.wait("alice", 0.1) == pytest.approx(0.9)
 
 
-def test_memory_has_a_bound() -> None:
-    """However many there are at once; the one that was quiet for longest goes."""
+def test_memory_is_limited() -> None:
+    """If there are too many accounts, the one that was quiet for longest is forgotten."""
     limit = RateLimit(1, 1, max_keys=100)
     for number in range(1000):
         limit.wait(number, 0)
@@ -80,7 +80,7 @@ def test_memory_has_a_bound() -> None:
 
 
 def test_looking_counts_nothing() -> None:
-    """And what has happened nevertheless counts, beyond the burst too."""
+    """But an event that has happened counts, even beyond the burst."""
     limit = RateLimit(10, 1)
 
     assert [limit.peek("all", 0) for _ in range(3)] == [0.0] * 3

@@ -75,7 +75,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def answering(pair: Path, answer: bytes, *, hang: bool = False) -> Iterator[int]:
-    """Serve one HTTPS request with fixed octets; the port."""
+    """Serve one HTTPS request with these octets; return the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -91,7 +91,7 @@ def answering(pair: Path, answer: bytes, *, hang: bool = False) -> Iterator[int]
                     if hang:
                         connection.recv(1)
             except OSError:
-                pass  # the other side hung up, as some of these tests want it to
+                pass  # the other side closed the connection, as some of these tests expect
 
         thread = Thread(target=serve)
         thread.start()
@@ -135,7 +135,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
     ],
 )
 def test_fetches_a_policy(pair: Path, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers end a body in three ways, and say HTTP in more."""
+    """Servers end a body in three ways, and have other differences, too."""
     with answering(pair, answer) as port:
         assert fetched(pair, port, monkeypatch).mode == "enforce"
 

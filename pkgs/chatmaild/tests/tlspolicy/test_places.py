@@ -1,4 +1,4 @@
-"""Places for fetches: a few for each base domain, and not all for a few of those."""
+"""Limits on simultaneous fetches, so that a few base domains cannot use all places."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -14,18 +14,18 @@ from chatmaild.tlspolicy.places import Places, base_domain
     [("a.b.example.org", "example.org"), ("example.org", "example.org"), ("x.co.uk", "co.uk")],
 )
 def test_a_base_domain_is_two_labels(domain: str, base: str) -> None:
-    """Without a list of public suffixes those of a country share their places."""
+    """Without a list of public suffixes, all domains below co.uk share their places."""
     assert base_domain(domain) == base
 
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a place as long as a test may."""
+    """Limit the wait for a place to a short time."""
     monkeypatch.setattr(places, "WAIT_SECONDS", 0.05)
 
 
 async def taken(free: Places, *domains: str) -> int:
-    """Take a place for each until there is none; return how many there were."""
+    """Take a place for each domain until there is none; return the number taken."""
     async with AsyncExitStack() as held:
         for count, domain in enumerate(domains):
             try:
@@ -36,7 +36,7 @@ async def taken(free: Places, *domains: str) -> int:
 
 
 def test_one_base_domain_gets_a_few_places() -> None:
-    """However many names it has; afterwards they are free again, and nothing is remembered."""
+    """Whatever the number of its names. Later the places are free again, and nothing is stored."""
 
     async def claims() -> None:
         free = Places()
@@ -47,14 +47,14 @@ def test_one_base_domain_gets_a_few_places() -> None:
     asyncio.run(claims())
 
 
-def test_all_base_domains_together_have_a_bound() -> None:
+def test_all_base_domains_together_have_a_limit() -> None:
     """Each connection takes memory."""
     domains = [f"evil{n}.test" for n in range(99)]
     assert asyncio.run(taken(Places(), *domains)) == places.ALL
 
 
-def test_a_place_is_handed_on() -> None:
-    """Fetches are short, so most of those who wait get one."""
+def test_a_free_place_goes_to_a_waiting_fetch() -> None:
+    """Fetches are short, so most waiting ones get a place."""
 
     async def claims() -> None:
         free = Places()

@@ -1,4 +1,4 @@
-"""Which destinations get the many delivery processes, and which share the few."""
+"""Destinations that get the many delivery processes, and those that share the few."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from chatmaild.tlspolicy.reachability import Reachability
 
 @pytest.fixture
 def known() -> Reachability:
-    """Hand over a memory in which well.test has two servers, one of which greeted us."""
+    """Provide a memory in which well.test has two servers, one of which has sent a greeting."""
     found = Reachability()
     found.resolved("well.test", ["192.0.2.1", "2001:db8::1"], 0)
     found.greeted("192.0.2.1")
@@ -16,14 +16,14 @@ def known() -> Reachability:
 
 
 def test_a_server_that_greeted_is_reachable_by_all_its_names(known: Reachability) -> None:
-    """The greeting is the server's, whatever domain led to it."""
+    """The greeting counts for the server, whatever the domain."""
     known.resolved("other.test", ["192.0.2.1"], 0)
 
     assert known.answers("well.test")
     assert known.answers("other.test")
 
 
-def test_a_domain_that_nobody_wrote_to_is_not_known_to_answer() -> None:
+def test_a_new_domain_is_not_known_to_answer() -> None:
     """A stranger can invent any number of names."""
     known = Reachability()
     known.resolved("new.test", ["192.0.2.9"], 0)
@@ -33,7 +33,7 @@ def test_a_domain_that_nobody_wrote_to_is_not_known_to_answer() -> None:
 
 
 def test_a_failure_lasts_until_the_next_greeting(known: Reachability) -> None:
-    """A server may greet once and be silent from then on."""
+    """A server may send one greeting and then be silent."""
     known.failed("192.0.2.1")
     assert not known.answers("well.test")
 
@@ -42,7 +42,7 @@ def test_a_failure_lasts_until_the_next_greeting(known: Reachability) -> None:
 
 
 def test_the_addresses_of_one_ipv6_network_are_one_server(known: Reachability) -> None:
-    """One host can have a new address for each connection."""
+    """One host can use a new address for each connection."""
     known.greeted("2001:db8:1::1")
     known.resolved("six.test", ["2001:db8:1::ffff"], 0)
     assert known.answers("six.test")
@@ -52,7 +52,7 @@ def test_the_addresses_of_one_ipv6_network_are_one_server(known: Reachability) -
 
 
 def test_addresses_are_looked_up_again_after_an_hour(known: Reachability) -> None:
-    """A destination may move; its old server's greeting says nothing about the new one."""
+    """A destination may move, and its old server's greeting says nothing about the new one."""
     assert known.is_stale("never.test", 10)
     assert not known.is_stale("well.test", 3599)
     assert known.is_stale("well.test", 3600)
@@ -62,16 +62,16 @@ def test_addresses_are_looked_up_again_after_an_hour(known: Reachability) -> Non
 
 
 @pytest.mark.parametrize("key", ["", "nonsense", "192.0.2.300", "a" * 500])
-def test_a_key_that_is_no_address_changes_nothing(known: Reachability, key: str) -> None:
-    """Postfix' texts may come to change."""
+def test_a_key_without_an_address_changes_nothing(known: Reachability, key: str) -> None:
+    """Postfix' texts may change."""
     known.greeted(key)
     known.failed(key)
 
     assert known.answers("well.test")
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names and addresses come from strangers."""
+def test_the_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strangers choose names and addresses."""
     monkeypatch.setattr(reachability, "MAX_SERVERS", 2)
     monkeypatch.setattr(reachability, "MAX_DOMAINS", 2)
     known = Reachability()

@@ -18,7 +18,7 @@ ASKED = "chatmaild.accounts.daemon"
 
 @pytest.fixture
 def start(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Callable[[], Daemon]]:
-    """Start it with the present `settings`, and the one that it asks; both end with the test."""
+    """Start it with the current `settings`, together with chatmail-accounts, for one test."""
     started: list[Daemon] = []
 
     def start() -> Daemon:
@@ -238,10 +238,10 @@ def test_a_login_that_cannot_be_read_is_refused(start: Callable[[], Daemon], fie
     assert "Traceback" not in daemon.stop()
 
 
-def test_a_token_beyond_ascii_is_none(
+def test_a_token_beyond_ascii_is_unknown(
     start: Callable[[], Daemon], settings: dict[str, Any]
 ) -> None:
-    """It comes as raw octets or percent-encoded, and the answer is one of the usual ones."""
+    """It arrives as raw octets or percent-encoded, and gets one of the usual answers."""
     settings["registration"] = "invite"
     daemon = start()
     for token, refused in ((b"\xf3", b"400"), (b"%f3", b""), (b"%00", b""), (b"%ed%b3%b3", b"")):
