@@ -77,7 +77,6 @@ class Pipeline:
         self._cleartext = config.incoming.cleartext
         self._revoked = AddressFlags(config.paths.revoked)
         self._exceptions = AddressFlags(config.paths.exceptions)
-        self._domain = config.domain
         self._signer = signer
         # Strangers take no turn from the relay's own people.
         self.turns = {role: Turns(TURNS) for role in Role}

@@ -119,6 +119,8 @@ def _is_day(match: re.Match[bytes]) -> bool:
 
 def _message_id(value: bytes, message: _Message) -> bytes:
     """Keep the id, because clients find sent messages by it; refuse anything beside it."""
+    if len(value) <= MAX_MESSAGE_ID_BYTES and _MESSAGE_ID.fullmatch(value, 1) and value[:1] == b" ":
+        return value  # the usual form
     found = _first_id(value, message)
     if found is None or structure.unfold(value) != found:
         raise FieldError(f"Message-ID is not <name@place> of at most {MAX_MESSAGE_ID_BYTES} octets")
