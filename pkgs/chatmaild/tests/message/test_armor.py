@@ -124,6 +124,7 @@ def test_writes_the_canonical_form(size: int) -> None:
     assert decode(text) == packets
     assert decode_canonical(own(packets)) == packets
     assert decode_canonical(own(packets) + checksum(packets)) == packets
+    assert encode(packets, checksum=True) == HEAD + own(packets) + checksum(packets) + TAIL
     assert {len(line) for line in own(packets).split(b"\r\n")[:-1]} <= {64}
 
 

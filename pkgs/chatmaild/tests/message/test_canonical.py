@@ -241,6 +241,23 @@ def test_refuses_a_request_that_says_more(mail: bytes) -> None:
         secure_join(*split(mail))
 
 
+@pytest.mark.parametrize("size", [60, 61, 62])
+def test_rebuilt_armor_has_the_checksum_that_gnupg_needs(size: int) -> None:
+    """Without it, GnuPG 2.4 finds no data in armor that ends without padding."""
+    packets = PKESK + packet(18, b"\x01" + noise(size))
+    made = rebuilt(*message(data=mails.armor(packets), before=f"{PHRASE}\n"))
+
+    assert crlf(armor_checksum(packets) + "-----END") in made.body
+
+
+def test_rebuilt_armor_of_seipd_version_2_has_no_checksum() -> None:
+    """RFC 9580 6.1 forbids it, and the programs that read this version need none."""
+    packets = PKESK + packet(18, b"\x02\x09\x02\x06" + noise(200))
+    made = rebuilt(*message(data=mails.armor(packets), before=f"{PHRASE}\n"))
+
+    assert b"\r\n=" not in made.body
+
+
 noise_of = st.integers(50, 400).map(lambda size: PKESK + packet(18, b"\x01" + noise(size)))
 line = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=60)
 

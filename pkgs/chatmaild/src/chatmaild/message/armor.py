@@ -71,14 +71,16 @@ def _after_headers(text: bytes) -> int:
     return begin if colon < 0 else text.find(b"\n", colon) + 1
 
 
-def encode(packets: bytes) -> bytes:
-    """Write armor in canonical form, from HEAD to TAIL, without the checksum."""
+def encode(packets: bytes, *, checksum: bool = False) -> bytes:
+    """Write armor in canonical form, from HEAD to TAIL."""
     # In blocks of 1000 lines: for 30 MB a list of half a million lines takes twice that memory.
     block = 1000 * _OCTETS
     lines = b"\r\n".join(
         _wrapped(binascii.b2a_base64(packets[at : at + block], newline=False))
         for at in range(0, len(packets), block)
     )
+    if checksum:
+        lines += b"\r\n=" + binascii.b2a_base64(crc24(packets).to_bytes(3), newline=False)
     return HEAD + lines + TAIL
 
 

@@ -89,9 +89,10 @@ def encrypted(headers: list[Header], body: bytes) -> Rebuilt | None:
     if packets is own:
         return None
     frame = {b"b": _new_boundary()}
+    armored = armor.encode(packets, checksum=openpgp.wants_checksum(packets))
     return Rebuilt(
         b' multipart/encrypted; protocol="application/pgp-encrypted";\r\n boundary="%(b)b"' % frame,
-        b"".join((_FRAME % frame, armor.encode(packets), _END % frame)),
+        b"".join((_FRAME % frame, armored, _END % frame)),
     )
 
 

@@ -123,6 +123,17 @@ def encrypted_message(packets: bytes) -> bytes:
     return packets
 
 
+def wants_checksum(packets: bytes) -> bool:
+    """
+    Return whether the armor of an encrypted message needs a checksum.
+
+    GnuPG up to 2.4 finds no data in armor that has neither a checksum nor padding, as every third
+    message would. RFC 9580 6.1 forbids the checksum for SEIPD version 2, which GnuPG cannot read.
+    """
+    container = _packets(packets, session_keys.end_of_usual(packets))[-1]
+    return container.kind != SEIPD or container.body(packets)[:1] != b"\x02"
+
+
 def _packets(data: bytes, at: int) -> list[_Packet]:
     """List all packets from `at`; every octet belongs to one of them."""
     found: list[_Packet] = []
