@@ -59,7 +59,7 @@ PROGRAMS = Kind(
         *SYSTEM, "exim4-daemon-light",
         "gnupg", "sq", "sqop", "rnp", "gosop", "pgpainless-cli", "default-jre-headless",
         "neomutt", "swaks", "libnet-ssleay-perl", "libauthen-sasl-perl",
-        "opendkim-tools", "libmail-dkim-perl", "python3", "python3-dkim", "nodejs",
+        "opendkim-tools", "libmail-dkim-perl", "python3", "python3-dkim", "python3-pgpy", "nodejs",
     ),
     ("exim4", "exim4-base.timer"),
     # PGPainless left Debian with the end of trixie.

@@ -10,6 +10,7 @@ import pytest
 
 from harness.cores import releases
 from interop.table import FAILED, Row, markdown, merged
+from people.strangers import Stranger
 
 if TYPE_CHECKING:
     from harness.lab import Lab
@@ -40,6 +41,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def strict_relay(lab: Lab) -> Relay:
     """A relay whose operator wants no cleartext from outside."""
     return lab.relay("_strict.test", {"incoming": {"cleartext": False}})
+
+
+@pytest.fixture(scope="session")
+def correspondent(lab: Lab) -> Stranger:
+    """Another mail domain, whose DKIM key is in the DNS."""
+    return Stranger.at(lab.dns, "correspondent.test")
 
 
 @pytest.fixture
