@@ -1,8 +1,8 @@
 """
-The way of one message through the filter: judge, clean, sign or verify.
+Takes a message through the filter: judge, clean, sign or verify.
 
-It joins the deciding modules and holds what all messages share; it knows nothing of the milter
-protocol, so another front end could drive it.
+It combines the modules that decide, and holds the state that all messages share. It knows nothing
+of the milter protocol, so another front end could use it.
 """
 
 import time
@@ -28,16 +28,16 @@ from chatmaild.signatures.signing import Signer
 from chatmaild.signatures.verifying import Lookup, Outcome
 
 TURNS = 2
-"""Messages that are judged at once on threads of their own, for each kind."""
+"""Messages of one role that are judged at the same time on their own threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
     """
-    The message may pass with these edits, and these DKIM-Signature values put on top.
+    The message may pass with these edits, and with these DKIM-Signature values added on top.
 
-    `unanswered` means that its envelope sender is to be the null sender, so that it never bounces;
-    `body` replaces the body.
+    With `unanswered` the envelope sender becomes the null sender, so that the message never
+    bounces. `body` replaces the body.
     """
 
     edits: list[Edit]
@@ -48,16 +48,16 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class _Proof:
-    """An author is who the From field says; `covered` is as `cleaning.clean_incoming` has it."""
+    """The author in From is authenticated; for `covered` see `cleaning.clean_incoming`."""
 
     covered: dict[bytes, int] | None
 
 
 class Pipeline:
     """
-    Everything the filter decides; safe to share between threads.
+    All decisions of the filter; can be shared between threads.
 
-    `signer` is None on a relay without a domain name. Clocks are arguments for the tests' sake.
+    `signer` is None on a relay without a domain name. Clocks are arguments for the tests.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Pipeline:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start with every account at full budget."""
+        """Start with the full budget for every account."""
         self.counters = Counters()
         self.max_size = config.message.max_size
         self._domain = config.domain
@@ -78,7 +78,7 @@ class Pipeline:
         self._revoked = AddressFlags(config.paths.revoked)
         self._exceptions = AddressFlags(config.paths.exceptions)
         self._signer = signer
-        # Strangers take no turn from the relay's own people.
+        # Separate turns, so that strangers do not delay the relay's users.
         self.turns = {role: Turns(TURNS) for role in Role}
         self._lookup = lookup
         self._limit = RateLimit(60 / config.sending.per_minute, config.sending.burst)
@@ -87,10 +87,10 @@ class Pipeline:
 
     def open_submission(self, sender: str, login: str) -> Refuse | None:
         """
-        Admit a submission at its first accepted recipient, where it counts against the login.
+        Admit a submission at its first accepted recipient, and count it for the login.
 
-        Not at MAIL FROM: Postfix asks the filter there before it compares sender and login, so
-        anybody could use up somebody else's budget.
+        MAIL FROM would be too early: Postfix asks the filter before it compares sender and login,
+        so anyone could use up the budget of others.
         """
         if refused := policy.check_sender(sender, login):
             return refused
@@ -111,7 +111,7 @@ class Pipeline:
     def finish(
         self, role: Role, envelope: Envelope, headers: list[Header], body: bytes
     ) -> Pass | Refuse:
-        """Judge a whole message; `body` has CRLF line ends, header values are raw."""
+        """Judge a whole message; `body` has CRLF line ends, and header values are raw."""
         if role is Role.SUBMISSION:
             result = self._finish_submission(envelope, headers, body)
         elif role is Role.INCOMING:
@@ -140,7 +140,7 @@ class Pipeline:
         verdict = policy.outgoing(envelope, headers, body)
         if isinstance(verdict, Refuse):
             return verdict
-        author = parse_path(envelope.sender)  # which is the author, or the policy had refused
+        author = parse_path(envelope.sender)  # the same as the author, or it was refused
         new = verdict.rebuilt
         try:
             edited = clean_submission(
@@ -195,7 +195,7 @@ class Pipeline:
         return Pass(edited.edits, [], unanswered, new.body if new else None)
 
     def _all_take_cleartext(self, recipients: Iterable[str]) -> bool:
-        """All, because a message has one answer at its end."""
+        """All recipients must allow it, because there is one answer for the whole message."""
         return all((one in self._exceptions) is not self._cleartext for one in recipients)
 
     def _authenticate(
@@ -225,10 +225,9 @@ class Pipeline:
         self, envelope: Envelope, author: Address, headers: list[Header], body: bytes
     ) -> list[bytes]:
         """
-        Sign what is written in the relay's own name and leaves it.
+        Sign messages of the relay's own authors that leave the relay.
 
-        A signature is half of the work on a message, and between the relay's own people nobody
-        reads it.
+        Local messages need no signature, and making one is half of the work for a message.
         """
         if self._signer is None or author.domain != self._signer.domain:
             return []

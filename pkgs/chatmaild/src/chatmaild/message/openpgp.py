@@ -127,8 +127,9 @@ def wants_checksum(packets: bytes) -> bool:
     """
     Return whether the armor of an encrypted message needs a checksum.
 
-    GnuPG up to 2.4 finds no data in armor that has neither a checksum nor padding, as every third
-    message would. RFC 9580 6.1 forbids the checksum for SEIPD version 2, which GnuPG cannot read.
+    GnuPG up to 2.4 finds no data in armor without both checksum and padding, which would concern
+    every third message. RFC 9580 6.1 forbids the checksum for SEIPD version 2, which GnuPG cannot
+    read anyway.
     """
     container = _packets(packets, session_keys.end_of_usual(packets))[-1]
     return container.kind != SEIPD or container.body(packets)[:1] != b"\x02"
