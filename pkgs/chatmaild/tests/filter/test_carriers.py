@@ -166,7 +166,7 @@ def sent(pipeline: Pipeline, mail: bytes) -> bytes:
         return b""
     lines = [name + b":" + value for name, value in apply(headers, passed.edits)]
     whole = b"\r\n".join([*lines, b"", content if passed.body is None else passed.body])
-    found = re.findall(rb"(?:[0-9A-Za-z+/=]{1,64}\r\n)+(?==|-----END)", whole)
+    found = re.findall(rb"(?:[0-9A-Za-z+/][0-9A-Za-z+/=]{0,63}\r\n)+(?==|-----END)", whole)
     return whole + b"".join(base64.b64decode(armored) for armored in found)
 
 
