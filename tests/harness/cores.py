@@ -1,5 +1,5 @@
 """
-Released Delta Chat cores as programs: each version in the cache, fetched when first asked for.
+Released Delta Chat cores as programs; each version is downloaded to the cache when first needed.
 
 tests/interop/cores.txt pins the versions and names the registry of each.
 """
@@ -34,7 +34,7 @@ class Release:
     """
     One line of cores.txt.
 
-    `peer` is the version that it is tried with, "" for the newest.
+    `peer` is the version that it is tested with, "" for the newest.
     """
 
     version: str
@@ -44,7 +44,7 @@ class Release:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """Its place among the others."""
+        """Its position among the others."""
         return tuple(int(number) for number in self.version.split("."))
 
 

@@ -1,8 +1,8 @@
 """
-The kinds of machine: which Debian packages are on each, and what of it must not start by itself.
+The kinds of machines: the Debian packages of each, and units that must not start by themselves.
 
-A relay's image stays small: other people's programs have images of their own, built when a test
-first asks for them. Exim and OpenSMTPD each replace Postfix, so they cannot share one.
+A relay's image stays small: other projects' programs have their own images, built when a test first
+needs them. Exim and OpenSMTPD both replace Postfix, so they cannot share one.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Kind:
     """
-    What one image is made of.
+    The content of one image.
 
-    `enabled` are units that packages enable at their installation. `missing` are packages that a
-    suite does not have. `node` says that the npm packages of tests/interop/node are on it.
+    `enabled` are units that packages enable when installed. `missing` are packages that a suite
+    lacks. With `node` the npm packages of tests/interop/node are installed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The npm packages of tests/interop/node, as its lock file pins them, in the cache."""
+"""The npm packages of tests/interop/node in the cache, as pinned by its lock file."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from harness.process import host as on_host
 
 DECLARED = TESTS / "interop" / "node"
 FILES = ("package.json", "package-lock.json")
-# Node.js looks for packages of a script below /usr/local/lib here.
+# Node.js looks for a script's packages below /usr/local/lib here.
 PLACE = "usr/local/lib/node_modules"
 INSTALL_SECONDS = 600
 
 
 def key() -> str:
-    """Return one string that changes with the packages."""
+    """Return a string that changes with the packages."""
     text = "\n".join((DECLARED / name).read_text() for name in FILES)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def modules() -> Path:
-    """Return the directory of installed packages, installed now if it is not in the cache."""
+    """Return the directory of the packages; install them if they are not in the cache."""
     shelf = cache() / "node"
     wanted = shelf / key()
     with locked(shelf / "lock"):

@@ -1,1 +1,1 @@
-"""Other people's clients, programs and servers with a running relay."""
+"""Other projects' clients, programs and servers with a running relay."""

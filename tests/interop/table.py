@@ -1,8 +1,7 @@
 """
-What worked with what: rows that tests report, and the table made of them.
+The table of compatible programs, made of rows that tests report.
 
-`make test-interop` renews the table of the
-repository; every other run prints its own.
+`make test-interop` renews the table of the repository; every other run prints its own.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ LISTED_VERSIONS = 3
 HEAD = """\
 # Works with
 
-Programs that were run against a relay, and the outcome. This file is generated: `make test-interop` runs them all and writes it anew.
+Programs that were tested with a relay, and the results. This file is generated: `make test-interop` tests them all and writes it again.
 
-"out" is what an account submits, "in" what comes from another server. Where a relay is called strict, it refuses cleartext from outside
+"out" is mail that an account submits, "in" is mail from another server. A strict relay refuses cleartext from outside
 (`incoming.cleartext = false`).
 
 """  # noqa: E501 (the width of the repository's Markdown)
@@ -26,7 +25,7 @@ COLUMNS = ("Program", "Version", "Direction", "What was done", "Result")
 
 @dataclass
 class Row:
-    """One thing that was tried with one version of a program."""
+    """One test of one version of a program."""
 
     program: str
     version: str
@@ -41,9 +40,9 @@ class Row:
 
 def merged(rows: Iterable[Row]) -> list[Row]:
     """
-    Join rows that differ in the version only, then those that differ in what was done only.
+    Join rows that differ only in the version, then rows that differ only in the action.
 
-    Their order is that in which they came.
+    They keep the order in which they were reported.
     """
     versions: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
@@ -65,7 +64,7 @@ def markdown(rows: Iterable[Row]) -> str:
 
 
 def _range(versions: Sequence[str]) -> str:
-    """Name versions that came in their own order."""
+    """Abbreviate versions, which are in order."""
     different = list(dict.fromkeys(versions))
     if len(different) <= LISTED_VERSIONS:
         return ", ".join(different)

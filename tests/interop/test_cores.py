@@ -1,4 +1,4 @@
-"""Every released core with the newest, through two relays: joins, messages, files, groups."""
+"""Every released core with the newest one, on two relays: joins, messages, files, groups."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 
-# Large enough that newer cores announce the message first and send the file in a second one.
+# Large enough that newer cores announce the message first and send the file separately.
 FILE_OCTETS = 300_000
 ROLES = ("joiner", "inviter")
 NEWEST = releases()[-1].version
@@ -31,7 +31,7 @@ NEWEST = releases()[-1].version
 
 @dataclass(frozen=True)
 class Trio:
-    """Two people of one core, who follow the links of a third with another core elsewhere."""
+    """Two users of one core, who join by links of a third with another core on another relay."""
 
     joiner: Profile
     second: Profile
@@ -40,7 +40,7 @@ class Trio:
 
 @pytest.fixture(scope="module")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Core]]:
-    """Cores by version that others are tried with, each started when first asked for."""
+    """Other cores by version; each is started when it is first needed."""
     known = {release.version: release for release in releases()}
     started: dict[str, Core] = {}
     with ExitStack() as stack:
@@ -70,7 +70,7 @@ def trio(
     relay: Relay,
     strict_relay: Relay,
 ) -> Iterator[Trio]:
-    """People online: those with the core under test on one relay, the others on a strict one."""
+    """Online users: those of the core under test on one relay, the others on a strict one."""
     old, new = (other, relay), (peers(release.peer or NEWEST), strict_relay)
     joining, inviting = (old, new) if role == "joiner" else (new, old)
     places = [(*joining, "Joiner"), (*joining, "Second"), (*inviting, "Inviter")]
@@ -82,20 +82,20 @@ def trio(
 
 
 def write(sender: Profile, reader: Profile, text: str) -> None:
-    """Write to somebody who has joined; it arrives encrypted."""
+    """Write to a contact, and check that the message arrives encrypted."""
     sender.send(sender.chat_with(reader), text)
     assert reader.await_text(text).content["showPadlock"]
 
 
 def write_and_have_it_read(sender: Profile, reader: Profile) -> None:
-    """Write to somebody, and learn that it was read."""
+    """Write to a contact, and wait until the message was read."""
     number = sender.send(sender.chat_with(reader), "Read me")
     reader.mark_seen(reader.await_text("Read me"))
     sender.await_receipt(number)
 
 
 def write_to_group(sender: Profile, chat: int, text: str, *readers: Profile) -> list[int]:
-    """Write to a group; it arrives encrypted at everybody else's, whose chats are returned."""
+    """Write to a group; check that it arrives encrypted for all others, and return their chats."""
     sender.send(chat, text)
     messages = [reader.await_text(text) for reader in readers]
     assert all(message.content["showPadlock"] for message in messages)
@@ -106,7 +106,7 @@ def write_to_group(sender: Profile, chat: int, text: str, *readers: Profile) -> 
 def test_core(
     role: str, release: Release, trio: Trio, tried: Callable[[Row], None], tmp_path: Path
 ) -> None:
-    """What people do with each other, whichever of them has the older client."""
+    """The usual actions between users, whichever of them has the older client."""
     joiner, second, inviter = trio.joiner, trio.second, trio.inviter
     program = f"Delta Chat core with {release.peer or NEWEST}"
 

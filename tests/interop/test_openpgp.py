@@ -1,4 +1,4 @@
-"""Mail encrypted by other OpenPGP programs: it passes, arrives whole, and can be decrypted."""
+"""Mail encrypted by other OpenPGP programs passes, arrives complete, and can be decrypted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOT_ENCRYPTED = (523, "Encryption Needed: Invalid Unencrypted Mail")
 
 @dataclass
 class Run:
-    """One program's messages, in both directions, and what its own decryption made of them."""
+    """One program's messages in both directions, and the results of its own decryption."""
 
     version: str
     outcomes: dict[str, dict[str, Outcome]]
@@ -53,7 +53,7 @@ def programs(lab: Lab) -> Machine:
 def runs(
     programs: Machine, relay: Relay, strict_relay: Relay, correspondent: Stranger
 ) -> Callable[[Program], Run]:
-    """Run a program once: all its messages in both directions."""
+    """Run a program once, with all its messages in both directions."""
 
     @cache
     def run(program: Program) -> Run:
@@ -108,13 +108,13 @@ def test_what_is_encrypted_arrives_and_can_be_decrypted(
     runs: Callable[[Program], Run],
     tried: Callable[[Row], None],
 ) -> None:
-    """The relay may rebuild what stands around the packets; the packets are whole."""
+    """The relay may rebuild everything around the packets, but not the packets."""
     run = runs(program)
     tried(Row(program.name, run.version, direction, mode, "decrypted"))
     outcome = run.outcomes[direction][mode]
     assert (outcome.code, outcome.said) == (250, "")
     wanted = INPUTS[program.encrypting[mode].content]
-    # Some modes are for text and write its line ends in their own way.
+    # Some modes are for text and change its line ends.
     assert run.texts[direction][mode].replace(b"\r\n", b"\n") == wanted.replace(b"\r\n", b"\n")
 
 
@@ -127,7 +127,7 @@ def test_what_is_not_encrypted_or_not_protected_is_refused(
     runs: Callable[[Program], Run],
     tried: Callable[[Row], None],
 ) -> None:
-    """Signed, stored or open to changes: everybody could read it, or write something else."""
+    """Anyone could read signed or stored data, and change unprotected data."""
     run = runs(program)
     tried(Row(program.name, run.version, direction, mode, "refused (523)"))
     outcome = run.outcomes[direction][mode]

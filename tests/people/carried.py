@@ -1,4 +1,4 @@
-"""Many messages through a relay in a few connections, and what became of each."""
+"""Sends many messages through a relay over a few connections, and reports each outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.relay import Relay
     from people.messages import Builder
 
-# A sender's messages at once, within the default of `sending.burst`.
+# The number of messages per sender at once, within the default of `sending.burst`.
 BURST = 10
 
 
@@ -32,12 +32,12 @@ class Outcome:
 
     @property
     def result(self) -> str:
-        """Say it in a word for the table."""
+        """The outcome as a word for the table."""
         return "delivered" if self.code == 250 else f"refused ({self.code})"
 
 
 def submit(relay: Relay, letters: Mapping[str, Builder]) -> dict[str, Outcome]:
-    """Submit each message from an account to another on the same relay."""
+    """Submit each message from one account to another on the same relay."""
     reader = Person.on(relay)
     outcomes: dict[str, Outcome] = {}
     every = list(letters)
@@ -52,7 +52,7 @@ def submit(relay: Relay, letters: Mapping[str, Builder]) -> dict[str, Outcome]:
 
 
 def deliver(relay: Relay, stranger: Stranger, letters: Mapping[str, Builder]) -> dict[str, Outcome]:
-    """Deliver each message from another server to an account, signed."""
+    """Deliver each message, signed, from another server to an account."""
     reader = Person.on(relay)
     outcomes: dict[str, Outcome] = {}
     with port_25(relay) as session:
@@ -64,7 +64,7 @@ def deliver(relay: Relay, stranger: Stranger, letters: Mapping[str, Builder]) ->
 
 
 def encrypted_part(message: bytes) -> str:
-    """Take the armor out of a PGP/MIME message (RFC 3156 4), whatever its transfer encoding."""
+    """Return the armor of a PGP/MIME message (RFC 3156 4), in any transfer encoding."""
     _, part = email.message_from_bytes(message, policy=email.policy.default).iter_parts()
     content = part.get_content()
     assert isinstance(content, bytes)
@@ -81,7 +81,7 @@ def _send(session: smtplib.SMTP, sender: str, recipient: str, message: bytes) ->
 
 
 def _fetch(reader: Person, outcomes: Mapping[str, Outcome]) -> None:
-    """Replace the Message-ID of what was accepted by what arrived."""
+    """Replace the Message-IDs of accepted messages by the delivered octets."""
     waiting = {outcome.stored.decode(): outcome for outcome in outcomes.values() if outcome.stored}
     deadline = time.monotonic() + ARRIVAL_SECONDS + len(waiting)
     arrived: dict[str, bytes] = {}

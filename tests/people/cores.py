@@ -1,8 +1,8 @@
 """
-Chat clients of any release: what people do with Delta Chat, said in the JSON-RPC of each core.
+Chat clients of any release: the actions of Delta Chat users in the JSON-RPC of each core.
 
-deltachat-rpc-client speaks to the core of its own release only. The few methods used here have kept
-their names and parameters from 1.139 to 2.65; where a release differs, `--openrpc` tells.
+deltachat-rpc-client supports only the core of its own release. The few methods used here have kept
+their names and parameters from 1.139 to 2.65; differences are read from `--openrpc`.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ CALL_SECONDS = 60
 KEPT_EVENTS = 40
 SELF = 1
 """The contact that stands for the account's owner."""
-# Before this release a core has no exception for domains that start with `_`.
+# Before this release, core makes no exception for domains that start with `_`.
 FIRST_TO_TRUST_UNDERSCORES = (2, 46, 0)
 # The same as ACCEPT_ANY_CERTIFICATE in the settings of cores before 1.159.
 ACCEPT_ANY_CERTIFICATE_CODE = "3"
 
 
 class Core:
-    """One running core; several threads may call it."""
+    """One running core; several threads may use it."""
 
     def __init__(self, release: Release, directory: Path, log: IO[bytes]) -> None:
         """Start a release with its accounts in `directory`."""
@@ -69,7 +69,7 @@ class Core:
             reader.start()
 
     def close(self) -> None:
-        """End the program and wait for it."""
+        """Stop the program and wait for it."""
         assert self._process.stdin
         assert self._process.stdout
         # A core ends at the end of its input.
@@ -88,7 +88,7 @@ class Core:
         return "\n".join(lines)
 
     def call(self, method: str, *parameters: Any) -> Any:
-        """Call a method; LabError with the core's words if it fails."""
+        """Call a method; raise LabError with core's message if it fails."""
         return self._ask(method, *parameters).result(timeout=CALL_SECONDS)
 
     def _ask(self, method: str, *parameters: Any) -> Future[Any]:
@@ -115,7 +115,7 @@ class Core:
             answer.set_exception(LabError("core has ended"))
 
     def _pump(self) -> None:
-        """Take events from the core and sort them by account."""
+        """Read core's events and sort them by account."""
         while True:
             try:
                 event = self._ask("get_next_event").result()
@@ -126,7 +126,7 @@ class Core:
                 self._came.notify_all()
 
     def events(self, account: int, seen: int, seconds: float) -> list[Event]:
-        """Return an account's events after the first `seen`, once there are any or time is up."""
+        """Return an account's events after the first `seen`, waiting for at least one."""
         with self._came:
             self._came.wait_for(lambda: len(self._events.get(account, ())) > seen, seconds)
             return self._events.get(account, [])[seen:]
@@ -134,7 +134,7 @@ class Core:
 
 @contextmanager
 def running(release: Release, directory: Path) -> Iterator[Core]:
-    """Run a release whose accounts live in `directory`, its log as `core.log` beside them."""
+    """Run a release whose accounts are in `directory`, with its log in `core.log` beside them."""
     with (directory / "core.log").open("ab") as log:
         core = Core(release, directory / "accounts", log)
         evidence.attach(f"core-{release.version}.txt", core.transcript)
@@ -155,7 +155,7 @@ class Message:
 
 @dataclass
 class Profile:
-    """An account of a core, online at a relay."""
+    """An account of a core, connected to a relay."""
 
     core: Core
     account: int
@@ -165,7 +165,7 @@ class Profile:
 
     @classmethod
     def on(cls, core: Core, relay: Relay, name: str) -> Profile:
-        """Make one with a new address and the client's defaults, and wait until it is online."""
+        """Create one with a new address and the client's defaults, and wait until it is online."""
         profile = cls(core, core.call("add_account"), name)
         parameters = login(relay, *relay.credentials())
         if core.release.order < FIRST_TO_TRUST_UNDERSCORES:
@@ -225,17 +225,17 @@ class Profile:
         raise DeadlineError(f"{self.name}: {what} within {seconds:g} s; there came: {shown}")
 
     def chat_with(self, other: Profile) -> int:
-        """Return the chat with somebody who was met by `join`."""
+        """Return the chat with a contact that was added by `join`."""
         return int(self.call("create_chat_by_contact_id", self._contacts[other.address]))
 
     def invite(self, group: int | None = None) -> str:
-        """Return the link by which others join: this person, or a group of theirs."""
+        """Return the link by which others join: this user, or one of the user's groups."""
         if "get_chat_securejoin_qr_code" in self.core.methods:
             return str(self.call("get_chat_securejoin_qr_code", group))
         return str(self.call("get_chat_securejoin_qr_code_svg", group)[0])
 
     def join(self, invite: str, inviter: Profile) -> int:
-        """Follow somebody's link, wait until both sides have finished, return the chat."""
+        """Follow a link, wait until both sides have finished, and return the chat."""
         chat = int(self.call("secure_join", invite))
 
         def finished(event: Event) -> bool:
@@ -248,7 +248,7 @@ class Profile:
         return chat
 
     def send(self, chat: int, text: str = "", file: Path | None = None) -> int:
-        """Send a text or a file to a chat; the number of the message."""
+        """Send a text or a file to a chat; return the message's number."""
         data = {"text": text} if file is None else {"file": str(file), "viewtype": "File"}
         return int(self.call("send_msg", chat, data))
 
@@ -257,7 +257,7 @@ class Profile:
         return self._message(lambda content: content["text"] == text, f"no message {text!r}")
 
     def await_file(self, original: Path) -> Message:
-        """Wait for an incoming file, complete, with the octets of this one."""
+        """Wait for an incoming file that is complete and has these octets."""
         octets = original.read_bytes()
 
         def same(content: dict[str, Any]) -> bool:
@@ -290,11 +290,11 @@ class Profile:
         self.call("markseen_msgs", [message.number])
 
     def await_receipt(self, number: int) -> None:
-        """Wait until the other side has read what was sent."""
+        """Wait until the other side has read the message."""
         self.await_event("MsgRead", lambda event: event["msgId"] == number)
 
     def new_group(self, name: str, *members: Profile) -> int:
-        """Make a group of people who are known."""
+        """Create a group of known contacts."""
         group = int(self.call("create_group_chat", name, False))
         for member in members:
             self.call("add_contact_to_chat", group, self._contacts[member.address])

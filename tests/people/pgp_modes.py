@@ -1,4 +1,4 @@
-"""What OpenPGP programs can do, as tables of commands (see pgp_programs.py)."""
+"""The abilities of OpenPGP programs, as tables of commands (see pgp_programs.py)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def gpg(options: str, key: str = "modern", content: str = "content") -> Mode:
 
 
 def gpg_secret(options: str) -> Mode:
-    """Encrypt with a password, which the decryption needs too."""
+    """Encrypt with a password; decryption needs it, too."""
     loopback = (
         "gpg --batch --quiet --trust-model always --pinentry-mode loopback --passphrase-file secret"
     )
@@ -181,7 +181,7 @@ def sop(
 
 
 def sop_version_6(command: str, profile: str) -> dict[str, Mode]:
-    """Encrypt as RFC 9580 has it."""
+    """Encrypt as RFC 9580 describes."""
     make = f"{command} generate-key --profile={profile} six@pgp.test > six.key"
     return {
         "RFC 9580 (version 6 key)": Mode(

@@ -1,8 +1,8 @@
 """
-Other people's OpenPGP programs on a machine of the lab: what they encrypt, and their decryption.
+Other OpenPGP programs on a machine of the lab: encryption, and their own decryption.
 
 A program is a table of shell commands (`pgp_modes.py`). Each reads standard input and writes
-standard output; they run in a directory of the program's own.
+standard output, and runs in a directory of the program.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECRET = "correct horse battery staple"
 
 @dataclass(frozen=True)
 class Mode:
-    """One way of a program to encrypt: its command, the input by name, the command to decrypt."""
+    """One way to encrypt: the command, its input by name, and the command to decrypt."""
 
     command: str
     content: str = "content"
@@ -44,12 +44,12 @@ class Program:
     """
     A program's commands.
 
-    `version` prints its version, `setup` makes its keys, `decrypt` reads what was encrypted to
-    them. `readable` are commands whose output no relay may let pass: it can be read by everybody,
-    or changed by anybody. `package` is the Debian package, if not every suite has it.
+    `version` prints its version, `setup` makes its keys, and `decrypt` decrypts with them.
+    `readable` are commands whose output a relay must refuse, because anyone can read or change it.
+    `package` is the Debian package, if some suites lack it.
 
-    A program that starts slowly has a `batch` command, the beginning of all its others. It reads
-    lines of input file, output file and the rest of a command, separated by tabs.
+    A program that starts slowly has a `batch` command, which all its other commands begin with. It
+    reads lines of input file, output file and the rest of a command, separated by tabs.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Program:
     batch: str = ""
 
     def prepare(self, machine: Machine) -> str:
-        """Make the program's keys; its version."""
+        """Make the program's keys; return its version."""
         inputs = {f"{self._place}/{name}": File(data) for name, data in INPUTS.items()}
         inputs |= {f"{self._place}/secret": File(SECRET)}
         machine.unpack(inputs)
@@ -71,7 +71,7 @@ class Program:
         return next(word for word in said if word[0].isdigit())
 
     def encrypt(self, machine: Machine) -> dict[str, str]:
-        """Run every mode, the readable too; the armor of each."""
+        """Run every mode, including the readable ones; return the armor of each."""
         commands = {
             name: f"{mode.command} < {mode.content}" for name, mode in self.encrypting.items()
         }
@@ -79,7 +79,7 @@ class Program:
         return {name: octets.decode() for name, octets in self._each(machine, commands).items()}
 
     def read(self, machine: Machine, armors: Mapping[str, str]) -> dict[str, bytes]:
-        """Decrypt armors by their mode; what was in each, or why it could not be decrypted."""
+        """Decrypt armors by their mode; return each content, or why it could not be decrypted."""
         names = {name: f"armor-{number}" for number, name in enumerate(armors)}
         machine.unpack({f"{self._place}/{names[name]}": File(armors[name]) for name in armors})
         commands = {
@@ -95,7 +95,7 @@ class Program:
     def _each(
         self, machine: Machine, commands: Mapping[str, str], on_failure: str = STOP
     ) -> dict[str, bytes]:
-        """Run commands one after the other; what each wrote, or what `on_failure` writes for it."""
+        """Run commands one after the other; return each output, or that of `on_failure`."""
         if self.batch:
             return self._batched(machine, commands)
         lines = [
