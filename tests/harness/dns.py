@@ -31,7 +31,8 @@ OWN_NAMES = ("test.", "2.0.192.in-addr.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa.")
 UNBOUND_IN_THE_LAB = "server:\n  cache-max-ttl: 0\n  cache-max-negative-ttl: 0\n" + "".join(
     f'  local-zone: "{name}" nodefault\n' for name in OWN_NAMES
 )
-RESOLV_CONF = f"nameserver {address4(RESOLVER)}\noptions timeout:2 attempts:2\n"
+RESOLVER_ADDRESS = address4(RESOLVER)
+RESOLV_CONF = f"nameserver {RESOLVER_ADDRESS}\noptions timeout:2 attempts:2\n"
 
 ZONES = "/var/lib/knot/lab"
 # Clients with this key may change zones by RFC 2136, until the zones are published again.

@@ -36,11 +36,49 @@ REPLIES = """\
 
 
 @dataclass(frozen=True)
-class MailServer:
-    """A running server for all addresses of a domain."""
+class MailHost:
+    """A mail server of any make for all addresses of a domain, with a maildir for all of them."""
 
     domain: str
     machine: Machine
+
+    def publish(
+        self, lab: Lab, selector: str, public: str, records: tuple[Record, ...] = ()
+    ) -> None:
+        """Publish its zone with its DKIM key and further records."""
+        own: list[Record] = [
+            ("@", "MX", f"10 mx.{self.domain}."),
+            ("mx", "A", self.machine.address),
+            (f"{selector}._domainkey", "TXT", f"v=DKIM1; k=rsa; p={public}"),
+        ]
+        lab.dns.publish(self.domain, [*own, *records])
+
+    def send(self, message: bytes, sender: str, *recipients: str) -> None:
+        """Queue a message, as a program on that server would; it gets signed."""
+        # sendmail(1) expects the system's line ends.
+        plain = message.replace(b"\r\n", b"\n")
+        self.machine.run(["sendmail", "-i", "-f", sender, "--", *recipients], input=plain)
+
+    def received(self) -> list[bytes]:
+        """Return all messages that it has received, with their line ends."""
+        listed = self.machine.run(["find", MAILDIR, "-path", "*/new/*", "-type", "f"], check=False)
+        texts = [self.machine.read(path) for path in sorted(listed.out.split())]
+        return [text.replace("\n", "\r\n").encode() for text in texts]
+
+    def wait_for(self, message_id: str, seconds: float = 30) -> bytes:
+        """Wait until it has received the message of this ID (with its brackets)."""
+        found: list[bytes] = []
+
+        def came() -> bool:
+            found[:] = [one for one in self.received() if message_id.encode() in one]
+            return bool(found)
+
+        wait_until(came, f"{self.domain} has taken {message_id}", timeout=seconds)
+        return found[0]
+
+
+class MailServer(MailHost):
+    """A running Postfix."""
 
     @classmethod
     def up(
@@ -80,19 +118,8 @@ class MailServer:
             server.machine.wait_for_port(8891, address="127.0.0.1")
         run(["systemctl", "restart", "postfix"])
         server.machine.wait_for_port(25)
-        own: list[Record] = [
-            ("@", "MX", f"10 mx.{domain}."),
-            ("mx", "A", server.machine.address),
-            (f"{SELECTOR}._domainkey", "TXT", f"v=DKIM1; k=rsa; p={public}"),
-        ]
-        lab.dns.publish(domain, [*own, *records])
+        server.publish(lab, SELECTOR, public, records)
         return server
-
-    def send(self, message: bytes, sender: str, *recipients: str) -> None:
-        """Queue a message, as a program on that server would; it gets signed."""
-        # sendmail(1) expects the system's line ends.
-        plain = message.replace(b"\r\n", b"\n")
-        self.machine.run(["sendmail", "-i", "-f", sender, "--", *recipients], input=plain)
 
     def sign_as(self, canonicalization: str) -> None:
         """Sign with this canonicalization from now on (header/body; RFC 6376 3.4)."""
@@ -100,23 +127,6 @@ class MailServer:
         self.machine.unpack({"/etc/opendkim.conf": File(text)})
         self.machine.run(["systemctl", "restart", "opendkim"])
         self.machine.wait_for_port(8891, address="127.0.0.1")
-
-    def received(self) -> list[bytes]:
-        """Return all messages that it has received, with their line ends."""
-        listed = self.machine.run(["find", MAILDIR, "-path", "*/new/*", "-type", "f"], check=False)
-        texts = [self.machine.read(path) for path in sorted(listed.out.split())]
-        return [text.replace("\n", "\r\n").encode() for text in texts]
-
-    def wait_for(self, message_id: str, seconds: float = 30) -> bytes:
-        """Wait until it has received the message of this ID (with its brackets)."""
-        found: list[bytes] = []
-
-        def came() -> bool:
-            found[:] = [one for one in self.received() if message_id.encode() in one]
-            return bool(found)
-
-        wait_until(came, f"{self.domain} has taken {message_id}", timeout=seconds)
-        return found[0]
 
 
 def dkim_key(bits: int = 2048) -> tuple[str, str]:

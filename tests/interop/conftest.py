@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.archive import tree
 from harness.cores import releases
 from interop.table import FAILED, Row, markdown, merged
+from people.exim import Exim
+from people.pgp_modes import SCRIPTS
 from people.strangers import Stranger
 
 if TYPE_CHECKING:
@@ -44,9 +47,29 @@ def strict_relay(lab: Lab) -> Relay:
 
 
 @pytest.fixture(scope="session")
+def public_relay(lab: Lab) -> Relay:
+    """A relay with a certificate that other servers trust."""
+    return lab.relay("two.test", {"privacy": {"mail": "privacy@two.test"}})
+
+
+@pytest.fixture(scope="session")
+def strict_public_relay(lab: Lab) -> Relay:
+    """The same without cleartext from outside; Exim knows no domain that begins with `_`."""
+    return lab.relay("guarded.test", {"incoming": {"cleartext": False}})
+
+
+@pytest.fixture(scope="session")
 def correspondent(lab: Lab) -> Stranger:
     """Another mail domain, whose DKIM key is in the DNS."""
     return Stranger.at(lab.dns, "correspondent.test")
+
+
+@pytest.fixture(scope="module")
+def exim_peer(lab: Lab) -> Exim:
+    """An Exim elsewhere, on a machine with the other programs."""
+    peer = Exim.up(lab, "exim.test")
+    peer.machine.unpack(tree(Path(__file__).with_name("programs"), SCRIPTS))
+    return peer
 
 
 @pytest.fixture
