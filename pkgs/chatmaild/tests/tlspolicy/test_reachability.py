@@ -1,7 +1,10 @@
 """Destinations that get the many delivery processes, and those that share the few."""
 
+import asyncio
+
 import pytest
 
+from chatmaild.postfix import socketmap
 from chatmaild.tlspolicy import reachability
 from chatmaild.tlspolicy.reachability import Reachability
 
@@ -80,3 +83,15 @@ def test_the_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         known.greeted(f"192.0.2.{number}")
 
     assert [known.answers(f"{number}.test") for number in range(4)] == [False, False, True, True]
+
+
+def test_a_recipient_that_is_not_ascii_is_answered() -> None:
+    """Postfix looks it up before it refuses it, and no answer made that a temporary refusal."""
+
+    async def read() -> tuple[str, str]:
+        reader = asyncio.StreamReader()
+        request = "transport виктим@elsewhere.test".encode()
+        reader.feed_data(b"%d:%s," % (len(request), request))
+        return await socketmap.read(reader)
+
+    assert asyncio.run(read()) == ("transport", "виктим@elsewhere.test")

@@ -8,7 +8,8 @@ tries again later.
 import asyncio
 import re
 
-MAX_REQUEST_BYTES = 512
+MAX_REQUEST_BYTES = 4096
+"""Postfix accepts addresses of up to 2048 octets before it judges them."""
 _LENGTH = re.compile(rb"[0-9]{1,4}")
 
 
@@ -21,7 +22,7 @@ async def read(reader: asyncio.StreamReader) -> tuple[str, str]:
     Read a request; return map and key.
 
     Raises:
-        SocketmapError: it is malformed or larger than 512 bytes.
+        SocketmapError: it is malformed or larger than 4096 bytes.
         EOFError: the peer has closed the connection.
 
     """
@@ -32,9 +33,10 @@ async def read(reader: asyncio.StreamReader) -> tuple[str, str]:
     if not _LENGTH.fullmatch(length) or int(length) > MAX_REQUEST_BYTES:
         raise SocketmapError("a request with an invalid length")
     data = await reader.readexactly(int(length) + 1)
-    if data[-1:] != b"," or not data.isascii():
-        raise SocketmapError("not a netstring of ASCII")
-    name, _, key = data[:-1].decode("ascii").partition(" ")
+    if data[-1:] != b",":
+        raise SocketmapError("not a netstring")
+    # Postfix also looks up recipients that it will refuse; no answer would be a temporary failure.
+    name, _, key = data[:-1].decode("utf-8", "replace").partition(" ")
     return name, key
 
 
