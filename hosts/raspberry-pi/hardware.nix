@@ -1,6 +1,5 @@
-# The SD card image for a Raspberry Pi 3, 4, 400, Zero 2 W, CM3 or CM4. It uses nixpkgs' image builder, but without the rescue
-# tools of its ready-made image. A Pi 5 does not boot from it, because its U-Boot and device trees came to nixpkgs after 26.05
-# (https://github.com/NixOS/nixpkgs/pull/537862). hosts/README.md names an alternative.
+# The SD card image for a Raspberry Pi 3, 4, 400, Zero 2 W, CM3 or CM4, and for a Pi 5 where nixpkgs has a U-Boot for it. It uses
+# nixpkgs' image builder, but without the rescue tools of its ready-made image.
 {
   config,
   lib,
@@ -10,44 +9,8 @@
 }:
 let
   firmware = "${pkgs.raspberrypifw}/share/raspberrypi/boot";
-  deviceTrees = [
-    "bcm2710-rpi-3-b"
-    "bcm2710-rpi-3-b-plus"
-    "bcm2710-rpi-cm3"
-    "bcm2710-rpi-zero-2"
-    "bcm2710-rpi-zero-2-w"
-    "bcm2711-rpi-4-b"
-    "bcm2711-rpi-400"
-    "bcm2711-rpi-cm4"
-    "bcm2711-rpi-cm4s"
-  ];
-  # https://www.raspberrypi.com/documentation/computers/config_txt.html
-  configTxt = pkgs.writeText "config.txt" ''
-    arm_64bit=1
-    # U-Boot does not start without a serial port, even if nothing is connected to it.
-    enable_uart=1
-    # The firmware's warnings would overwrite the screen of the running system.
-    avoid_warnings=1
-
-    [pi3]
-    kernel=u-boot-rpi3.bin
-    # The clock of the serial port depends on the core clock.
-    core_freq=250
-
-    [pi02]
-    kernel=u-boot-rpi3.bin
-
-    [pi4]
-    kernel=u-boot-rpi4.bin
-    enable_gic=1
-    armstub=armstub8-gic.bin
-    disable_overscan=1
-    arm_boost=1
-
-    [cm4]
-    # USB host mode.
-    otg_mode=1
-  '';
+  boot = import ./boot.nix { inherit lib pkgs; };
+  configTxt = pkgs.writeText "config.txt" boot.configTxt;
 in
 {
   imports = [ "${modulesPath}/installer/sd-card/sd-image.nix" ];
@@ -58,9 +21,10 @@ in
   sdImage = {
     populateFirmwareCommands = ''
       cp ${firmware}/{bootcode.bin,fixup*.dat,start*.elf} firmware/
-      cp ${lib.concatMapStringsSep " " (name: "${firmware}/${name}.dtb") deviceTrees} firmware/
-      cp ${pkgs.ubootRaspberryPi3_64bit}/u-boot.bin firmware/u-boot-rpi3.bin
-      cp ${pkgs.ubootRaspberryPi4_64bit}/u-boot.bin firmware/u-boot-rpi4.bin
+      cp ${lib.concatMapStringsSep " " (name: "${firmware}/${name}.dtb") boot.deviceTrees} firmware/
+      ${lib.concatStringsSep "\n" (
+        lib.mapAttrsToList (file: loader: "cp ${loader}/u-boot.bin firmware/${file}") boot.loaders
+      )}
       cp ${pkgs.raspberrypi-armstubs}/armstub8-gic.bin firmware/
       cp ${configTxt} firmware/config.txt
     '';

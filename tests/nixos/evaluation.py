@@ -1,8 +1,8 @@
 """
 Evaluates modules/, hosts/ and flake.nix with nixpkgs' lib and a stand-in for the rest of nixpkgs.
 
-lib is searched at $NIXPKGS_LIB, then as nixpkgs-lib in the tests' cache directory. Without it, the
-tests of this directory are skipped.
+lib is searched at $NIXPKGS_LIB, or if that is not set, as nixpkgs-lib in the tests' cache
+directory. If it is not there, small-lib/ replaces it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NIXOS = REPOSITORY / "tests" / "nixos"
+SMALL_LIB = NIXOS / "small-lib"
+# Those of which stand-in/releases/ has the differences.
+RELEASES = ("26.05", "26.11")
 SOURCE = "https://github.com/nix-community/nixpkgs.lib"
 
 Settings = dict[str, Any]
@@ -33,10 +36,10 @@ def cache_directory() -> Path:
 
 
 def find_lib() -> Path | None:
-    """Return the directory that holds nixpkgs' lib/, or None."""
-    candidates = [Path(os.environ["NIXPKGS_LIB"])] if os.environ.get("NIXPKGS_LIB") else []
-    candidates.append(cache_directory() / "nixpkgs-lib")
-    return next((path for path in candidates if (path / "lib" / "default.nix").is_file()), None)
+    """Return the directory of nixpkgs' lib, or None if it is not there."""
+    place = os.environ.get("NIXPKGS_LIB") or cache_directory() / "nixpkgs-lib"
+    path = Path(place) / "lib"
+    return path if (path / "default.nix").is_file() else None
 
 
 def how_to_get_lib() -> str:
@@ -45,20 +48,41 @@ def how_to_get_lib() -> str:
     return f"nixpkgs' lib is not there; get it with: git clone {SOURCE} {place}"
 
 
+class Nixpkgs(NamedTuple):
+    """The lib and the NixOS release with which systems are evaluated."""
+
+    lib: Path
+    release: str
+
+
+def places() -> list[Nixpkgs]:
+    """
+    Return what every test is run with: each release, and each lib that is there.
+
+    test_small_lib.py compares all four combinations, so here two are enough.
+    """
+    return [Nixpkgs(find_lib() or SMALL_LIB, RELEASES[0]), Nixpkgs(SMALL_LIB, RELEASES[1])]
+
+
+# Replaced by the fixture `nixpkgs` (conftest.py).
+current = [places()[0]]
+
+
 class EvaluationError(Exception):
     """Nix' error message."""
 
 
-def nix(expression: str) -> Any:
+def nix(expression: str, nixpkgs: Nixpkgs | None = None) -> Any:
     """
     Return the JSON value of a Nix expression.
 
-    In it `lib` is nixpkgs' lib, `nixpkgs` the stand-in, `repository` this checkout, and `see`
-    tests/nixos/see.nix. Raises EvaluationError with Nix' own message.
+    In it `lib` is nixpkgs' lib or the small one, `nixpkgs` the stand-in of a release, `repository`
+    this checkout, and `see` tests/nixos/see.nix. Raises EvaluationError with Nix' own message.
     """
+    lib, release = nixpkgs or current[0]
     names = (
-        f"repository = {REPOSITORY}; lib = import {find_lib()}/lib; "
-        f"nixpkgs = import {NIXOS}/stand-in {{ inherit lib; }}; "
+        f"repository = {REPOSITORY}; lib = import {lib}; "
+        f'nixpkgs = import {NIXOS}/stand-in {{ inherit lib; release = "{release}"; }}; '
         f"see = import {NIXOS}/see.nix {{ inherit lib nixpkgs repository; }};"
     )
     done = subprocess.run(

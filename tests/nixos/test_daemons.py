@@ -8,20 +8,21 @@ from typing import Any
 import pytest
 
 from data.relay_value import evaluate
-from nixos.evaluation import GOOD, chatmail, host, nix
+from nixos.evaluation import GOOD, Nixpkgs, chatmail, host, nix
 
 Seen = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("nixpkgs")
 
 
 @pytest.fixture(scope="module")
-def seen() -> Seen:
+def seen(nixpkgs: Nixpkgs) -> Seen:
     """The relevant parts of a system with an ACME certificate."""
     found: Seen = nix(f"see.outcome {chatmail(GOOD)}")
     return found
 
 
 @pytest.fixture(scope="module")
-def self_signed() -> Seen:
+def self_signed(nixpkgs: Nixpkgs) -> Seen:
     """The relevant parts of a system with a self-signed certificate."""
     found: Seen = nix(f"see.outcome {chatmail({'domain': '_lab.test'})}")
     return found
@@ -145,13 +146,13 @@ def test_any_setting_can_be_overridden() -> None:
         '{ services.chatmail = { enable = true; domain = "_lab.test"; }; '
         'services.postfix.settings.main.smtpd_timeout = lib.mkForce "60s"; '
         'services.dovecot2.settings."service lmtp".process_min_avail = lib.mkForce 7; '
-        'services.journald.storage = "persistent"; }'
+        "services.unbound.settings.server.cache-max-negative-ttl = lib.mkForce 60; }"
     )
     seen = nix(f"see.outcome {system}")
 
     assert "smtpd_timeout = 60s\n" in seen["texts"]["main"]
     assert "  process_min_avail = 7\n" in seen["texts"]["dovecot"]
-    assert seen["journald"]["storage"] == "persistent"
+    assert '"cache-max-negative-ttl":60' in seen["texts"]["unbound"]
 
 
 def test_the_resolver_keeps_nixos_trust_anchor(seen: Seen) -> None:
@@ -309,52 +310,32 @@ def test_users_are_fixed_and_postfix_reaches_the_filter(seen: Seen) -> None:
     assert groups["chatmail-turn"]["members"] == ["vmail"]
 
 
-def test_the_journal_is_in_memory_and_short(seen: Seen) -> None:
+# services.journald of each release: the relay's, an operator's own, and both together.
+JOURNAL = {
+    "26.05": (
+        {"storage": "volatile", "extraConfig": "MaxRetentionSec=3day\n"},
+        'services.journald = { storage = "auto"; extraConfig = "MaxRetentionSec=1day"; };',
+        {"storage": "auto", "extraConfig": "MaxRetentionSec=3day\n\nMaxRetentionSec=1day"},
+    ),
+    "26.11": (
+        {"settings": {"Journal": {"Storage": "volatile", "MaxRetentionSec": "3day"}}},
+        'services.journald.settings.Journal = { Storage = "auto"; MaxRetentionSec = "1day"; };',
+        {"settings": {"Journal": {"Storage": "auto", "MaxRetentionSec": "1day"}}},
+    ),
+}
+
+
+def test_the_journal_is_in_memory_and_short(seen: Seen, nixpkgs: Nixpkgs) -> None:
     """Data that was never on disk needs no promise of deletion."""
-    assert seen["journald"] == {"storage": "volatile", "extraConfig": "MaxRetentionSec=3day\n"}
+    assert seen["journald"] == JOURNAL[nixpkgs.release][0]
 
 
-def journald(settings: str, *, next_release: bool) -> Seen:
-    """Return the result of services.journald with more settings, on this NixOS or the next."""
-    next_journald = 'imports = [ (repository + "/tests/nixos/stand-in/next/journald.nix") ];'
-    found: Seen = nix(
-        host(
-            f"{{ {next_journald if next_release else ''} {settings} "
-            'services.chatmail = { enable = true; domain = "_lab.test"; }; }'
-        )
-        + ".config.services.journald"
-    )
-    return found
-
-
-def test_the_journal_is_the_same_on_the_next_nixos() -> None:
-    """26.11 has one option for journald.conf, where 26.05 has two that 26.11 rejects."""
-    seen = journald("", next_release=True)
-
-    assert seen == {"settings": {"Journal": {"Storage": "volatile", "MaxRetentionSec": "3day"}}}
-
-
-@pytest.mark.parametrize(
-    ("settings", "next_release", "kept"),
-    [
-        (
-            'services.journald = { storage = "auto"; extraConfig = "MaxRetentionSec=1day"; };',
-            False,
-            {"storage": "auto", "extraConfig": "MaxRetentionSec=3day\n\nMaxRetentionSec=1day"},
-        ),
-        (
-            'services.journald.settings.Journal = { Storage = "auto"; MaxRetentionSec = "1day"; };',
-            True,
-            {"settings": {"Journal": {"Storage": "auto", "MaxRetentionSec": "1day"}}},
-        ),
-    ],
-    ids=["26.05", "26.11"],
-)
-def test_an_operator_can_configure_another_journal(
-    settings: str, next_release: bool, kept: dict[str, Any]
-) -> None:
+def test_an_operator_can_configure_another_journal(nixpkgs: Nixpkgs) -> None:
     """MkForce is not needed: the last line in journald.conf counts."""
-    assert journald(settings, next_release=next_release) == kept
+    _, settings, kept = JOURNAL[nixpkgs.release]
+    system = host(f'{{ {settings} services.chatmail = {{ enable = true; domain = "_l.test"; }}; }}')
+
+    assert nix(f"{system}.config.services.journald") == kept
 
 
 INSTANCES, WATCHES = "fs.inotify.max_user_instances", "fs.inotify.max_user_watches"

@@ -12,6 +12,8 @@ from data.relay_value import nix as plain_nix
 from data.settings import leaves
 from nixos.evaluation import REPOSITORY, nix
 
+pytestmark = pytest.mark.usefixtures("nixpkgs")
+
 DOCS = REPOSITORY / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), REPOSITORY / "hosts" / "README.md"]
 

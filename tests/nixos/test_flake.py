@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from nixos.evaluation import NIXOS, REPOSITORY, find_lib, nix
+from nixos.evaluation import NIXOS, REPOSITORY, Nixpkgs, nix
+
+pytestmark = pytest.mark.usefixtures("nixpkgs")
 
 OUTPUTS = (
     '(let flake = (import (repository + "/flake.nix")).outputs '
@@ -23,7 +25,7 @@ SYSTEMS = {"aarch64-linux", "x86_64-linux"}
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, nixpkgs: Nixpkgs) -> Path:
     """A copy of the files that the flake needs, with the stand-in beside it as a flake."""
     copy = tmp_path / "checkout"
     for name in ("docs", "hosts", "modules", "pkgs", "tests/nixos"):
@@ -33,8 +35,9 @@ def checkout(tmp_path: Path) -> Path:
         shutil.copy(REPOSITORY / name, copy)
     stand_in = tmp_path / "nixpkgs"
     shutil.copytree(NIXOS / "stand-in", stand_in)
-    shutil.copytree(f"{find_lib()}/lib", stand_in / "lib")
-    flake = "{ outputs = _: import ./default.nix { lib = import ./lib; }; }\n"
+    shutil.copytree(nixpkgs.lib, stand_in / "lib")
+    given = f'lib = import ./lib; release = "{nixpkgs.release}";'
+    flake = f"{{ outputs = _: import ./default.nix {{ {given} }}; }}\n"
     (stand_in / "flake.nix").write_text(flake)
     return copy
 
@@ -112,19 +115,27 @@ def test_the_example_is_only_settings() -> None:
         assert word not in text
 
 
-def test_the_image_boots_the_boards_that_it_names(tmp_path: Path) -> None:
-    """It has firmware, loader and device trees for every board."""
+def test_the_image_boots_the_boards_that_it_names(nixpkgs: Nixpkgs) -> None:
+    """It has firmware, loader and device trees for every board; a Pi 5's came after 26.05."""
+    has_pi_5 = nixpkgs.release != "26.05"
     seen: dict[str, Any] = nix(
         f"let s = {OUTPUTS}.nixosConfigurations.raspberry-pi.config; in {{ "
         "firmware = s.sdImage.populateFirmwareCommands; root = s.sdImage.populateRootCommands; "
-        "image = s.system.build.sdImage.name; }"
+        "image = s.system.build.sdImage.name; boot = (import (repository + "
+        '"/hosts/raspberry-pi/boot.nix") { inherit lib; '
+        "pkgs = nixpkgs.legacyPackages.aarch64-linux; }).configTxt; }"
     )
 
     assert seen["image"] == "chatmail-raspberry-pi.img.zst"
-    for file in ("bootcode.bin", "start*.elf", "u-boot-rpi3.bin", "u-boot-rpi4.bin", "config.txt"):
+    loaders = {"u-boot.bin"} if has_pi_5 else {"u-boot-rpi3.bin", "u-boot-rpi4.bin"}
+    for file in ("bootcode.bin", "start*.elf", "config.txt", *loaders):
         assert file in seen["firmware"]
     for board in ("rpi-3-b", "rpi-zero-2-w", "rpi-4-b", "rpi-cm4"):
         assert f"{board}.dtb" in seen["firmware"]
+    assert ("rpi-5-b.dtb" in seen["firmware"]) is has_pi_5
+    sections = dict(re.findall(r"^\[(\w+)\]\nkernel=(.*)$", seen["boot"], re.MULTILINE))
+    assert set(sections) == {"pi3", "pi02", "pi4"} | ({"pi5"} if has_pi_5 else set())
+    assert set(sections.values()) == loaders
     assert "firmware/chatmail.txt" in seen["firmware"]
     assert "-d files/boot" in seen["root"]
 

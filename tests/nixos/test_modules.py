@@ -11,6 +11,8 @@ from data.relay_value import nix as plain_nix
 from data.settings import leaves, other, with_setting
 from nixos.evaluation import GOOD, NIXOS, REPOSITORY, EvaluationError, Settings, chatmail, host, nix
 
+pytestmark = pytest.mark.usefixtures("nixpkgs")
+
 
 def settings_with(path: tuple[str, ...], value: object) -> Settings:
     """Return GOOD with one setting changed."""

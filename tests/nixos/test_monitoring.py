@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from nixos.evaluation import GOOD, chatmail, nix
+
+pytestmark = pytest.mark.usefixtures("nixpkgs")
 
 METRICS = GOOD | {"metrics": {"enable": True}}
 

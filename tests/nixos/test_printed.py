@@ -13,7 +13,7 @@ import pytest
 
 from harness.lab import Lab
 from harness.machine import Machine
-from nixos.evaluation import chatmail, nix
+from nixos.evaluation import Nixpkgs, chatmail, nix
 
 PRINTED = "/tmp/printed"
 SETTINGS = {
@@ -36,7 +36,7 @@ PLACES = {
 
 
 @pytest.fixture(scope="module")
-def machine(lab: Lab) -> Machine:
+def machine(lab: Lab, nixpkgs: Nixpkgs) -> Machine:
     """A machine with the daemons' programs, and the users and files that the texts name."""
     found = lab.machine("printed.test")
     printed: dict[str, Any] = nix(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness import dns, network
-from nixos.evaluation import NIXOS, REPOSITORY, nix
+from nixos.evaluation import NIXOS, REPOSITORY, Nixpkgs, nix
 
 VM = sorted(path.stem for path in (NIXOS / "vm").glob("*.nix") if path.stem != "lab")
 TEST = (
@@ -24,7 +24,7 @@ TEST = (
 
 
 @pytest.fixture(scope="module")
-def tests() -> dict[str, Any]:
+def tests(nixpkgs: Nixpkgs) -> dict[str, Any]:
     """Every VM test: its script, and NixOS' error messages about its nodes."""
     found: dict[str, Any] = nix(
         f"lib.genAttrs {json.dumps(VM).replace(',', '')} (name: let t = {TEST} name; in {{ "

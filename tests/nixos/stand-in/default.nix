@@ -1,11 +1,18 @@
-# A stand-in for nixpkgs, to evaluate modules/, hosts/ and flake.nix where nixpkgs cannot be fetched. It consists of nixpkgs' own
-# lib, the options that we set (modules/), and packages with names and paths but no content (packages.nix).
-{ lib }:
+# A stand-in for nixpkgs, to evaluate modules/, hosts/ and flake.nix where nixpkgs cannot be fetched. It consists of a lib, the
+# options that we set (modules/), and packages with names and paths but no content (packages.nix). releases/ has what differs
+# between NixOS releases.
+{
+  lib,
+  release ? "26.05",
+}:
 let
+  differences = import (./releases + "/${release}") { inherit lib; };
+
   packagesFor =
     system:
     import ./packages.nix {
       inherit lib system;
+      inherit (differences) packages;
       nixosSystem = standIn.lib.nixosSystem;
     };
 
@@ -20,12 +27,11 @@ let
         }:
         let
           evaluated = lib.evalModules {
-            class = "nixos";
             specialArgs = {
               modulesPath = toString ./modules;
             }
             // specialArgs;
-            modules = modules ++ [
+            modules = modules ++ differences.modules ++ [
               ./modules
               (
                 { config, ... }:

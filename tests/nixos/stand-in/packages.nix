@@ -3,6 +3,8 @@
   lib,
   system,
   nixosSystem,
+  # names that only some releases have
+  packages,
 }:
 let
   package = name: {
@@ -57,7 +59,6 @@ let
     lib.genAttrs [
       "coreutils"
       "coturn"
-      "coturn"
       "deltachat-rpc-server"
       "dovecot"
       "gnumake"
@@ -69,9 +70,8 @@ let
       "raspberrypi-armstubs"
       "raspberrypifw"
       "ruff"
-      "ubootRaspberryPi3_64bit"
-      "ubootRaspberryPi4_64bit"
     ] package
+    // lib.genAttrs packages package
     // {
       inherit lib python3Packages;
       stdenv.hostPlatform = {

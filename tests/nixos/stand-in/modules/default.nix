@@ -4,7 +4,6 @@
   imports = [
     ./acme.nix
     ./dovecot.nix
-    ./journald.nix
     ./nginx.nix
     ./postfix.nix
     ./services.nix

@@ -1,4 +1,4 @@
-# nixos/modules/system/boot/systemd/journald.nix of NixOS 26.05; 26.11 has ../next/journald.nix.
+# nixos/modules/system/boot/systemd/journald.nix of NixOS 26.05: an option for the storage, and lines.
 { lib, ... }:
 let
   inherit (lib) mkOption types;
