@@ -44,6 +44,13 @@ def test_a_failure_lasts_until_the_next_greeting(known: Reachability) -> None:
     assert known.answers("well.test")
 
 
+def test_a_failure_names_the_last_server_and_means_all(known: Reachability) -> None:
+    """The one that greeted us by IPv4 was tried before the one that is named by IPv6."""
+    known.failed("2001:db8::1")
+
+    assert not known.answers("well.test")
+
+
 def test_the_addresses_of_one_ipv6_network_are_one_server(known: Reachability) -> None:
     """One host can use a new address for each connection."""
     known.greeted("2001:db8:1::1")

@@ -25,22 +25,32 @@ IPV6_NETWORK_BITS = 64
 
 
 class Reachability:
-    """Servers, and the domains that use them; times are seconds of any clock."""
+    """
+    Remembers servers and the domains that lead to them; times are seconds of any clock.
+
+    Postfix reports a failure after it has tried all servers of a domain, and names the last one.
+    So a domain answers if one of its servers greeted us later than any of them failed.
+    """
 
     def __init__(self) -> None:
-        """Start without any known server."""
-        self._greeted: OrderedDict[str, None] = OrderedDict()
+        """Start without knowing any server."""
+        self._events = 0
+        self._greeted: OrderedDict[str, int] = OrderedDict()
+        self._failed: OrderedDict[str, int] = OrderedDict()
         self._servers: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
 
     def greeted(self, address: str) -> None:
         """Note that the server at this IP address has sent its greeting."""
-        if server := _server(address):
-            _remember(self._greeted, server, None, MAX_SERVERS)
+        self._note(self._greeted, address)
 
     def failed(self, address: str) -> None:
         """Note that a connection with the server at this IP address failed."""
+        self._note(self._failed, address)
+
+    def _note(self, table: OrderedDict[str, int], address: str) -> None:
         if server := _server(address):
-            self._greeted.pop(server, None)
+            self._events += 1
+            _remember(table, server, self._events, MAX_SERVERS)
 
     def resolved(self, domain: str, addresses: Iterable[str], now: float) -> None:
         """Note the IP addresses of a domain's mail servers."""
@@ -53,9 +63,10 @@ class Reachability:
         return now - since >= ADDRESSES_SECONDS
 
     def answers(self, domain: str) -> bool:
-        """Whether a mail server of this domain has sent a greeting and has not failed since."""
+        """Whether a mail server of this domain greeted us and none has failed since."""
         _, servers = self._servers.get(domain, (0.0, frozenset[str]()))
-        return not servers.isdisjoint(self._greeted)
+        greeted = max((self._greeted.get(server, 0) for server in servers), default=0)
+        return greeted > max((self._failed.get(server, 0) for server in servers), default=0)
 
 
 def _server(address: str) -> str:
